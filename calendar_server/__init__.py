@@ -1,0 +1,1 @@
+"""The calendar server: Radicale as a WSGI application on SQL, with dispatch."""

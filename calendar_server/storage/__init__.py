@@ -1,0 +1,1 @@
+"""SQL storage behind Radicale: schema, collections, change log."""

@@ -1,0 +1,1 @@
+"""Composition root: settings, process start, command line, the example town."""

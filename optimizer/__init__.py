@@ -1,0 +1,1 @@
+"""Pure planning: who takes which appointment; dataclasses in, dataclasses out."""
