@@ -1,0 +1,202 @@
+"""How the site and the worker talk to the calendar server: a small CalDAV client (RFC 4791, RFC 6578).
+
+Only what booking needs: PUT, GET and DELETE of one appointment by its uid, and following the busy feed. It's safe to share
+between threads. Every failure is one of the errors below; nothing of HTTP leaks out.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+import defusedxml.ElementTree as DefusedET
+import urllib3
+
+from calendar_server.ical import busy
+from calendar_server.ical.appointment import Appointment, from_ical, to_ical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+_DAV = "{DAV:}"
+_TERMIN = "{urn:termin}"
+_CALDAV = "{urn:ietf:params:xml:ns:caldav}"
+_SYNC_BODY = (
+    '<?xml version="1.0" encoding="utf-8"?>'
+    '<D:sync-collection xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">'
+    "<D:sync-token>{token}</D:sync-token><D:sync-level>1</D:sync-level>"
+    "<D:prop><D:getetag/><C:calendar-data/></D:prop></D:sync-collection>"
+)
+
+
+class CalendarError(Exception):
+    """Anything that kept the calendar server from doing what it was asked."""
+
+
+class UnavailableError(CalendarError):
+    """The calendar server can't be reached, timed out, or failed: try again later; nothing is known of the request's effect."""
+
+
+class NotFoundError(CalendarError):
+    """There is no appointment of that uid (any more)."""
+
+
+class ChangedError(CalendarError):
+    """The appointment was changed by somebody else since its etag was read, or the uid is taken by another content."""
+
+
+class SyncTokenError(CalendarError):
+    """The token is unknown or too old: begin again with an empty one."""
+
+
+class RefusedError(CalendarError):
+    """A rule of the calendar server forbids it: `rule` is the name of the precondition.
+
+    Names: "time-taken", "no-free-clerk", "outside-opening-hours", "unknown-service"; "" if the server named none.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule or "refused")
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An appointment as it stands in the office's calendar, with the etag that guards the next write."""
+
+    appointment: Appointment
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class BusyChanges:
+    """What changed in an office's busy feed since the last token: days that are new or different, and names that are gone."""
+
+    token: str
+    clerk_days: tuple[busy.ClerkDay, ...] = ()
+    opening_days: tuple[busy.OpeningDay, ...] = ()
+    gone: tuple[str, ...] = field(default=())
+
+
+class CalendarClient:
+    """One account's access to the calendar server at `url`; `timeout` in seconds for connecting and for each answer."""
+
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        password: str,
+        *,
+        connect_timeout: float = 2.0,
+        read_timeout: float = 15.0,
+        pool: int = 16,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {**urllib3.make_headers(basic_auth=f"{user}:{password}"), "User-Agent": "termin"}
+        self._pool = urllib3.PoolManager(
+            maxsize=pool,
+            block=False,
+            timeout=urllib3.Timeout(connect=connect_timeout, read=read_timeout),
+            retries=urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0),
+        )
+
+    def book(self, appointment: Appointment, *, now: datetime, etag: str | None = None) -> None:
+        """PUT into the office's appointments: book it, or with `etag` replace it (move, confirm a hold, edit).
+
+        Idempotent: the same uid and content again succeeds. Raises RefusedError, ChangedError, UnavailableError.
+        """
+        headers = {"Content-Type": "text/calendar; charset=utf-8"}
+        if etag is not None:
+            headers["If-Match"] = etag
+        body = to_ical(appointment, now=now).encode()
+        self._request("PUT", self._path(appointment.office, appointment.uid), headers, body)
+
+    def read(self, office: str, uid: str, zone: ZoneInfo) -> Stored:
+        """GET one appointment by its uid. Raises NotFoundError, UnavailableError."""
+        response = self._request("GET", self._path(office, uid), {})
+        return Stored(from_ical(response.data.decode(), zone), response.headers.get("ETag", ""))
+
+    def cancel(self, office: str, uid: str, *, etag: str | None = None) -> None:
+        """DELETE one appointment. Raises NotFoundError, ChangedError, UnavailableError."""
+        self._request("DELETE", self._path(office, uid), {"If-Match": etag} if etag is not None else {})
+
+    def busy_changes(self, office: str, token: str = "") -> BusyChanges:
+        """Follow the office's busy feed by sync-collection (RFC 6578); an empty `token` reads all of it.
+
+        Raises SyncTokenError, UnavailableError.
+        """
+        body = _SYNC_BODY.format(token=token.replace("&", "&amp;").replace("<", "&lt;")).encode()
+        headers = {"Content-Type": "application/xml; charset=utf-8", "Depth": "0"}
+        response = self._request("REPORT", f"/{quote(office)}/busy/", headers, body)
+        return _read_busy_changes(response.data)
+
+    def ready(self) -> bool:
+        """True if the calendar server answers that it can do its work."""
+        try:
+            response = self._pool.request("GET", f"{self._url}/readyz", headers=self._headers)
+        except urllib3.exceptions.HTTPError:
+            return False
+        return response.status == 200
+
+    @staticmethod
+    def _path(office: str, uid: str) -> str:
+        return f"/{quote(office, safe='')}/appointments/{quote(uid, safe='@')}.ics"
+
+    def _request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            response = self._pool.request(
+                method, self._url + path, headers={**self._headers, **headers}, body=body
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise UnavailableError(type(error).__name__) from error
+        if 200 <= response.status < 300:
+            return response
+        if response.status in {404, 410}:
+            raise NotFoundError(path)
+        if response.status in {409, 412}:
+            raise ChangedError(path)
+        if response.status == 403:
+            raise _refusal(response.data)
+        raise UnavailableError(f"{method} answered {response.status}")
+
+
+def _refusal(body: bytes) -> CalendarError:
+    try:
+        root = DefusedET.fromstring(body)
+    except (ET.ParseError, ValueError):
+        return RefusedError("")
+    for child in root:
+        if child.tag.startswith(_TERMIN):
+            return RefusedError(child.tag.removeprefix(_TERMIN))
+        if child.tag == _DAV + "valid-sync-token":
+            return SyncTokenError("unknown sync token")
+    return RefusedError("")
+
+
+def _read_busy_changes(body: bytes) -> BusyChanges:
+    try:
+        root = DefusedET.fromstring(body)
+        clerk_days: list[busy.ClerkDay] = []
+        opening_days: list[busy.OpeningDay] = []
+        gone: list[str] = []
+        for response in root.iterfind(_DAV + "response"):
+            text = response.findtext(f"{_DAV}propstat/{_DAV}prop/{_CALDAV}calendar-data")
+            if text is None:
+                gone.append(unquote((response.findtext(_DAV + "href") or "").rstrip("/").rpartition("/")[2]))
+                continue
+            # An XML parser turns CRLF into LF (XML 1.0 section 2.11).
+            day = busy.parse(text.replace("\r\n", "\n").replace("\n", "\r\n"))
+            if isinstance(day, busy.OpeningDay):
+                opening_days.append(day)
+            else:
+                clerk_days.append(day)
+        token = root.findtext(_DAV + "sync-token") or ""
+    except (ET.ParseError, ValueError) as error:
+        raise UnavailableError("the busy feed can't be read") from error
+    return BusyChanges(token, tuple(clerk_days), tuple(opening_days), tuple(gone))
