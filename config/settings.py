@@ -152,8 +152,11 @@ def _validate(
     try:
         return model.model_validate(raw, context=context)
     except ValidationError as failed:
-        for error in failed.errors(include_url=False):
+        errors = failed.errors(include_url=False)
+        for error in errors:
             location = error["loc"]
+            if error["type"] == "too_short" and any(_inside(other["loc"], location) for other in errors):
+                continue  # pydantic counts good items only: the list isn't too short, something in it is wrong
             reason = in_words(error, _keys_at(model, location[:-1]))
             variable = (origins or {}).get((str(location[0]), str(location[-1]))) if location else None
             if variable:
@@ -161,6 +164,10 @@ def _validate(
             else:
                 mistakes.append(Mistake(file, dotted(raw, location), reason))
     return None
+
+
+def _inside(location: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(location) > len(outer) and location[: len(outer)] == outer
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterator[str]:
