@@ -1,0 +1,284 @@
+"""The citizen's use cases: hold a time, confirm it, book at once, look at, move and cancel her appointment.
+
+Every write is one conditional PUT or DELETE of one object, so that the calendar server alone decides who gets a time.
+Every use case can be repeated: a double click, the back button or a retry finds what the first attempt made.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from booking_web.booking.availability import on_grid
+from booking_web.booking.errors import (
+    FieldError,
+    GoneError,
+    InvalidError,
+    KeyReusedError,
+    SlotTakenError,
+    TooLateError,
+)
+from booking_web.booking.event import make_appointment, make_hold
+from booking_web.booking.tokens import derived_uid, make_token, random_uid, read_token
+from calendar_server.client import ChangedError, NotFoundError, RefusedError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from booking_web.booking.availability import Follower
+    from booking_web.booking.choice import Choice
+    from booking_web.booking.person import Person
+    from booking_web.town import OfficeInfo, Town
+    from calendar_server.client import CalendarClient, Stored
+    from calendar_server.ical.appointment import Appointment
+
+_ATTEMPTS = 4
+"""How often a write is tried again after somebody else changed the same appointment in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """An appointment or a hold as it stands, the office it is in, and the token that leads to it."""
+
+    token: str
+    office: OfficeInfo
+    appointment: Appointment
+
+
+class Appointments:
+    """The use cases for one town. `secret` signs tokens; `now` returns an aware datetime."""
+
+    def __init__(
+        self,
+        town: Town,
+        client: CalendarClient,
+        follower: Follower,
+        *,
+        secret: bytes,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._town = town
+        self._client = client
+        self._follower = follower
+        self._secret = secret
+        self._now = now
+
+    def token_of(self, appointment: Appointment) -> str:
+        """Return the token of an appointment."""
+        return make_token(self._secret, appointment.office, appointment.uid)
+
+    def hold(self, choice: Choice, start: datetime, key: str) -> Booked:
+        """Keep a time for the office's `hold_minutes`; the same `key` again moves that hold, and never makes a second one.
+
+        If the key's hold has become an appointment by now, that appointment is returned unchanged.
+        Raises InvalidError (field "start"), SlotTakenError, UnavailableError.
+        """
+        self._check_start(choice.office, start)
+        uid = derived_uid(self._secret, self._town.host, "hold", key)
+        until = self._now() + timedelta(minutes=choice.office.release.hold_minutes)
+        wanted = make_hold(choice, uid, start, until.replace(microsecond=0))
+        for _ in range(_ATTEMPTS):
+            stored = self._find(choice.office, uid)
+            if stored is not None and not stored.appointment.is_hold:
+                return self._booked(choice.office, stored.appointment)
+            try:
+                self._put(choice.office, wanted, stored)
+            except ChangedError:
+                continue
+            return self._booked(choice.office, wanted)
+        raise UnavailableError("the hold kept changing")
+
+    def prolong(self, token: str) -> Booked:
+        """Keep a held time for another `hold_minutes` from now. Raises GoneError, SlotTakenError, UnavailableError."""
+        office, stored = self._read(token)
+        if not stored.appointment.is_hold:
+            return self._booked(office, stored.appointment)
+        until = self._now() + timedelta(minutes=office.release.hold_minutes)
+        wanted = replace(stored.appointment, hold_until=until.replace(microsecond=0))
+        try:
+            self._put(office, wanted, stored)
+        except ChangedError as error:
+            raise GoneError from error
+        return self._booked(office, wanted)
+
+    def release(self, token: str) -> None:
+        """Give a held time back; an appointment stays, and so does anything that the token doesn't lead to."""
+        try:
+            office, stored = self._read(token)
+            if stored.appointment.is_hold:
+                self._client.cancel(office.id, stored.appointment.uid, etag=stored.etag)
+                self._follower.feeds[office.id].outdate()
+        except (GoneError, NotFoundError, ChangedError):
+            return
+
+    def confirm(self, token: str, choice: Choice, start: datetime, person: Person) -> Booked:
+        """Make the hold behind `token` an appointment at `start`; if it has run out, book that time if it's still free.
+
+        A repeat returns the appointment as it stands. Raises InvalidError, SlotTakenError, GoneError (no such token),
+        UnavailableError.
+        """
+        office, uid = self._identify(token)
+        if office != choice.office:
+            raise GoneError
+        for _ in range(_ATTEMPTS):
+            stored = self._find(office, uid)
+            if stored is not None and not stored.appointment.is_hold:
+                return self._booked(office, stored.appointment)
+            if stored is None or stored.appointment.start != start:
+                self._check_start(office, start)
+            wanted = make_appointment(choice, uid, start, person, secret=self._secret)
+            try:
+                self._put(office, wanted, stored)
+            except ChangedError:
+                continue
+            return self._booked(office, wanted)
+        raise UnavailableError("the appointment kept changing")
+
+    def confirm_hold(self, token: str, choose: Callable[[Appointment], Choice], person: Person) -> Booked:
+        """Make a live hold an appointment at its own time, for its own services (`choose` reads them).
+
+        Raises GoneError if the hold has run out, SlotTakenError, UnavailableError.
+        """
+        _, stored = self._read(token)
+        held = stored.appointment
+        return self.confirm(token, choose(held), held.start, person)
+
+    def book(
+        self, choice: Choice, start: datetime, person: Person, key: str | None = None, scope: str = ""
+    ) -> Booked:
+        """Book at once. With an idempotency `key` (within `scope`) a repeat returns the same appointment.
+
+        Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), UnavailableError.
+        """
+        if key is None:
+            uid = random_uid(self._town.host)
+        else:
+            uid = derived_uid(self._secret, self._town.host, "api", scope, key)
+        wanted = make_appointment(choice, uid, start, person, secret=self._secret)
+        if key is not None:
+            stored = self._find(choice.office, uid)
+            if stored is not None:
+                return self._repeat(choice.office, wanted, stored.appointment)
+        self._check_start(choice.office, start)
+        try:
+            self._put(choice.office, wanted, None)
+        except ChangedError as error:
+            stored = self._find(choice.office, uid)
+            if stored is None:
+                raise SlotTakenError(start) from error
+            return self._repeat(choice.office, wanted, stored.appointment)
+        return self._booked(choice.office, wanted)
+
+    def find(self, token: str) -> Booked:
+        """Return the appointment or hold behind a token. Raises GoneError, UnavailableError."""
+        office, stored = self._read(token)
+        return self._booked(office, stored.appointment)
+
+    def move(self, token: str, start: datetime) -> Booked:
+        """Move the appointment to another time; to its own time nothing is done.
+
+        Raises GoneError, TooLateError, InvalidError, SlotTakenError, UnavailableError.
+        """
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            self._check_change(office, stored.appointment)
+            if stored.appointment.start == start:
+                return self._booked(office, stored.appointment)
+            self._check_start(office, start)
+            moved = replace(stored.appointment.at(start), reason="")
+            try:
+                self._put(office, moved, stored)
+            except ChangedError:
+                continue
+            return self._booked(office, self._read(token)[1].appointment)
+        raise UnavailableError("the appointment kept changing")
+
+    def cancel(self, token: str) -> Booked:
+        """Cancel the appointment and return it as it was. Raises GoneError, TooLateError, UnavailableError."""
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            self._check_change(office, stored.appointment)
+            try:
+                self._client.cancel(office.id, stored.appointment.uid, etag=stored.etag)
+            except ChangedError:
+                continue
+            except NotFoundError as error:
+                raise GoneError from error
+            self._follower.feeds[office.id].outdate()
+            return self._booked(office, stored.appointment)
+        raise UnavailableError("the appointment kept changing")
+
+    def may_change(self, booked: Booked) -> bool:
+        """True while the citizen may still move or cancel it online."""
+        return booked.office.release.may_change(booked.appointment.start, self._now())
+
+    def _booked(self, office: OfficeInfo, appointment: Appointment) -> Booked:
+        return Booked(make_token(self._secret, office.id, appointment.uid), office, appointment)
+
+    def _repeat(self, office: OfficeInfo, wanted: Appointment, stored: Appointment) -> Booked:
+        """A key that came before: the same person and services mean the same booking, wherever it has moved since."""
+        same = (
+            stored.services == wanted.services
+            and (stored.name, stored.email, stored.phone) == (wanted.name, wanted.email, wanted.phone)
+            and (stored.start == wanted.start or stored.sequence > 0)
+        )
+        if not same:
+            raise KeyReusedError
+        return self._booked(office, stored)
+
+    def _identify(self, token: str) -> tuple[OfficeInfo, str]:
+        offices = {office.id: office for office in self._town.offices}
+        found = read_token(self._secret, self._town.host, offices, token)
+        if found is None:
+            raise GoneError
+        return offices[found[0]], found[1]
+
+    def _find(self, office: OfficeInfo, uid: str) -> Stored | None:
+        """Read an appointment or a live hold; None if there's none, or only a hold that has run out and is gone."""
+        try:
+            return self._client.read(office.id, uid, office.zone)
+        except NotFoundError:
+            return None
+
+    def _read(self, token: str) -> tuple[OfficeInfo, Stored]:
+        office, uid = self._identify(token)
+        stored = self._find(office, uid)
+        if stored is None or stored.appointment.cancelled:
+            raise GoneError
+        until = stored.appointment.hold_until
+        if until is not None and until <= self._now():
+            raise GoneError
+        return office, stored
+
+    def _put(self, office: OfficeInfo, appointment: Appointment, stored: Stored | None) -> None:
+        try:
+            self._client.book(appointment, now=self._now(), etag=stored.etag if stored else None)
+        except RefusedError as error:
+            self._follower.feeds[office.id].outdate()
+            if error.rule == "unknown-service":
+                raise InvalidError([FieldError("services", "unknown-service")]) from error
+            raise SlotTakenError(appointment.start) from error
+        except NotFoundError as error:
+            raise ChangedError(appointment.uid) from error
+        self._follower.feeds[office.id].outdate()
+
+    def _check_start(self, office: OfficeInfo, start: datetime) -> None:
+        earliest, beyond = office.release.bookable(self._now(), office.zone)
+        if not on_grid(start, office):
+            raise InvalidError([FieldError("start", "off-grid", office.release.step_minutes)])
+        if start < earliest:
+            raise InvalidError([FieldError("start", "too-soon")])
+        if start >= beyond:
+            raise InvalidError([FieldError("start", "too-far", office.release.horizon_days)])
+
+    def _check_change(self, office: OfficeInfo, appointment: Appointment) -> None:
+        if not office.release.may_change(appointment.start, self._now()):
+            raise TooLateError
+
+
+def new_key() -> str:
+    """Return a fresh key for a form, under which its hold is placed at most once."""
+    return secrets.token_urlsafe(18)
