@@ -1,0 +1,278 @@
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer.admission import NODES, admit, check_placement, starts
+from optimizer.instance import (
+    Booked,
+    ClerkDay,
+    Obstacle,
+    OfficeDay,
+    Placement,
+    Reassignment,
+    Refusal,
+    Request,
+)
+from tests.optimizer.days import SKILLS, bits, booked, clerk, fewest_reassigned, office_days, orderly_days
+
+FULL = bits("######")
+needs = st.frozensets(st.sampled_from(SKILLS))
+
+
+def wish(start, length, services="a", window=FULL):
+    return Request(start, length, frozenset(services), window)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(office_days(), orderly_days(grains=6, most_booked=6)), st.data())
+def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_changes(day, data):
+    start = data.draw(st.integers(0, 6))
+    length = data.draw(st.integers(1, 4))
+    services, window = data.draw(needs), data.draw(st.integers(0, 63))
+    best = fewest_reassigned(day, start, length, services, window)
+    answer = admit(day, Request(start, length, services, window))
+    if best is None:
+        assert isinstance(answer, Refusal)
+        assert answer.proven
+    else:
+        assert isinstance(answer, Placement)
+        assert len(answer.reassigned) == best
+        assert check_placement(day, Request(start, length, services, window), answer) == []
+
+
+@settings(max_examples=150, deadline=None)
+@given(orderly_days(), st.integers(0, 7), st.integers(1, 5), needs)
+def test_admission_is_exact_on_days_with_long_chains(day, start, length, services):
+    best = fewest_reassigned(day, start, length, services, 255)
+    answer = admit(day, Request(start, length, services, 255))
+    assert (best is None) == isinstance(answer, Refusal)
+    if isinstance(answer, Placement):
+        assert len(answer.reassigned) == best
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(office_days(), orderly_days(grains=6)),
+    st.integers(1, 7),
+    needs,
+    st.integers(0, 127),
+    st.tuples(st.integers(1, 4), st.integers(0, 3), st.sampled_from([0, 1, 12])),
+)
+def test_what_is_offered_is_what_admission_accepts(day, length, services, window, how):
+    step, offset, depth = how
+    accepted = sum(
+        1 << start
+        for start in range(day.grains)
+        if (start - offset) % step == 0
+        and isinstance(admit(day, Request(start, length, services, window), depth=depth), Placement)
+    )
+    assert starts(day, length, services, window, step=step, offset=offset, depth=depth) == accepted
+    if depth == 0:
+        assert starts(day, length, services, window, step=step, offset=offset, elastic=False) == accepted
+
+
+@settings(max_examples=200, deadline=None)
+@given(orderly_days(), st.integers(0, 7), st.integers(1, 4), needs)
+def test_reassignments_can_be_applied_one_after_another_unless_said_otherwise(day, start, length, services):
+    answer = admit(day, Request(start, length, services, 255))
+    if not isinstance(answer, Placement) or answer.atomic:
+        return
+    taken = {entry.clerk: 0 for entry in day.clerks}
+    entries = {entry.uid: entry for entry in day.booked}
+    for entry in day.booked:
+        taken[entry.clerk] |= entry.mask
+    for move in answer.reassigned:
+        mask = entries[move.uid].mask
+        assert not taken[move.to_clerk] & mask
+        taken[move.to_clerk] |= mask
+        taken[move.from_clerk] &= ~mask
+
+
+def test_the_clerk_who_can_do_least_else_takes_it():
+    day = OfficeDay(6, (clerk("all", "######", "ab"), clerk("one", "######", "a")), ())
+    assert admit(day, wish(0, 2)) == Placement("one")
+
+
+def test_a_gap_that_fits_is_filled_before_a_long_free_time_is_cut():
+    day = OfficeDay(6, (clerk("open", "######"), clerk("tight", "######")), (booked("x", "tight", 2, 4),))
+    assert admit(day, wish(0, 2)) == Placement("tight")
+
+
+def test_one_request_moves_two_short_appointments_at_once():
+    day = OfficeDay(
+        6,
+        (clerk("one", "######", "a"), clerk("two", "######", "b"), clerk("three", "######", "b")),
+        (
+            booked("x", "one", 0, 3, ""),
+            booked("y", "one", 3, 3, ""),
+            booked("p", "two", 3, 3, "b"),
+            booked("q", "three", 0, 3, "b"),
+        ),
+    )
+    answer = admit(day, wish(0, 6))
+    assert answer == Placement("one", (Reassignment("x", "one", "two"), Reassignment("y", "one", "three")))
+    assert admit(day, wish(0, 6), depth=1) == Refusal(
+        "no-free-clerk",
+        (
+            Obstacle("one", "occupied", ("x", "y")),
+            Obstacle("two", "not-eligible"),
+            Obstacle("three", "not-eligible"),
+        ),
+        proven=False,
+    )
+
+
+def test_a_chain_goes_over_several_clerks_last_link_first():
+    day = OfficeDay(
+        6,
+        (clerk("one", "###", "ac"), clerk("two", "###", "ab"), clerk("three", "###", "b")),
+        (booked("x", "one", 0, 3, "a"), booked("y", "two", 0, 3, "b")),
+    )
+    answer = admit(day, wish(0, 3, "c"))
+    assert answer == Placement("one", (Reassignment("y", "two", "three"), Reassignment("x", "one", "two")))
+
+
+def test_a_ring_of_changes_is_marked_as_atomic():
+    day = OfficeDay(
+        6,
+        (clerk("one", "######", "ab"), clerk("two", "######", "b")),
+        (booked("x", "one", 0, 6, "b"), booked("y", "two", 3, 3, "b")),
+    )
+    answer = admit(day, wish(0, 3))
+    assert isinstance(answer, Placement)
+    assert answer.atomic
+    assert {move.uid for move in answer.reassigned} == {"x", "y"}
+
+
+def test_a_pinned_appointment_stays():
+    clerks = (clerk("one", "######", "a"), clerk("two", "######", "b"))
+    stays = OfficeDay(6, clerks, (booked("x", "one", 0, 3, "", pinned=True),))
+    moves = OfficeDay(6, clerks, (booked("x", "one", 0, 3, ""),))
+    assert isinstance(admit(stays, wish(0, 3)), Refusal)
+    assert isinstance(admit(moves, wish(0, 3)), Placement)
+
+
+@pytest.mark.parametrize(
+    ("request_", "rule"),
+    [
+        (wish(0, 2, "z"), "unknown-service"),
+        (wish(4, 3), "outside-opening-hours"),
+        (wish(0, 2, window=bits("#.####")), "outside-opening-hours"),
+        (wish(2, 2), "no-free-clerk"),
+    ],
+)
+def test_a_refusal_names_its_rule(request_, rule):
+    day = OfficeDay(6, (clerk("one", "##..##"),), ())
+    answer = admit(day, request_)
+    assert isinstance(answer, Refusal)
+    assert answer.rule == rule
+
+
+def test_a_refusal_says_for_each_clerk_what_stands_in_the_way():
+    day = OfficeDay(
+        6,
+        (clerk("can't", "######", "b"), clerk("off", "##.###"), clerk("busy", "######")),
+        (booked("y", "busy", 3, 1), booked("x", "busy", 2, 1), booked("z", "busy", 5, 1)),
+    )
+    answer = admit(day, wish(2, 2))
+    assert isinstance(answer, Refusal)
+    assert answer.obstacles == (
+        Obstacle("can't", "not-eligible"),
+        Obstacle("off", "not-working"),
+        Obstacle("busy", "occupied", ("x", "y")),
+    )
+
+
+def test_a_search_that_reaches_its_limit_says_so(monkeypatch):
+    day = OfficeDay(
+        6,
+        (clerk("one", "###", "ac"), clerk("two", "###", "ab"), clerk("three", "###", "b")),
+        (booked("x", "one", 0, 3, "a"), booked("y", "two", 0, 3, "b")),
+    )
+    monkeypatch.setattr("optimizer.admission.NODES", 1)
+    answer = admit(day, wish(0, 3, "c"))
+    assert isinstance(answer, Refusal)
+    assert not answer.proven
+    assert NODES > 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: booked("x", "one", 0, 0), "appointment x: length 0 is less than one grain"),
+        (lambda: booked("x", "one", -1, 2), "appointment x: start -1 lies before the day"),
+        (
+            lambda: booked("x", "one", 0, 10**12),
+            "appointment x: grains 0 to 1000000000000 reach beyond any day",
+        ),
+        (lambda: wish(0, 0), "request: length 0 is less than one grain"),
+        (lambda: wish(0, 1, window=-1), "request: window must not be negative"),
+        (lambda: ClerkDay("one", frozenset(), -1), "clerk one: free must not be negative"),
+        (lambda: OfficeDay(0, (), ()), "grains 0 is not between 1 and 600"),
+        (
+            lambda: OfficeDay(2, (clerk("one", "###"),), ()),
+            "clerk one: free reaches beyond the day's 2 grains",
+        ),
+        (lambda: OfficeDay(2, (), (booked("x", "one", 1, 2),)), "appointment x: its end at grain 3"),
+        (lambda: OfficeDay(2, (clerk("one", "#"), clerk("one", "#")), ()), "clerk one is there twice"),
+        (
+            lambda: OfficeDay(2, (), (booked("x", "one", 0, 1), booked("x", "one", 1, 1))),
+            "appointment x is there twice",
+        ),
+        (lambda: starts(OfficeDay(2, (), ()), 0, frozenset(), 3), "length 0 is less than one grain"),
+        (lambda: starts(OfficeDay(2, (), ()), 1, frozenset(), 3, step=0), "step 0 is less than one grain"),
+    ],
+)
+def test_impossible_values_are_refused_by_name(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_check_finds_each_kind_of_fault():
+    day = OfficeDay(
+        6,
+        (clerk("one", "######", "a"), clerk("two", "###...", "b"), clerk("three", "######", "a")),
+        (
+            booked("x", "one", 0, 3),
+            booked("y", "one", 3, 3, "", pinned=True),
+            Booked("w", "three", 1, 1, frozenset()),
+        ),
+    )
+    placement = Placement(
+        "two",
+        (
+            Reassignment("x", "one", "three"),
+            Reassignment("y", "three", "two"),
+            Reassignment("y", "one", "two"),
+            Reassignment("nobody", "one", "two"),
+        ),
+    )
+    assert sorted(check_placement(day, wish(2, 2, window=bits("###...")), placement)) == sorted(
+        [
+            "the request lies outside its window",
+            "y is reassigned twice",
+            "y is pinned",
+            "y doesn't go from three to two",
+            "two doesn't work during y",
+            "y is pinned",
+            "two doesn't work during y",
+            "nobody to two: unknown appointment or clerk",
+            "two may not do all of the request",
+            "two doesn't work during the request",
+            "w overlaps x at three",
+            "the request overlaps y at two",
+        ]
+    )
+    assert check_placement(day, wish(0, 1), Placement("gone")) == ["gone is no clerk of this office"]
+
+
+def test_admission_loads_no_solver_and_no_array_library():
+    code = (
+        "import optimizer, optimizer.admission, optimizer.instance, optimizer.check, sys;"
+        "print([m for m in ('ortools', 'highspy', 'numpy', 'pandas') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
