@@ -115,6 +115,7 @@ def _office(office: schema.Office, settings: Settings) -> Office:
         zone=ZoneInfo(office.zone or settings.town.zone),
         clerks=tuple(_clerk(clerk, services) for clerk in office.clerks),
         services=services,
+        service_names={service.id: service.name.root["de"] for service in settings.services.services},
         initial_windows=tuple(
             OpeningRule(_period(window), frozenset(window.services)) for window in office.windows
         ),

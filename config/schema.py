@@ -695,6 +695,26 @@ class Api(Table):
     """Trusted programs: no proof of work, no limits for each address."""
 
 
+class Secrets(Table):
+    """Secrets that several hosts share; on one host they are made at the first start and kept in the data folder."""
+
+    site_password: str = Field(default="", max_length=200)
+    """Password of the account `site`, with which the public site books."""
+    worker_password: str = Field(default="", max_length=200)
+    """Password of the account `worker`."""
+    signing_secret: str = Field(default="", max_length=200)
+    """Signs the links in mails; who changes it makes all links that were sent invalid."""
+    session_secret: str = Field(default="", max_length=200)
+    """Signs forms and the sessions of the staff pages."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Secrets:
+        for key, value in self:
+            if value and len(value) < 24:
+                raise ValueError(f"{key} must have at least 24 characters")
+        return self
+
+
 class ServerFile(Table):
     """How the processes run: `server.toml`, which may be missing. Every key has an environment variable that goes first."""
 
@@ -706,5 +726,7 @@ class ServerFile(Table):
     """The mail server."""
     retention: Retention = Retention()
     """When personal data is deleted."""
+    secrets: Secrets = Secrets()
+    """Secrets that several hosts share."""
     api: Api = Api()
     """The JSON API."""

@@ -1,0 +1,54 @@
+"""How the processes log: one line for each event to standard error, without personal data.
+
+Whoever logs names what happened and ids, never names, addresses, uids of appointments in full, or tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+LEVEL = logging.INFO
+_QUIET = ("alembic", "asyncio", "granian", "radicale", "urllib3", "werkzeug")
+
+
+def set_up(role: str) -> None:
+    """Let the standard library's loggers and structlog write the same lines, with time, level and role."""
+
+    def add_role(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        return {**event, "role": role}
+
+    shared: list[structlog.types.Processor] = [
+        add_role,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.LogfmtRenderer(
+                    key_order=["timestamp", "level", "role", "logger", "event"], drop_missing=True
+                ),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(LEVEL)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,41 @@
+"""What a child process is told by the supervisor: which role, where the configuration and the data are, where to listen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROLES = ("calendar", "site", "staff", "worker")
+"""In the order in which they start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Absolute folders, and where each role listens; the rest is in the configuration, which each process reads itself."""
+
+    config: Path
+    data: Path
+    demo: bool
+    host: str
+    site_port: int
+    staff_port: int
+    dav_port: int
+    threads: int
+
+    def port(self, role: str) -> int | None:
+        """Return the port where a role listens; the worker has none."""
+        return {"calendar": self.dav_port, "site": self.site_port, "staff": self.staff_port}.get(role)
+
+    def command(self, role: str, pipe: int) -> list[str]:
+        """Return the command line of the child for `role`; `pipe` reads as closed once the supervisor is gone."""
+        told = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        # -P: a folder "config" where somebody happens to stand must not take this package's place.
+        return [sys.executable, "-P", "-m", "config.processes", role, str(pipe), json.dumps(told)]
+
+    @staticmethod
+    def of(text: str) -> Launch:
+        """Read what `command` wrote."""
+        told = json.loads(text)
+        return Launch(**{**told, "config": Path(told["config"]), "data": Path(told["data"])})
