@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import time
     from zoneinfo import ZoneInfo
 
@@ -79,6 +79,8 @@ class Office:
     zone: ZoneInfo
     clerks: tuple[Clerk, ...]
     services: frozenset[str]
+    service_names: Mapping[str, str] = field(default_factory=dict)
+    """Id to name as people write it, so that a category "Reisepass" drawn in a client narrows an opening window."""
     initial_windows: tuple[OpeningRule, ...] = ()
     holiday_region: str = ""
     """Country and subdivision as ISO 3166-2 ("DE-NW"); public holidays there are closed. Empty: none."""
@@ -88,6 +90,16 @@ class Office:
     """How many days ahead the busy feed reaches, and thereby the offers."""
     step_minutes: int = 15
     """Bookable starts lie on this grid, counted from midnight in the office's wall-clock time; a multiple of 5."""
+
+    @property
+    def service_ids_by_name(self) -> dict[str, str]:
+        """Casefolded ids and names to service ids."""
+        named = {
+            name.casefold(): service
+            for service, name in self.service_names.items()
+            if service in self.services
+        }
+        return named | {service.casefold(): service for service in self.services}
 
     def clerk(self, clerk_id: str) -> Clerk | None:
         """Return the clerk of that id, or None."""

@@ -1,0 +1,267 @@
+"""Accounts, app passwords, and who somebody is.
+
+People's passwords are kept as Argon2id (RFC 9106); app passwords are random, so their SHA-256 is enough, and quick. A successful
+check of a password is remembered in memory for the hash it was checked against: whoever changes or revokes a password ends the
+memory with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, insert, select, update
+
+from calendar_server.storage.schema import accounts, app_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from calendar_server.storage.database import Database
+
+_REMEMBERED = 1_000
+_USED_EVERY = 3_600
+_PREFIX = "tap_"
+LONGEST_PASSWORD = 1_024
+
+
+class AccountRole(StrEnum):
+    """What an account may do; `calendar_server.rights` has the matrix."""
+
+    CLERK = "clerk"
+    LEAD = "lead"
+    ADMIN = "admin"
+    SITE = "site"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account; `office` is where a lead leads (clerks' offices stand in the directory)."""
+
+    name: str
+    role: AccountRole
+    office: str = ""
+    display_name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """What is known of an app password after it was shown once."""
+
+    id: int
+    account: str
+    label: str
+    created: datetime
+    last_used: datetime | None
+
+
+class AccountError(ValueError):
+    """The account doesn't exist, exists already, or a value isn't allowed; the message says which."""
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Accounts:
+    """The accounts of one database. `clock` returns the current time, aware. Safe to share between threads."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._hasher = PasswordHasher()
+        self._key = os.urandom(32)
+        self._lock = threading.Lock()
+        self._verified: OrderedDict[bytes, str] = OrderedDict()
+        self._decoy = self._hasher.hash(secrets.token_urlsafe(16))
+
+    def _now(self) -> int:
+        return int(self._clock().timestamp())
+
+    def get(self, name: str) -> Account | None:
+        """Return the account of that name, or None."""
+        with self._database.read() as connection:
+            return self._get(connection, name)
+
+    @staticmethod
+    def _get(connection: Connection, name: str) -> Account | None:
+        row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
+        if row is None:
+            return None
+        return Account(row.name, AccountRole(row.role), row.office, row.display_name, row.email)
+
+    def all(self) -> list[Account]:
+        """Return all accounts by name."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(accounts).order_by(accounts.c.name)).all()
+        return [
+            Account(row.name, AccountRole(row.role), row.office, row.display_name, row.email) for row in rows
+        ]
+
+    def add(self, account: Account, password: str = "") -> None:
+        """Create an account; without a password it can be used by app passwords only. AccountError if it exists."""
+        with self._database.write() as connection:
+            if self._get(connection, account.name) is not None:
+                raise AccountError(f"the account {account.name!r} exists already")
+            connection.execute(
+                insert(accounts),
+                {
+                    "name": account.name,
+                    "role": account.role.value,
+                    "office": account.office,
+                    "display_name": account.display_name,
+                    "email": account.email,
+                    "password_hash": self._hash(password) if password else "",
+                    "created": self._now(),
+                },
+            )
+
+    def ensure(self, account: Account, password: str) -> None:
+        """Create the account or bring it to this state; a password that is already set and right stays as it is."""
+        with self._database.read() as connection:
+            query = select(accounts.c.password_hash).where(accounts.c.name == account.name)
+            stored = connection.execute(query).scalar_one_or_none()
+            same = self._get(connection, account.name) == account
+        if stored is None:
+            self.add(account, password)
+            return
+        if same and self._verify(stored, password):
+            return
+        with self._database.write() as connection:
+            connection.execute(
+                update(accounts)
+                .where(accounts.c.name == account.name)
+                .values(
+                    role=account.role.value,
+                    office=account.office,
+                    display_name=account.display_name,
+                    email=account.email,
+                    password_hash=self._hash(password),
+                )
+            )
+
+    def set_password(self, name: str, password: str) -> None:
+        """Change a password. AccountError if there is no such account."""
+        hashed = self._hash(password)
+        with self._database.write() as connection:
+            query = update(accounts).where(accounts.c.name == name).values(password_hash=hashed)
+            if connection.execute(query).rowcount == 0:
+                raise AccountError(f"there is no account {name!r}")
+
+    def remove(self, name: str) -> None:
+        """Delete an account and its app passwords; its calendars stay. AccountError if there is no such account."""
+        with self._database.write() as connection:
+            connection.execute(delete(app_passwords).where(app_passwords.c.account == name))
+            if connection.execute(delete(accounts).where(accounts.c.name == name)).rowcount == 0:
+                raise AccountError(f"there is no account {name!r}")
+
+    def _hash(self, password: str) -> str:
+        if not password or len(password) > LONGEST_PASSWORD:
+            raise AccountError(f"a password has 1 to {LONGEST_PASSWORD} characters")
+        return self._hasher.hash(password)
+
+    # App passwords ---------------------------------------------------------------------------------------------------
+
+    def add_app_password(self, account: str, label: str) -> str:
+        """Make an app password for one device and return it: it can't be shown again. AccountError if there is no such account."""
+        secret = _PREFIX + secrets.token_urlsafe(24)
+        with self._database.write() as connection:
+            if self._get(connection, account) is None:
+                raise AccountError(f"there is no account {account!r}")
+            connection.execute(
+                insert(app_passwords),
+                {"account": account, "label": label[:100], "hash": _digest(secret), "created": self._now()},
+            )
+        return secret
+
+    def app_passwords(self, account: str) -> list[AppPassword]:
+        """Return what is known of an account's app passwords."""
+        query = select(app_passwords).where(app_passwords.c.account == account).order_by(app_passwords.c.id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            AppPassword(
+                row.id,
+                row.account,
+                row.label,
+                datetime.fromtimestamp(row.created, UTC),
+                None if row.last_used is None else datetime.fromtimestamp(row.last_used, UTC),
+            )
+            for row in rows
+        ]
+
+    def revoke_app_password(self, account: str, password_id: int) -> None:
+        """Delete an app password; it stops working at once. AccountError if the account has none of that id."""
+        query = delete(app_passwords).where(
+            app_passwords.c.account == account, app_passwords.c.id == password_id
+        )
+        with self._database.write() as connection:
+            if connection.execute(query).rowcount == 0:
+                raise AccountError(f"{account!r} has no app password {password_id}")
+
+    # Logging in ------------------------------------------------------------------------------------------------------
+
+    def login(self, name: str, password: str) -> Account | None:
+        """Return the account if the password or one of its app passwords is right.
+
+        Takes about as long for an unknown account as for a wrong password.
+        """
+        if not name or not password or len(password) > LONGEST_PASSWORD:
+            return None
+        with self._database.read() as connection:
+            query = select(accounts.c.password_hash).where(accounts.c.name == name)
+            stored = connection.execute(query).scalar_one_or_none()
+            account = None if stored is None else self._get(connection, name)
+            if account is not None and password.startswith(_PREFIX):
+                found = connection.execute(
+                    select(app_passwords.c.id, app_passwords.c.last_used).where(
+                        app_passwords.c.account == name, app_passwords.c.hash == _digest(password)
+                    )
+                ).one_or_none()
+            else:
+                found = None
+        if account is not None and found is not None:
+            self._mark_used(found.id, found.last_used)
+            return account
+        if not self._verify(stored or self._decoy, password) or not stored:
+            return None
+        return account
+
+    def _mark_used(self, password_id: int, last_used: int | None) -> None:
+        now = self._now()
+        if last_used is not None and now - last_used < _USED_EVERY:
+            return
+        with self._database.write() as connection:
+            connection.execute(
+                update(app_passwords).where(app_passwords.c.id == password_id).values(last_used=now)
+            )
+
+    def _verify(self, stored: str, password: str) -> bool:
+        known = hmac.new(self._key, f"{stored}\0{password}".encode(), "sha256").digest()
+        with self._lock:
+            if known in self._verified:
+                self._verified.move_to_end(known)
+                return True
+        try:
+            self._hasher.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return False
+        with self._lock:
+            self._verified[known] = stored
+            if len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
+        return True

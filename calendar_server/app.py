@@ -1,0 +1,490 @@
+"""The calendar server as a WSGI application: Radicale with our plugins, and our own answers where SQL knows them at once.
+
+Radicale keeps what it does well: authentication, PROPFIND, MKCALENDAR, PROPPATCH, and whatever a client asks that isn't named here. Writing one
+object, reading one, and the common REPORTs are answered by `calendar_server.service` and `calendar_server.reports` directly, so that
+preconditions are checked in the transaction that writes, and a refusal tells its rule (RFC 4918 section 16).
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+import structlog
+from radicale import config as radicale_config
+from radicale import httputils, pathutils
+from radicale.app import Application
+from radicale.app.base import Access
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from calendar_server import multistatus, refusals, reports, xmlbody
+from calendar_server.accounts import AccountRole, Accounts
+from calendar_server.busy_feed import BusyFeed
+from calendar_server.plugin import TerminAuth, TerminRights, TerminStorage
+from calendar_server.refusals import NotDoneError, RefusedError
+from calendar_server.service import Actor, Calendars, Preconditions
+from calendar_server.setup import prepare
+from calendar_server.shell import Shell
+from calendar_server.storage import reading
+from calendar_server.storage.database import Database
+from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from xml.etree.ElementTree import Element
+
+    from radicale.types import WSGIEnviron as Environ
+    from radicale.types import WSGIResponse as Response
+
+    from calendar_server.offices import Directory
+
+
+MAX_BODY = 10_000_000
+MAX_RESOURCE = 1_000_000
+_HOLDS_EVERY = 5.0
+_OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
+_log = structlog.get_logger()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarSettings:
+    """What the calendar server needs to run; `clock` returns the current time, aware."""
+
+    database_url: str
+    directory: Directory
+    clock: Callable[[], datetime] = _now
+    trust_proxy: bool = False
+
+
+def _configuration(**plugins: Any) -> Any:
+    """Return Radicale's configuration with our plugins handed over as objects: there is no name that could be mistyped.
+
+    Radicale falls back to its own storage in silence where a name is wrong; see also `_require_plugins`.
+    """
+    configuration = radicale_config.load()
+    configuration.update(
+        {
+            "server": {
+                "max_content_length": str(MAX_BODY),
+                "max_resource_size": str(MAX_RESOURCE),
+                "validate_user_value": "minimal",
+                "validate_path_value": "minimal",
+                "delay_on_error": "0",
+            },
+            "auth": {"type": "denyall", "delay": "0", "realm": "termin"},
+            "rights": {"permit_delete_collection": "False", "permit_overwrite_collection": "False"},
+            "web": {"type": "none"},
+            "logging": {"level": "warning", "mask_passwords": "True", "bad_put_request_content": "False"},
+        },
+        "termin",
+    )
+    configuration.update({name: {"type": plugin} for name, plugin in plugins.items()}, "termin plugins")
+    return configuration
+
+
+class TerminApplication(Application):
+    """Radicale's application with our answers. One instance serves all threads."""
+
+    _storage: TerminStorage
+    _rights: TerminRights
+
+    def __init__(self, calendars: Calendars, accounts: Accounts, feed: BusyFeed) -> None:
+        self.calendars = calendars
+        self.feed = feed
+        self.reports = reports.Reports(calendars, feed)
+        super().__init__(
+            _configuration(
+                storage=lambda configuration: TerminStorage(configuration, calendars, feed),
+                auth=lambda configuration: TerminAuth(configuration, accounts),
+                rights=lambda configuration: TerminRights(configuration, accounts, calendars.directory),
+            )
+        )
+        self._require_plugins()
+
+    def _require_plugins(self) -> None:
+        loaded = {TerminStorage: self._storage, TerminAuth: self._auth, TerminRights: self._rights}
+        for wanted, plugin in loaded.items():
+            if type(plugin) is not wanted:
+                raise RuntimeError(
+                    f"{wanted.__name__} isn't the plugin that was loaded, but {type(plugin).__name__}"
+                )
+
+    # Around every request --------------------------------------------------------------------------------------------
+
+    def _handle_request(self, environ: Environ) -> Any:
+        self._rights.forget()
+        # Principals are made by `calendar_server.setup` and on demand, by the system.
+        with self._storage.acting(Actor("system")):
+            return super()._handle_request(environ)
+
+    def _as(self, user: str, do: Callable[[], Response]) -> Response:
+        """Do what a user asked and turn what wasn't done into its HTTP answer."""
+        account = self._rights.account(user)
+        authoritative = account is not None and account.role is AccountRole.SITE
+        try:
+            with self._storage.acting(Actor(user, authoritative)):
+                return do()
+        except NotDoneError as error:
+            return _not_done(error)
+        except OperationalError as error:
+            _log.warning("database unavailable", error=type(error.orig).__name__)
+            return (
+                503,
+                {"Content-Type": "text/plain", "Retry-After": "5"},
+                "The calendar is busy, try again.",
+                None,
+            )
+        except DBAPIError as error:
+            # What a database can't keep (a NUL character, a value out of range) is the client's to mend.
+            _log.warning("database refused", error=type(error.orig).__name__)
+            return 400, {"Content-Type": "text/plain"}, "The request has a value that can't be stored.", None
+
+    def _read_xml_request_body(self, environ: Environ, request_info: object) -> Element | None:
+        del request_info
+        try:
+            return xmlbody.parse(environ["wsgi.input"].read())
+        except xmlbody.BadXmlError as error:
+            # Radicale answers 400 to a RuntimeError from here.
+            raise RuntimeError(str(error)) from error
+
+    def _access(self, user: str, groups: set[str], path: str) -> Access:
+        return Access(self._rights, user, groups, path)
+
+    def _target(self, path: str) -> tuple[CollectionRow, str] | None:
+        """Return (calendar, name) if a path is that of an object in a calendar, whether it is there or not."""
+        parent, href = posixpath.split(pathutils.strip_path(path))
+        if not parent or not href or path.endswith("/"):
+            return None
+        where = self.calendars.find(parent)
+        return (where, href) if where is not None and where.tag else None
+
+    # One object ------------------------------------------------------------------------------------------------------
+
+    def do_PUT(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        target = self._target(path)
+        if target is None:
+            return self._as(
+                user,
+                lambda: super(TerminApplication, self).do_PUT(
+                    environ, base_prefix, path, user, user_groups, request_info
+                ),
+            )
+        where, href = target
+        access = self._access(user, user_groups, path)
+        if "w" not in access.permissions and "w" not in access.parent_permissions:
+            return httputils.NOT_ALLOWED
+
+        def put() -> Response:
+            _require_calendar_data(environ)
+            done = self.calendars.put(
+                where.path, href, environ["wsgi.input"].read(), self._storage.actor(), _preconditions(environ)
+            )
+            headers = {} if done.etag is None else {"ETag": done.etag}
+            return (_CREATED if done.created else _NO_CONTENT), headers, None, None
+
+        return self._as(user, put)
+
+    def do_GET(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        target = self._target(path)
+        access = self._access(user, user_groups, path)
+        if target is None:
+            if not pathutils.strip_path(path):
+                return _OK, {"Content-Type": "text/plain"}, "CalDAV server of the appointment system.", None
+            if "r" not in access.permissions and "R" not in access.permissions:
+                return httputils.NOT_ALLOWED
+            return self._as(
+                user,
+                lambda: super(TerminApplication, self).do_GET(
+                    environ, base_prefix, path, user, user_groups, request_info
+                ),
+            )
+        if not set("ri") & set(access.permissions) and "r" not in access.parent_permissions:
+            return httputils.NOT_ALLOWED
+        return self._as(user, lambda: self._get_item(environ, *target))
+
+    def _get_item(self, environ: Environ, where: CollectionRow, href: str) -> Response:
+        office = self.calendars.office_of(where)
+        if where.role is Role.BUSY:
+            item = self.feed.item(office, href) if office else None
+            if item is None:
+                raise refusals.MissingError(href)
+            text, etag, modified = item.text, item.etag, where.modified
+        else:
+            with self.calendars.database.read() as connection:
+                row: ObjectRow | None = reading.item(connection, where, href)
+            if row is None:
+                raise refusals.MissingError(href)
+            text, etag, modified = row.text, row.etag, row.modified
+        headers = {"ETag": etag, "Last-Modified": formatdate(modified, usegmt=True)}
+        if etag in (part.strip() for part in environ.get("HTTP_IF_NONE_MATCH", "").split(",")):
+            return 304, headers, None, None
+        return _OK, {**headers, "Content-Type": "text/calendar; charset=utf-8"}, text.encode(), None
+
+    def do_DELETE(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        target = self._target(path)
+        if target is None:
+            return self._as(
+                user,
+                lambda: super(TerminApplication, self).do_DELETE(
+                    environ, base_prefix, path, user, user_groups, request_info
+                ),
+            )
+        where, href = target
+        access = self._access(user, user_groups, path)
+        if "w" not in access.permissions and "w" not in access.parent_permissions:
+            return httputils.NOT_ALLOWED
+
+        def delete() -> Response:
+            self.calendars.delete(where.path, href, self._storage.actor(), _preconditions(environ))
+            return _NO_CONTENT, {}, None, None
+
+        return self._as(user, delete)
+
+    def do_MOVE(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        del base_prefix, request_info
+        source = self._target(path)
+        destination = _destination(environ)
+        target = self._target(destination) if destination is not None else None
+        if destination is None:
+            return httputils.REMOTE_DESTINATION
+        for place in (path, destination):
+            access = self._access(user, user_groups, place)
+            if not (
+                "w" in access.parent_permissions
+                and ("r" in access.parent_permissions or "r" in access.permissions)
+            ):
+                return httputils.NOT_ALLOWED
+        if source is None:
+            return httputils.NOT_FOUND
+        if target is None:
+            return httputils.CONFLICT
+
+        def move() -> Response:
+            overwrite = environ.get("HTTP_OVERWRITE", "T").strip().upper() != "F"
+            created = self.calendars.move(
+                source[0].path,
+                source[1],
+                target[0].path,
+                target[1],
+                self._storage.actor(),
+                overwrite=overwrite,
+            )
+            return (_CREATED if created else _NO_CONTENT), {}, None, None
+
+        return self._as(user, move)
+
+    # Collections -----------------------------------------------------------------------------------------------------
+
+    def do_REPORT(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        access = self._access(user, user_groups, path)
+        if "r" not in access.permissions and "r" not in access.parent_permissions:
+            return httputils.NOT_ALLOWED
+        where = self.calendars.find(path)
+        try:
+            root = self._read_xml_request_body(environ, request_info)
+        except RuntimeError:
+            return httputils.BAD_REQUEST
+        if where is not None and where.tag and root is not None and reports.plain_calendar_data(root):
+            if root.tag == reports.SYNC:
+                return self._as(user, lambda: _multistatus(self.reports.sync(where, root, base_prefix)))
+            if root.tag == reports.MULTIGET:
+                return self._as(user, lambda: _multistatus(self.reports.multiget(where, root, base_prefix)))
+        _rewind(environ)
+        return self._as(
+            user,
+            lambda: super(TerminApplication, self).do_REPORT(
+                environ, base_prefix, path, user, user_groups, request_info
+            ),
+        )
+
+    def do_PROPFIND(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        return self._as(
+            user,
+            lambda: super(TerminApplication, self).do_PROPFIND(
+                environ, base_prefix, path, user, user_groups, request_info
+            ),
+        )
+
+    def do_PROPPATCH(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        return self._as(
+            user,
+            lambda: super(TerminApplication, self).do_PROPPATCH(
+                environ, base_prefix, path, user, user_groups, request_info
+            ),
+        )
+
+    def do_MKCALENDAR(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        return self._as(
+            user,
+            lambda: super(TerminApplication, self).do_MKCALENDAR(
+                environ, base_prefix, path, user, user_groups, request_info
+            ),
+        )
+
+    def do_MKCOL(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        return self._as(
+            user,
+            lambda: super(TerminApplication, self).do_MKCOL(
+                environ, base_prefix, path, user, user_groups, request_info
+            ),
+        )
+
+
+def _rewind(environ: Environ) -> None:
+    environ["wsgi.input"].seek(0)
+
+
+def _multistatus(body: bytes) -> Response:
+    return _MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": httputils.DAV_HEADERS}, body, None
+
+
+def _not_done(error: NotDoneError) -> Response:
+    if isinstance(error, RefusedError):
+        body = multistatus.error(error.namespace, error.rule)
+        return 403, {"Content-Type": multistatus.CONTENT_TYPE}, body, None
+    if isinstance(error, refusals.PreconditionFailedError):
+        return httputils.PRECONDITION_FAILED
+    if isinstance(error, refusals.MissingError):
+        return httputils.NOT_FOUND
+    if isinstance(error, refusals.NoParentError):
+        return httputils.CONFLICT
+    return httputils.FORBIDDEN
+
+
+def _preconditions(environ: Environ) -> Preconditions:
+    return Preconditions(environ.get("HTTP_IF_MATCH", ""), environ.get("HTTP_IF_NONE_MATCH", ""))
+
+
+def _require_calendar_data(environ: Environ) -> None:
+    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if kind not in {
+        "",
+        "text/calendar",
+        "text/plain",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+    }:
+        raise RefusedError("supported-calendar-data", namespace=refusals.CALDAV)
+
+
+def _destination(environ: Environ) -> str | None:
+    """Return the path of a Destination on this server (RFC 4918 section 10.3), None for another server's."""
+    try:
+        url = urlparse(environ.get("HTTP_DESTINATION", ""))
+    except ValueError:
+        return None
+    if url.netloc and url.netloc.lower() != str(environ.get("HTTP_HOST", "")).lower():
+        return None
+    path: str = pathutils.sanitize_path(unquote(url.path))
+    return path if url.path else None
+
+
+def create_app(settings: CalendarSettings) -> Shell:
+    """Return the WSGI application; brings the database into line with the configuration first."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    database = Database.open(settings.database_url)
+    calendars = prepare(database, settings.directory, settings.clock)
+    accounts = Accounts(database, settings.clock)
+    feed = BusyFeed(database, settings.directory, settings.clock)
+    application = TerminApplication(calendars, accounts, feed)
+
+    def ready() -> bool:
+        try:
+            with database.read() as connection:
+                return reading.meta_value(connection, "incarnation") is not None
+        except DBAPIError:
+            return False
+
+    threading.Thread(target=_release_holds, args=(calendars,), name="holds", daemon=True).start()
+    return Shell(application, ready=ready, max_body=MAX_BODY, trust_proxy=settings.trust_proxy)
+
+
+def _release_holds(calendars: Calendars) -> None:
+    pause = threading.Event()
+    while not pause.wait(_HOLDS_EVERY):
+        try:
+            calendars.release_expired_holds()
+        except (DBAPIError, NotDoneError) as error:
+            _log.warning("holds not released", error=type(error).__name__)

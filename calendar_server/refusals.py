@@ -1,0 +1,55 @@
+"""Why a write was not done: one exception for each HTTP answer, and the names of the rules (RFC 4918 section 16, CONTRACTS).
+
+A rule's refusal is always 403: Thunderbird reverts the change cleanly on 403, asks whether to overwrite on 409 and 412, and
+keeps a phantom on 5xx.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TERMIN: Final = "urn:termin"
+CALDAV: Final = "urn:ietf:params:xml:ns:caldav"
+DAV: Final = "DAV:"
+
+TIME_TAKEN: Final = "time-taken"
+NO_FREE_CLERK: Final = "no-free-clerk"
+OUTSIDE_OPENING_HOURS: Final = "outside-opening-hours"
+UNKNOWN_SERVICE: Final = "unknown-service"
+ALREADY_BOOKED: Final = "already-booked"
+"""The uid is taken by another content, and no If-Match says that it is to be replaced."""
+NEEDS_A_TIME: Final = "appointment-needs-a-time"
+"""An appointment is one event from a time to a time: not all day, not recurring, without end."""
+HAS_APPOINTMENTS: Final = "has-appointments"
+"""A calendar with appointments can't be deleted or replaced as a whole."""
+RESERVED: Final = "reserved-name"
+STALE_PLAN: Final = "stale-plan"
+
+
+class NotDoneError(Exception):
+    """Base of all that follow; nothing was changed."""
+
+
+class RefusedError(NotDoneError):
+    """A rule forbids it: 403 with the precondition element `{namespace}rule`. The message explains it to a developer."""
+
+    def __init__(self, rule: str, message: str = "", *, namespace: str = TERMIN) -> None:
+        super().__init__(message or rule)
+        self.rule = rule
+        self.namespace = namespace
+
+
+class PreconditionFailedError(NotDoneError):
+    """If-Match or If-None-Match does not hold: 412."""
+
+
+class MissingError(NotDoneError):
+    """There is nothing of that name: 404."""
+
+
+class NoParentError(NotDoneError):
+    """The collection that should hold it does not exist: 409 (RFC 4918 section 9.7.1)."""
+
+
+class ForbiddenError(NotDoneError):
+    """The kind of resource does not allow it: 403 without a rule's name."""

@@ -1,0 +1,184 @@
+"""REPORTs on calendars, answered from SQL rows straight into a multistatus (RFC 4791 section 7, RFC 6578).
+
+Radicale answers them by parsing every object with vobject and building an element tree; here nothing is parsed unless a
+filter looks inside objects or a client wants them expanded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from calendar_server import multistatus
+from calendar_server.busy_feed import UnknownTokenError
+from calendar_server.plugin import sync_token, token_seq
+from calendar_server.refusals import DAV, RefusedError
+from calendar_server.storage import reading
+from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
+
+    from sqlalchemy import Connection
+
+    from calendar_server.busy_feed import BusyFeed
+    from calendar_server.service import Calendars
+
+_D = "{DAV:}"
+_C = "{urn:ietf:params:xml:ns:caldav}"
+SYNC = _D + "sync-collection"
+MULTIGET = _C + "calendar-multiget"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The properties that a REPORT asks for; `missing` is the XML of those that objects don't have."""
+
+    etag: bool
+    data: bool
+    content_type: bool
+    missing: str
+
+    @staticmethod
+    def of(root: Element) -> Wanted:
+        """Read DAV:prop; without one, only the etag is wanted."""
+        prop = root.find(_D + "prop")
+        tags = [_D + "getetag"] if prop is None else [element.tag for element in prop]
+        known = {_D + "getetag", _C + "calendar-data", _D + "getcontenttype"}
+        missing = "".join(_empty(tag) for tag in tags if tag not in known)
+        return Wanted(
+            _D + "getetag" in tags, _C + "calendar-data" in tags, _D + "getcontenttype" in tags, missing
+        )
+
+    def response(self, where: str, etag: str, text: str, component: str) -> str:
+        """Return the response for one object; `where` is its href."""
+        parts = []
+        if self.etag:
+            parts.append(f"<getetag>{multistatus.escape(etag)}</getetag>")
+        if self.content_type:
+            name = component.lower()
+            parts.append(f"<getcontenttype>text/calendar; charset=utf-8; component={name}</getcontenttype>")
+        if self.data:
+            parts.append(f"<C:calendar-data>{multistatus.data(text)}</C:calendar-data>")
+        return multistatus.found(where, "".join(parts), self.missing)
+
+
+def _empty(tag: str) -> str:
+    namespace, _, name = tag.removeprefix("{").rpartition("}")
+    return f'<X:{name} xmlns:X="{multistatus.escape(namespace)}"/>' if namespace else f'<{name} xmlns=""/>'
+
+
+def plain_calendar_data(root: Element) -> bool:
+    """True if calendar-data, where it is asked for, is wanted as it is stored (not expanded, not in parts)."""
+    return all(len(element) == 0 for element in root.iter(_C + "calendar-data"))
+
+
+class Reports:
+    """Answers for one calendar server."""
+
+    def __init__(self, calendars: Calendars, feed: BusyFeed) -> None:
+        self._calendars = calendars
+        self._feed = feed
+
+    def sync(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
+        """Answer sync-collection. Refuses with DAV:valid-sync-token a token that isn't valid (any more)."""
+        token = (root.findtext(_D + "sync-token") or "").strip()
+        wanted = Wanted.of(root)
+        if where.role is Role.BUSY:
+            return self._sync_busy(where, token, wanted, prefix)
+        with self._calendars.database.read() as connection:
+            row = reading.collection(connection, where.path) or where
+            incarnation = reading.meta_value(connection, "incarnation") or ""
+            current = sync_token(row, incarnation)
+            if token == current:
+                return multistatus.document((), current)
+            names: list[str] = []
+            if token:
+                try:
+                    since = token_seq(token, row, incarnation)
+                except ValueError as error:
+                    raise RefusedError("valid-sync-token", namespace=DAV) from error
+                names, gone = reading.changed_since(connection, row, since)
+                rows = reading.items(connection, row, names)
+                responses = [multistatus.gone(_href(prefix, row, name)) for name in gone]
+                responses += _responses(prefix, row, rows.items(), wanted)
+            else:
+                rows_all = ((_name(row, item), item) for item in reading.all_items(connection, row))
+                responses = _responses(prefix, row, rows_all, wanted)
+        return multistatus.document(responses, current)
+
+    def _sync_busy(self, where: CollectionRow, token: str, wanted: Wanted, prefix: str) -> bytes:
+        office = self._calendars.office_of(where)
+        assert office is not None
+        try:
+            current, items, gone = self._feed.changes(office, token)
+        except UnknownTokenError as error:
+            raise RefusedError("valid-sync-token", namespace=DAV) from error
+        responses = [multistatus.gone(_href(prefix, where, name)) for name in gone]
+        responses += [
+            wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
+            for item in items
+        ]
+        return multistatus.document(responses, current)
+
+    def multiget(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
+        """Answer calendar-multiget; names that aren't there get a 404 each."""
+        wanted = Wanted.of(root)
+        names: list[str] = []
+        foreign: list[str] = []
+        head = f"{prefix}/{where.path}/"
+        for element in root.iterfind(_D + "href"):
+            path = unquote(_path_of(element.text or ""))
+            name = path.removeprefix(head)
+            if path.startswith(head) and name and "/" not in name:
+                names.append(name)
+            else:
+                foreign.append(path)
+        with self._calendars.database.read() as connection:
+            rows = self._rows(connection, where, list(dict.fromkeys(names)))
+        responses = [
+            multistatus.gone(_href(prefix, where, name)) for name in dict.fromkeys(names) if name not in rows
+        ]
+        responses += [multistatus.gone(multistatus.escape(path)) for path in foreign]
+        responses += [
+            wanted.response(_href(prefix, where, name), etag, text, component)
+            for name, (etag, text, component) in rows.items()
+        ]
+        return multistatus.document(responses)
+
+    def _rows(
+        self, connection: Connection, where: CollectionRow, names: list[str]
+    ) -> dict[str, tuple[str, str, str]]:
+        office = self._calendars.office_of(where)
+        if where.role is Role.BUSY and office is not None:
+            found = {name: self._feed.item(office, name) for name in names}
+            return {
+                name: (item.etag, item.text, "VFREEBUSY") for name, item in found.items() if item is not None
+            }
+        rows = reading.items(connection, where, names)
+        return {name: (row.etag, row.text, row.component) for name, row in rows.items()}
+
+
+def _path_of(text: str) -> str:
+    try:
+        return urlparse(text.strip()).path
+    except ValueError:
+        return text
+
+
+def _href(prefix: str, where: CollectionRow, name: str) -> str:
+    return multistatus.href(prefix, *where.path.split("/"), name)
+
+
+def _name(where: CollectionRow, row: ObjectRow) -> str:
+    return (row.view_href or row.href) if where.role is Role.VIEW else row.href
+
+
+def _responses(
+    prefix: str, where: CollectionRow, rows: Iterable[tuple[str, ObjectRow]], wanted: Wanted
+) -> list[str]:
+    return [
+        wanted.response(_href(prefix, where, name), row.etag, row.text, row.component) for name, row in rows
+    ]

@@ -1,0 +1,552 @@
+"""The calendars of all offices, with every rule that writers must keep, whoever they are.
+
+Each write is one transaction under its office's lock: preconditions are checked, the rules of the dispatch applied, the object, the
+reassignments it needs and the change log stored, or nothing at all. Radicale's plugin (`calendar_server.plugin`) and the
+application's own methods (`calendar_server.app`) both end here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import IntegrityError
+
+from calendar_server import bookings, dispatch, refusals
+from calendar_server.ical.objects import CalendarObject, InvalidObjectError, parse_object
+from calendar_server.refusals import (
+    ForbiddenError,
+    MissingError,
+    NoParentError,
+    PreconditionFailedError,
+    RefusedError,
+)
+from calendar_server.storage import reading
+from calendar_server.storage.rows import CollectionRow, Kind, ObjectRow, Role
+from calendar_server.storage.writing import Content, Writer, etag_of
+from optimizer import admission
+from optimizer.instance import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from calendar_server.offices import Directory, Office
+    from calendar_server.storage.database import Database
+
+DAY = 86_400
+EXPAND_BACK = 400 * DAY
+EXPAND_AHEAD = 550 * DAY
+_SAFE_NAME = re.compile(r"[A-Za-z0-9@._+=-]{1,200}")
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who writes: the account's name for the change log; `authoritative` may set protected properties of a booking (the site)."""
+
+    name: str
+    authoritative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What a PUT did. `etag` is None if the stored text is another than the one sent (RFC 4791 section 5.3.4)."""
+
+    created: bool
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """If-Match and If-None-Match as the client sent them (RFC 9110 section 13.1); empty: not sent."""
+
+    if_match: str = ""
+    if_none_match: str = ""
+
+    def check(self, existing: ObjectRow | None) -> None:
+        """Raise PreconditionFailedError unless they hold for what is stored now."""
+        if self.if_match and (existing is None or not _lists(self.if_match, existing.etag)):
+            raise PreconditionFailedError("If-Match")
+        if self.if_none_match and existing is not None and _lists(self.if_none_match, existing.etag):
+            raise PreconditionFailedError("If-None-Match")
+
+
+def _lists(header: str, etag: str) -> bool:
+    return header.strip() == "*" or etag in (part.strip() for part in header.split(","))
+
+
+ANY = Preconditions()
+
+
+def file_name(uid: str) -> str:
+    """Return the name that the server gives to an object of this uid."""
+    return f"{uid if _SAFE_NAME.fullmatch(uid) else hashlib.sha256(uid.encode()).hexdigest()[:40]}.ics"
+
+
+class Calendars:
+    """The service on one database. `clock` returns the current time, aware. Safe to share between threads."""
+
+    def __init__(self, database: Database, directory: Directory, clock: Callable[[], datetime]) -> None:
+        self.database = database
+        self.directory = directory
+        self._clock = clock
+
+    def now(self) -> int:
+        """The current time in epoch seconds."""
+        return int(self._clock().timestamp())
+
+    def office_of(self, where: CollectionRow) -> Office | None:
+        """Return the office that a collection belongs to, None for calendars of nobody's office."""
+        return self.directory.office(where.office) if where.office else None
+
+    def parse(self, text: str | bytes, office: Office | None) -> CalendarObject:
+        """Parse a calendar object. Refuses with the CALDAV precondition that it breaks (RFC 4791 section 5.3.2.1)."""
+        try:
+            if office is None:
+                return parse_object(text, zone=_UTC)
+            return parse_object(text, zone=office.zone, absence_words=office.absence_words)
+        except InvalidObjectError as error:
+            raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
+
+    @contextmanager
+    def writing(self, office_id: str, actor: Actor) -> Iterator[Writer]:
+        """A write transaction in one office, from the lock to the commit; what collides in the database is refused."""
+        office = self.directory.office(office_id) if office_id else None
+        try:
+            with self.database.write() as connection:
+                writer = Writer(
+                    connection,
+                    office_id,
+                    zone=office.zone if office else _UTC,
+                    horizon_days=office.horizon_days if office else 0,
+                    now=self.now(),
+                    actor=actor.name,
+                )
+                yield writer
+                writer.finish()
+        except IntegrityError as error:
+            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV) from error
+
+    def find(self, path: str) -> CollectionRow | None:
+        """Return the collection at a path (slashes at its ends don't matter)."""
+        with self.database.read() as connection:
+            return reading.collection(connection, path.strip("/"))
+
+    # Writing one object ------------------------------------------------------------------------------------------
+
+    def put(
+        self, path: str, href: str, text: str | bytes, actor: Actor, preconditions: Preconditions = ANY
+    ) -> Put:
+        """Store an object as `href` in the collection at `path`; in an office's appointments that means to book it."""
+        where = self._parent(path)
+        obj = self.parse(text, self.office_of(where))
+        with self.writing(where.office, actor) as writer:
+            return self._put(writer, where, href, obj, actor, preconditions)
+
+    def _parent(self, path: str) -> CollectionRow:
+        where = self.find(path)
+        if where is None:
+            raise NoParentError(path)
+        if where.role in {Role.PRINCIPAL, Role.BUSY}:
+            raise ForbiddenError(path)
+        return where
+
+    def _put(
+        self,
+        writer: Writer,
+        where: CollectionRow,
+        href: str,
+        obj: CalendarObject,
+        actor: Actor,
+        preconditions: Preconditions,
+    ) -> Put:
+        connection = writer.connection
+        office = self.office_of(where)
+        existing = reading.item(connection, where, href)
+        preconditions.check(existing)
+        if existing is not None and existing.uid != obj.uid:
+            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        if office is not None and where.role in {Role.VIEW, Role.CLERK}:
+            self._release_expired(writer, office)
+            existing = reading.item(connection, where, href)
+            booking = reading.booking(connection, office.id, obj.uid)
+            if where.role is Role.VIEW:
+                return self._put_in_view(writer, office, href, obj, booking, actor, preconditions)
+            if booking is not None or bookings.claims_to_be_one(obj):
+                return self._put_with_clerk(writer, office, where, href, obj, booking, existing, actor)
+        return self._put_plain(writer, where, href, obj, existing)
+
+    def _put_plain(
+        self, writer: Writer, where: CollectionRow, href: str, obj: CalendarObject, existing: ObjectRow | None
+    ) -> Put:
+        if existing is None and reading.has_uid(writer.connection, where, obj.uid) is not None:
+            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        content = self._content(where, obj, writer.now)
+        if existing is None:
+            writer.insert(where, href, content)
+        else:
+            writer.replace(existing, where, content)
+        return Put(existing is None, etag_of(content.text) if content.text == obj.text else None)
+
+    def _content(self, where: CollectionRow, obj: CalendarObject, now: int) -> Content:
+        office = self.office_of(where)
+        kind, services = Kind.EVENT, frozenset[str]()
+        if where.role is Role.OPENING and obj.component == "VEVENT" and office is not None:
+            transparent = str(obj.events[0].get("TRANSP", "OPAQUE")).upper() == "TRANSPARENT"
+            kind = Kind.WINDOW if transparent else Kind.CLOSURE
+            services = _narrowed(obj, office) if transparent else services
+        return expanded(obj, kind, services, now)
+
+    def _put_in_view(  # noqa: PLR0917 - see _put
+        self,
+        writer: Writer,
+        office: Office,
+        href: str,
+        obj: CalendarObject,
+        stored: ObjectRow | None,
+        actor: Actor,
+        preconditions: Preconditions,
+    ) -> Put:
+        connection = writer.connection
+        view = reading.collections_of(connection, office.id, Role.VIEW)[0]
+        if stored is not None and not preconditions.if_match:
+            if stored.digest == bookings.digest_of(obj, office):
+                return Put(created=False, etag=None)
+            raise RefusedError(refusals.ALREADY_BOOKED)
+        booking = self._prepare(writer, office, view, href, obj, stored, actor)
+        source = None if stored is None else _by_id(connection, office, stored.collection_id)
+        clerk = source.owner if source is not None else ""
+        if booking.rescheduled and not booking.appointment.cancelled:
+            clerk = self._place(writer, office, booking, prefer=clerk)
+        target = self._calendar_of(connection, clerk)
+        if stored is None or source is None:
+            writer.insert(target, file_name(obj.uid), booking.content, view_href=href)
+        elif target.owner == source.owner:
+            writer.replace(stored, source, booking.content)
+        else:
+            writer.replace(stored, source, booking.content, target=target, href=file_name(obj.uid))
+        return Put(stored is None, None if booking.altered else etag_of(booking.content.text))
+
+    def _put_with_clerk(  # noqa: PLR0917 - see _put
+        self,
+        writer: Writer,
+        office: Office,
+        where: CollectionRow,
+        href: str,
+        obj: CalendarObject,
+        stored: ObjectRow | None,
+        existing: ObjectRow | None,
+        actor: Actor,
+    ) -> Put:
+        connection = writer.connection
+        view = reading.collections_of(connection, office.id, Role.VIEW)[0]
+        booking = self._prepare(writer, office, view, file_name(obj.uid), obj, stored, actor)
+        if not booking.appointment.cancelled:
+            self._refuse_overlap(connection, where.owner, booking.content, except_uid=obj.uid)
+        altered = booking.altered
+        if stored is None:
+            if existing is not None:
+                writer.remove(existing, where)
+            writer.insert(where, href, booking.content, view_href=file_name(obj.uid))
+        else:
+            source = _by_id(connection, office, stored.collection_id)
+            assert source is not None
+            writer.replace(stored, source, booking.content, target=where, href=href)
+        return Put(existing is None, None if altered else etag_of(booking.content.text))
+
+    def _prepare(  # noqa: PLR0917 - see _put
+        self,
+        writer: Writer,
+        office: Office,
+        view: CollectionRow,
+        href: str,
+        obj: CalendarObject,
+        stored: ObjectRow | None,
+        actor: Actor,
+    ) -> bookings.Booking:
+        return bookings.prepare(
+            obj,
+            office,
+            stored=None if stored is None else self.parse(stored.text, office),
+            stored_digest="" if stored is None else stored.digest,
+            last_sequence=None
+            if stored is not None
+            else reading.last_sequence(writer.connection, view, href),
+            authoritative=actor.authoritative,
+            now=writer.now,
+        )
+
+    def _place(self, writer: Writer, office: Office, booking: bookings.Booking, *, prefer: str) -> str:
+        """Choose a clerk for a booking and reassign others at their same time where that makes room. Refuses if there is none."""
+        connection = writer.connection
+        start, end, _ = booking.content.instances[0]
+        wish = dispatch.Wish(start, end, booking.content.services)
+        board = dispatch.board(connection, office, dispatch.local_day(start, office), writer.now)
+        board = board.without(booking.content.uid)
+        request = board.request(wish)
+        if request is None:
+            raise RefusedError(refusals.OUTSIDE_OPENING_HOURS)
+        if prefer and board.is_free(prefer, request):
+            return prefer
+        found = admission.admit(board.office_day, request)
+        if isinstance(found, Refusal):
+            raise RefusedError(found.rule)
+        # Two appointments that change places are in each other's way only in the index of names, never in time.
+        for step in found.reassigned:
+            row = reading.booking(connection, office.id, step.uid)
+            assert row is not None
+            source = _by_id(connection, office, row.collection_id)
+            assert source is not None
+            writer.transfer(row, source, self._calendar_of(connection, step.to_clerk), file_name(row.uid))
+        return found.clerk
+
+    @staticmethod
+    def _calendar_of(connection: Connection, clerk: str) -> CollectionRow:
+        found = reading.collection(connection, f"{clerk}/calendar")
+        if found is None:
+            raise RefusedError(refusals.NO_FREE_CLERK)
+        return found
+
+    @staticmethod
+    def _refuse_overlap(connection: Connection, clerk: str, content: Content, *, except_uid: str) -> None:
+        ids = [row.id for row in reading.collections_of_owner(connection, clerk)]
+        start, end, _ = content.instances[0]
+        for other in reading.instances_in(connection, ids, start, end):
+            if other.kind.is_booking and other.transparency and other.uid != except_uid and other.end > start:
+                raise RefusedError(refusals.TIME_TAKEN)
+
+    def _release_expired(self, writer: Writer, office: Office) -> None:
+        for row in reading.expired_holds(writer.connection, office.id, writer.now):
+            where = _by_id(writer.connection, office, row.collection_id)
+            if where is not None:
+                writer.remove(row, where)
+
+    # Deleting and moving -----------------------------------------------------------------------------------------
+
+    def delete(self, path: str, href: str, actor: Actor, preconditions: Preconditions = ANY) -> None:
+        """Delete an object; an appointment is thereby cancelled."""
+        where = self._parent(path)
+        with self.writing(where.office, actor) as writer:
+            row = reading.item(writer.connection, where, href)
+            if row is None:
+                raise MissingError(href)
+            preconditions.check(row)
+            holder = self._holder(writer.connection, where, row)
+            writer.remove(row, holder)
+
+    def _holder(self, connection: Connection, where: CollectionRow, row: ObjectRow) -> CollectionRow:
+        if where.id == row.collection_id:
+            return where
+        office = self.office_of(where)
+        holder = _by_id(connection, office, row.collection_id) if office else None
+        assert holder is not None
+        return holder
+
+    def move(
+        self, path: str, href: str, to_path: str, to_href: str, actor: Actor, *, overwrite: bool
+    ) -> bool:
+        """MOVE an object (RFC 4918 section 9.9); True if nothing was there before. The rules of the target's calendar hold."""
+        source, target = self._parent(path), self._parent(to_path)
+        if source.office != target.office:
+            raise ForbiddenError("an object can't be moved to another office")
+        with self.writing(source.office, actor) as writer:
+            connection = writer.connection
+            row = reading.item(connection, source, href)
+            if row is None:
+                raise MissingError(href)
+            replaced = reading.item(connection, target, to_href)
+            if replaced is not None and replaced.id != row.id:
+                if not overwrite:
+                    raise PreconditionFailedError("Overwrite")
+                if replaced.kind.is_booking:
+                    raise RefusedError(refusals.TIME_TAKEN)
+                writer.remove(replaced, self._holder(connection, target, replaced))
+            holder = self._holder(connection, source, row)
+            if target.role is Role.VIEW:
+                self._move_into_view(writer, target, to_href, row, holder, actor)
+            else:
+                self._move_into(writer, target, to_href, row, holder)
+            return replaced is None
+
+    def _move_into(
+        self, writer: Writer, target: CollectionRow, href: str, row: ObjectRow, holder: CollectionRow
+    ) -> None:
+        if row.kind.is_booking:
+            if target.role is not Role.CLERK:
+                raise ForbiddenError("an appointment lies in a clerk's calendar")
+            periods = reading.instances_of(writer.connection, row.id)
+            start, end, transparency = periods[0]
+            content = Content(
+                row.uid, row.component, row.kind, row.text, [(start, end, transparency)], start, end
+            )
+            if transparency:
+                self._refuse_overlap(writer.connection, target.owner, content, except_uid=row.uid)
+            writer.transfer(row, holder, target, href)
+            return
+        other = reading.has_uid(writer.connection, target, row.uid)
+        if other is not None and other.id != row.id:
+            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        if target.role is holder.role:
+            writer.transfer(row, holder, target, href)
+            return
+        # Another kind of calendar reads the same event differently, so it is stored anew.
+        obj = self.parse(row.text, self.office_of(target))
+        writer.remove(row, holder)
+        writer.insert(target, href, self._content(target, obj, writer.now))
+
+    def _move_into_view(
+        self,
+        writer: Writer,
+        view: CollectionRow,
+        href: str,
+        row: ObjectRow,
+        holder: CollectionRow,
+        actor: Actor,
+    ) -> None:
+        if row.kind.is_booking:
+            return
+        office = self.office_of(view)
+        assert office is not None
+        writer.remove(row, holder)
+        self._put_in_view(writer, office, href, self.parse(row.text, office), None, actor, ANY)
+
+    # Collections ---------------------------------------------------------------------------------------------------
+
+    def create_calendar(self, path: str, props: Mapping[str, str], actor: Actor) -> CollectionRow:
+        """Make a calendar below somebody's principal (MKCALENDAR). Names below an office are reserved."""
+        path = path.strip("/")
+        owner, _, name = path.partition("/")
+        if not name or "/" in name or self.directory.office(owner) is not None:
+            raise RefusedError(refusals.RESERVED)
+        office = self.directory.office_of(owner)
+        with self.writing(office.id if office else "", actor) as writer:
+            if reading.collection(writer.connection, owner) is None:
+                raise NoParentError(owner)
+            role = Role.CLERK if office else Role.PLAIN
+            return writer.create_collection(
+                path, role, tag=props.get("tag", "VCALENDAR"), owner=owner, props=props
+            )
+
+    def create_principal(self, name: str, props: Mapping[str, str] | None, actor: Actor) -> CollectionRow:
+        """Make somebody's principal collection, or return it if it's there."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        office = self.directory.office_of(name)
+        with self.writing(office.id if office else "", actor) as writer:
+            return writer.create_collection(name, Role.PRINCIPAL, tag="", owner=name, props=props or {})
+
+    def replace_calendar(
+        self, path: str, texts: Iterable[str], props: Mapping[str, str] | None, actor: Actor
+    ) -> CollectionRow:
+        """Give a calendar this content as a whole (PUT on a collection). Appointments are neither deleted nor replaced that way."""
+        where = self.find(path)
+        if where is None:
+            where = self.create_calendar(path, props or {"tag": "VCALENDAR"}, actor)
+        if where.role not in {Role.CLERK, Role.PLAIN, Role.OPENING}:
+            raise ForbiddenError(path)
+        parsed = [self.parse(text, self.office_of(where)) for text in texts]
+        with self.writing(where.office, actor) as writer:
+            for row in list(reading.all_items(writer.connection, where)):
+                if not row.kind.is_booking:
+                    writer.remove(row, where)
+            for obj in parsed:
+                self._put(writer, where, file_name(obj.uid), obj, actor, ANY)
+            if props is not None:
+                where = writer.set_props(where, props)
+        return where
+
+    def set_props(self, path: str, props: Mapping[str, str], actor: Actor) -> None:
+        """Replace a collection's properties (PROPPATCH)."""
+        where = self.find(path)
+        if where is None:
+            raise MissingError(path)
+        with self.writing(where.office, actor) as writer:
+            writer.set_props(where, props)
+
+    def delete_calendar(self, path: str, actor: Actor) -> None:
+        """Delete a calendar with its events. Refuses while it has appointments, and for the calendars that an office needs."""
+        where = self.find(path)
+        if where is None:
+            raise MissingError(path)
+        needed = where.role is Role.CLERK and where.name == "calendar"
+        if needed or where.role not in {Role.CLERK, Role.PLAIN}:
+            raise RefusedError(refusals.RESERVED)
+        with self.writing(where.office, actor) as writer:
+            rows = list(reading.all_items(writer.connection, where))
+            if any(row.kind.is_booking for row in rows):
+                raise RefusedError(refusals.HAS_APPOINTMENTS)
+            for row in rows:
+                writer.remove(row, where)
+            writer.delete_collection(where)
+
+    # Upkeep ----------------------------------------------------------------------------------------------------------
+
+    def release_expired_holds(self) -> int:
+        """Delete all holds that have expired; returns how many. Writes nothing while there is none."""
+        released = 0
+        for office in self.directory.offices:
+            with self.database.read() as connection:
+                found = reading.expired_holds(connection, office.id, self.now())
+            if not found:
+                continue
+            with self.writing(office.id, Actor("system")) as writer:
+                before = reading.expired_holds(writer.connection, office.id, writer.now)
+                self._release_expired(writer, office)
+                released += len(before)
+        return released
+
+
+def _by_id(connection: Connection, office: Office | None, collection_id: int) -> CollectionRow | None:
+    if office is None:
+        return None
+    found = reading.collections_of(connection, office.id, Role.CLERK)
+    return next((row for row in found if row.id == collection_id), None)
+
+
+def _narrowed(obj: CalendarObject, office: Office) -> frozenset[str]:
+    """The services that an opening window is narrowed to by its CATEGORIES: ids or names, in any case."""
+    groups = obj.events[0].get("CATEGORIES")
+    listed = groups if isinstance(groups, list) else [] if groups is None else [groups]
+    names = [str(name).strip().casefold() for group in listed for name in group.cats if str(name).strip()]
+    known = office.service_ids_by_name
+    for name in names:
+        if name not in known:
+            raise RefusedError(refusals.UNKNOWN_SERVICE, "a category of an opening window names no service")
+    return frozenset(known[name] for name in names)
+
+
+def expanded(obj: CalendarObject, kind: Kind, services: frozenset[str], now: int) -> Content:
+    """Return an object's content with its instances, of a recurring one those around `now` (epoch seconds)."""
+    first, last = obj.enclosing()
+    begin: int | None = None
+    until: int | None = None
+    low, high = first, (last if last is not None else now + EXPAND_AHEAD) + 1
+    if obj.recurring:
+        if low < now - EXPAND_BACK:
+            low = begin = now - EXPAND_BACK
+        if last is None or last > now + EXPAND_AHEAD:
+            high = until = now + EXPAND_AHEAD
+    periods = [(each.start, each.end, int(each.transparency)) for each in obj.instances(low, high)]
+    if begin is not None:
+        periods = [period for period in periods if period[1] > begin]
+    return Content(
+        uid=obj.uid,
+        component=obj.component,
+        kind=kind,
+        text=obj.text,
+        instances=periods,
+        first=first,
+        last=last,
+        recurring=obj.recurring,
+        expanded_from=begin,
+        expanded_until=until,
+        services=services,
+    )

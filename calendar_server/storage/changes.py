@@ -1,0 +1,99 @@
+"""The change log, for who follows what happened: notifications, repair, statistics.
+
+A consumer keeps the number of the last change that it has dealt with, for each office. Numbers are given out while the office's row is locked,
+so whoever has read up to N has seen every change up to N (`calendar_server.storage.schema`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from calendar_server.ical.appointment import Appointment, NotAnAppointmentError, from_ical
+from calendar_server.storage import reading
+from calendar_server.storage.schema import changes, offices
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from calendar_server.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object that was stored or deleted.
+
+    `seq` is the office's number of the write; changes of one write share it and are always read together. `kind` is "appointment", "hold",
+    "event", "window" or "closure"; `action` "stored" or "deleted"; `clerk` whose calendar it lies in ("" for opening); `actor` the
+    account that wrote it ("site", a clerk's id, "lead", "plan:<id>", "system"); `at` is aware, in UTC.
+    """
+
+    seq: int
+    office: str
+    uid: str
+    kind: str
+    action: str
+    clerk: str
+    actor: str
+    at: datetime
+
+
+class ChangeLog:
+    """Reads the change log and the appointments as they stand now; writes nothing. `zone` is how times are shown."""
+
+    def __init__(self, database: Database, zone: ZoneInfo) -> None:
+        self._database = database
+        self._zone = zone
+
+    def offices(self) -> list[str]:
+        """Return the ids of all offices."""
+        with self._database.read() as connection:
+            return [
+                name
+                for name in connection.execute(select(offices.c.id).order_by(offices.c.id)).scalars()
+                if name
+            ]
+
+    def head(self, office: str) -> int:
+        """Return the number of the office's last write."""
+        with self._database.read() as connection:
+            return reading.office_seq(connection, office)
+
+    def read(self, office: str, after: int, limit: int = 500) -> list[Change]:
+        """Return changes with a number above `after`, ascending; at least `limit` if there are as many, since a write isn't cut in two."""
+        with self._database.read() as connection:
+            query = select(changes).where(changes.c.office == office, changes.c.seq > after)
+            rows = connection.execute(query.order_by(changes.c.seq, changes.c.part).limit(limit)).all()
+            if len(rows) == limit:
+                last = rows[-1].seq
+                rest = select(changes).where(
+                    changes.c.office == office, changes.c.seq == last, changes.c.part > rows[-1].part
+                )
+                rows = [*rows, *connection.execute(rest.order_by(changes.c.part)).all()]
+        return [
+            Change(
+                row.seq,
+                row.office,
+                row.uid,
+                row.kind,
+                row.action,
+                row.owner,
+                row.actor,
+                datetime.fromtimestamp(row.at, UTC),
+            )
+            for row in rows
+        ]
+
+    def appointment(self, office: str, uid: str) -> Appointment | None:
+        """Return the office's appointment or hold of that uid as it stands now, None if there is none (any more)."""
+        with self._database.read() as connection:
+            row = reading.booking(connection, office, uid)
+        if row is None:
+            return None
+        try:
+            return from_ical(row.text, self._zone)
+        except NotAnAppointmentError:
+            return None

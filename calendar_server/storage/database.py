@@ -1,0 +1,183 @@
+"""One database, SQLite or PostgreSQL: engines, transactions, and the queue of SQLite's writers.
+
+SQLite lets one connection write at a time and makes the others poll, unfairly. Here writers of a process wait for a lock and
+those of several processes for a lock on a file beside the database. Nothing else writes or checkpoints, so the WAL-reset bug of SQLite before 3.51.3,
+which needs two connections doing that at once, can't happen.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.pool import QueuePool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import URL, Connection, Engine
+
+_POOL = 32
+_BUSY_SECONDS = 30
+
+
+class FairLock:
+    """A mutual exclusion that serves waiting threads in the order in which they came; not re-entrant."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._taken = False
+
+    def acquire(self) -> None:
+        """Wait for the turn."""
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    def release(self) -> None:
+        """Hand over to who has waited longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
+class _WriterQueue:
+    """Writers of one SQLite file, across the threads of this process and across processes."""
+
+    def __init__(self, path: str) -> None:
+        self._lock = FairLock()
+        self._path = path
+        self._file: Any = None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self._lock.acquire()
+        try:
+            if self._path:
+                if self._file is None:
+                    self._file = Path(self._path + ".lock").open("a")  # noqa: SIM115 - lives as long as the database
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                if self._file is not None:
+                    fcntl.flock(self._file, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # Transactions begin where we say so, not where the driver guesses.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={_BUSY_SECONDS * 1000}",
+            "cache_size=-16000",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("termin_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+class Database:
+    """A connection pool and its transactions. Safe to share between threads; not across a fork."""
+
+    def __init__(self, engine: Engine, queue: _WriterQueue | None) -> None:
+        self.engine = engine
+        self._queue = queue
+
+    @staticmethod
+    def open(url: str | URL) -> Database:
+        """Open `sqlite:////path/to/file` or `postgresql+psycopg://…`; the tables must exist (`calendar_server.storage.migrate`).
+
+        Raises ValueError for any other kind of database.
+        """
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            path = parsed.database or ""
+            if not path or path == ":memory:":
+                raise ValueError("SQLite needs a file: several threads and processes share the database")
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(
+                parsed,
+                poolclass=QueuePool,
+                pool_size=_POOL,
+                max_overflow=_POOL,
+                connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
+            )
+            _prepare_sqlite(engine)
+            return Database(engine, _WriterQueue(path))
+        if parsed.get_backend_name() == "postgresql":
+            engine = create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_size=_POOL,
+                max_overflow=_POOL,
+                pool_pre_ping=True,
+            )
+            return Database(engine, None)
+        raise ValueError(f"the database must be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True for the embedded database."""
+        return self._queue is not None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction: all statements in it see the same state."""
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(  # noqa: PLW2901 - the same connection, narrowed
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction, committed at the end of the block and durable when it is left; rolled back on any exception.
+
+        On SQLite writers wait for their turn here. On PostgreSQL only `lock_office` makes them wait, office by office.
+        """
+        if self._queue is None:
+            with self.engine.connect() as connection, connection.begin():
+                yield connection
+            return
+        with self._queue.turn(), self.engine.connect() as connection:
+            writing = connection.execution_options(termin_write=True)
+            with writing.begin():
+                yield writing
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+        if self._queue is not None:
+            self._queue.close()

@@ -1,0 +1,26 @@
+"""Bringing the tables to the newest form (alembic; the steps lie in `migrations/versions`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+
+if TYPE_CHECKING:
+    from calendar_server.storage.database import Database
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def migrate(database: Database, revision: str = "head") -> None:
+    """Upgrade the tables to `revision`. Safe to run from several processes at once, and on up-to-date tables."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    with database.write() as connection:
+        if not database.is_sqlite:
+            # One of several starting processes migrates, the others wait; the number is an arbitrary constant.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4783301)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)

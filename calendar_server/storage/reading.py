@@ -1,0 +1,314 @@
+"""Queries of the storage. Each takes a connection in a transaction, so that several of them see the same state."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, func, or_, select, union_all
+
+from calendar_server.storage.rows import CollectionRow, InstanceRow, Kind, ObjectRow, Role
+from calendar_server.storage.schema import (
+    busy_days,
+    collections,
+    instances,
+    meta,
+    objects,
+    offices,
+    tombstones,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, RowMapping, Select
+
+DAY = 86_400
+_IN_LIMIT = 500
+_BOOKINGS = (Kind.APPOINTMENT.value, Kind.HOLD.value)
+
+
+def split_ids(text: str) -> frozenset[str]:
+    """Read a column of service ids, joined by commas."""
+    return frozenset(name for name in text.split(",") if name)
+
+
+def _collection(row: RowMapping) -> CollectionRow:
+    return CollectionRow(
+        row["id"],
+        row["path"],
+        Role(row["role"]),
+        row["tag"],
+        row["office"],
+        row["owner"],
+        json.loads(row["props"]),
+        row["seq"],
+        row["floor"],
+        row["modified"],
+    )
+
+
+def _object(row: RowMapping) -> ObjectRow:
+    values: dict[str, Any] = dict(row)
+    values["kind"] = Kind(values["kind"])
+    values["services"] = split_ids(values["services"])
+    return ObjectRow(**values)
+
+
+def _instance(row: RowMapping) -> InstanceRow:
+    values: dict[str, Any] = dict(row)
+    values["kind"] = Kind(values["kind"])
+    values["services"] = split_ids(values["services"])
+    return InstanceRow(**values)
+
+
+def meta_value(connection: Connection, key: str) -> str | None:
+    """Return a value of the table `meta`."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+
+def office_seq(connection: Connection, office: str) -> int:
+    """Return the number of the office's last write; 0 for an unknown office."""
+    return connection.execute(select(offices.c.seq).where(offices.c.id == office)).scalar_one_or_none() or 0
+
+
+_BY_PATH = select(collections).where(collections.c.path == bindparam("path"))
+_BY_PARENT = (
+    select(collections).where(collections.c.parent == bindparam("parent")).order_by(collections.c.path)
+)
+
+
+def collection(connection: Connection, path: str) -> CollectionRow | None:
+    """Return the collection at `path` (no slashes at its ends)."""
+    row = connection.execute(_BY_PATH, {"path": path}).mappings().one_or_none()
+    return None if row is None else _collection(row)
+
+
+def children(connection: Connection, parent: str) -> list[CollectionRow]:
+    """Return the collections right below `parent` ("" is the root)."""
+    return [_collection(row) for row in connection.execute(_BY_PARENT, {"parent": parent}).mappings()]
+
+
+def collections_of(connection: Connection, office: str, role: Role) -> list[CollectionRow]:
+    """Return the office's collections of one role, by path."""
+    query = select(collections).where(collections.c.office == office, collections.c.role == role.value)
+    return [_collection(row) for row in connection.execute(query.order_by(collections.c.path)).mappings()]
+
+
+def collections_of_owner(connection: Connection, owner: str) -> list[CollectionRow]:
+    """Return the calendars that take part in one clerk's busy time."""
+    query = select(collections).where(collections.c.owner == owner, collections.c.role == Role.CLERK.value)
+    return [_collection(row) for row in connection.execute(query.order_by(collections.c.path)).mappings()]
+
+
+_ITEM = select(objects).where(
+    objects.c.collection_id == bindparam("cid"), objects.c.href == bindparam("href")
+)
+_IN_VIEW = select(objects).where(
+    objects.c.office == bindparam("office"), objects.c.view_href == bindparam("href")
+)
+_BOOKING = select(objects).where(
+    objects.c.office == bindparam("office"),
+    objects.c.uid == bindparam("uid"),
+    objects.c.view_href.is_not(None),
+)
+
+
+def item(connection: Connection, where: CollectionRow, href: str) -> ObjectRow | None:
+    """Return the object of that name in a collection; in an office's view, whichever calendar it lies in.
+
+    In the view `<uid>.ics` finds an appointment too if a client gave it another name.
+    """
+    if where.role is Role.VIEW:
+        row = connection.execute(_IN_VIEW, {"office": where.office, "href": href}).mappings().one_or_none()
+        if row is None and href.endswith(".ics"):
+            return booking(connection, where.office, href.removesuffix(".ics"))
+    else:
+        row = connection.execute(_ITEM, {"cid": where.id, "href": href}).mappings().one_or_none()
+    return None if row is None else _object(row)
+
+
+def booking(connection: Connection, office: str, uid: str) -> ObjectRow | None:
+    """Return the office's appointment or hold of that uid, whoever has it."""
+    row = connection.execute(_BOOKING, {"office": office, "uid": uid}).mappings().first()
+    return None if row is None else _object(row)
+
+
+def object_by_id(connection: Connection, object_id: int) -> ObjectRow | None:
+    """Return an object by its row id."""
+    row = connection.execute(select(objects).where(objects.c.id == object_id)).mappings().one_or_none()
+    return None if row is None else _object(row)
+
+
+def has_uid(connection: Connection, where: CollectionRow, uid: str) -> ObjectRow | None:
+    """Return the object of that uid in a collection (the view: in the office's bookings)."""
+    if where.role is Role.VIEW:
+        return booking(connection, where.office, uid)
+    query = select(objects).where(objects.c.collection_id == where.id, objects.c.uid == uid)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _object(row)
+
+
+def members_of(where: CollectionRow) -> Any:
+    """Return the condition on `objects` for what a collection shows."""
+    if where.role is Role.VIEW:
+        return and_(objects.c.office == where.office, objects.c.view_href.is_not(None))
+    return objects.c.collection_id == where.id
+
+
+def href_column(where: CollectionRow) -> Any:
+    """Return the column of `objects` with the names that a collection shows."""
+    return objects.c.view_href if where.role is Role.VIEW else objects.c.href
+
+
+def all_items(connection: Connection, where: CollectionRow) -> Iterator[ObjectRow]:
+    """Yield all objects that a collection shows."""
+    for row in connection.execute(select(objects).where(members_of(where)).order_by(objects.c.id)).mappings():
+        yield _object(row)
+
+
+def items(connection: Connection, where: CollectionRow, hrefs: Sequence[str]) -> dict[str, ObjectRow]:
+    """Return the objects of these names, by name; missing ones are left out."""
+    found: dict[str, ObjectRow] = {}
+    column = href_column(where)
+    for at in range(0, len(hrefs), _IN_LIMIT):
+        query = select(objects).where(members_of(where), column.in_(hrefs[at : at + _IN_LIMIT]))
+        for row in connection.execute(query).mappings():
+            name = row["view_href"] if where.role is Role.VIEW else row["href"]
+            found[name] = _object(row)
+    return found
+
+
+def objects_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, ObjectRow]:
+    """Return objects by their row ids."""
+    found: dict[int, ObjectRow] = {}
+    for at in range(0, len(ids), _IN_LIMIT):
+        query = select(objects).where(objects.c.id.in_(ids[at : at + _IN_LIMIT]))
+        for row in connection.execute(query).mappings():
+            found[row["id"]] = _object(row)
+    return found
+
+
+def changed_since(connection: Connection, where: CollectionRow, seq: int) -> tuple[list[str], list[str]]:
+    """Return (names stored, names gone) after the write of number `seq`."""
+    column = href_column(where)
+    stored = select(column).where(members_of(where), objects.c.seq > seq)
+    gone = select(tombstones.c.href).where(tombstones.c.collection_id == where.id, tombstones.c.seq > seq)
+    names = list(connection.execute(stored).scalars())
+    present = set(names)
+    return names, [name for name in connection.execute(gone).scalars() if name not in present]
+
+
+def last_sequence(connection: Connection, view: CollectionRow, href: str) -> int | None:
+    """Return the SEQUENCE that a deleted appointment had, None if there was none of that name."""
+    query = select(tombstones.c.sequence).where(
+        tombstones.c.collection_id == view.id, tombstones.c.href == href
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+_INSTANCE_COLUMNS = (
+    instances.c.object_id,
+    instances.c.collection_id,
+    objects.c.uid,
+    objects.c.kind,
+    instances.c.start,
+    instances.c.end,
+    instances.c.transparency,
+    objects.c.services,
+    objects.c.pinned,
+    objects.c.hold_until,
+)
+
+
+def _in_range(ids: Sequence[int], start: int, end: int, *columns: Any) -> Any:
+    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema)."""
+    here = instances.c.collection_id.in_(ids)
+    # A zero-length instance counts on its start (RFC 4791 section 9.9).
+    touches = or_(instances.c.end > start, and_(instances.c.end == start, instances.c.start == start))
+    short = and_(instances.c.long == 0, instances.c.start >= start - DAY, instances.c.start < end, touches)
+    long = and_(instances.c.long == 1, instances.c.start < end, touches)
+    joined = (
+        instances.join(objects, objects.c.id == instances.c.object_id)
+        if columns[0] is not None
+        else instances
+    )
+
+    def part(condition: Any) -> Select[Any]:
+        return select(*columns).select_from(joined).where(here, condition)
+
+    return union_all(part(short), part(long))
+
+
+def instances_in(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[InstanceRow]:
+    """Return the instances in these collections (row ids) that touch [start, end), by start.
+
+    Of recurring objects only what is stored: see `unexpanded`.
+    """
+    if not ids:
+        return []
+    rows = connection.execute(_in_range(ids, start, end, *_INSTANCE_COLUMNS)).mappings()
+    return sorted(
+        (_instance(row) for row in rows),
+        key=lambda instance: (instance.start, instance.end, instance.object_id),
+    )
+
+
+def unexpanded(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[ObjectRow]:
+    """Return the recurring objects in these collections whose stored instances don't cover [start, end)."""
+    if not ids:
+        return []
+    query = select(objects).where(
+        objects.c.collection_id.in_(ids),
+        objects.c.recurring.is_(True),
+        or_(objects.c.expanded_until < end, objects.c.expanded_from > start),
+    )
+    return [_object(row) for row in connection.execute(query).mappings()]
+
+
+def instances_of(connection: Connection, object_id: int) -> list[tuple[int, int, int]]:
+    """Return an object's stored instances as (start, end, transparency)."""
+    query = select(instances.c.start, instances.c.end, instances.c.transparency).where(
+        instances.c.object_id == object_id
+    )
+    return [(row.start, row.end, row.transparency) for row in connection.execute(query)]
+
+
+def object_ids_in(
+    connection: Connection, where: CollectionRow, ids: Sequence[int], start: int, end: int
+) -> list[int]:
+    """Return the row ids of the objects with an instance that touches [start, end), each once, in no order."""
+    rows = connection.execute(_in_range(ids, start, end, instances.c.object_id)).scalars()
+    del where
+    return list(dict.fromkeys(rows))
+
+
+def busy_changed(connection: Connection, office: str, seq: int) -> list[tuple[str, str]]:
+    """Return (key, day) of the busy feed's objects that changed after the write of number `seq`."""
+    query = select(busy_days.c.key, busy_days.c.day).where(
+        busy_days.c.office == office, busy_days.c.seq > seq
+    )
+    return [(row.key, row.day) for row in connection.execute(query)]
+
+
+def busy_seqs(connection: Connection, office: str) -> dict[tuple[str, str], int]:
+    """Return the number of the last write for each (key, day) of the busy feed that ever changed."""
+    query = select(busy_days.c.key, busy_days.c.day, busy_days.c.seq).where(busy_days.c.office == office)
+    return {(row.key, row.day): row.seq for row in connection.execute(query)}
+
+
+def expired_holds(connection: Connection, office: str, now: int) -> list[ObjectRow]:
+    """Return the office's holds that ended by `now`."""
+    query = select(objects).where(objects.c.hold_until <= now, objects.c.office == office)
+    return [_object(row) for row in connection.execute(query).mappings()]
+
+
+def count_items(connection: Connection, where: CollectionRow) -> int:
+    """Return how many objects a collection shows."""
+    return connection.execute(select(func.count()).select_from(objects).where(members_of(where))).scalar_one()
+
+
+def names_and_etags(connection: Connection, where: CollectionRow) -> Iterable[tuple[str, str]]:
+    """Return (name, etag) of all objects that a collection shows."""
+    rows = connection.execute(select(href_column(where), objects.c.etag).where(members_of(where)))
+    return [(row[0], row[1]) for row in rows]

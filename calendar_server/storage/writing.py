@@ -1,0 +1,367 @@
+"""Writes of the storage: one `Writer` for each transaction and office.
+
+It keeps together what must change together: the object, its instances, the numbers of the collections that show it, tombstones, the
+days of the busy feed, and the change log. It knows no rule: `calendar_server.service` decides what is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+
+from calendar_server.storage import reading
+from calendar_server.storage.rows import Action, CollectionRow, Kind, ObjectRow, Role
+from calendar_server.storage.schema import (
+    busy_days,
+    changes,
+    collections,
+    instances,
+    meta,
+    objects,
+    offices,
+    tombstones,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from sqlalchemy import Connection
+
+OPENING_KEY = "opening"
+_FREE = 0
+
+
+def etag_of(text: str) -> str:
+    """Return the strong etag of a stored text, in quotes."""
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:40]}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is to be stored under a name.
+
+    `instances` are (start, end, transparency), of a recurring object those in [expanded_from, expanded_until) (None: all on that side).
+    """
+
+    uid: str
+    component: str
+    kind: Kind
+    text: str
+    instances: Sequence[tuple[int, int, int]]
+    first: int | None
+    last: int | None
+    recurring: bool = False
+    expanded_from: int | None = None
+    expanded_until: int | None = None
+    services: frozenset[str] = frozenset()
+    pinned: bool = False
+    hold_until: int | None = None
+    sequence: int = 0
+    digest: str = ""
+
+
+def _joined(services: frozenset[str]) -> str:
+    return ",".join(sorted(services))
+
+
+class Writer:
+    """The writes of one transaction in one office; begin it before anything is read that the write depends on.
+
+    `office` is "" for calendars outside any office; `zone` cuts days for the busy feed, which reaches `horizon_days` ahead; `now` is in
+    epoch seconds; `actor` is the account that writes.
+    """
+
+    def __init__(
+        self, connection: Connection, office: str, *, zone: ZoneInfo, horizon_days: int, now: int, actor: str
+    ) -> None:
+        self.connection = connection
+        self.office = office
+        self.now = now
+        self.actor = actor
+        self._zone = zone
+        today = datetime.fromtimestamp(now, zone).date()
+        self._first_day = today - timedelta(days=1)
+        self._last_day = today + timedelta(days=horizon_days + 1)
+        self._part = 0
+        self._seq: int | None = None
+        self._touched: set[int] = set()
+        self._busy: set[tuple[str, str]] = set()
+        query = select(offices.c.seq).where(offices.c.id == office).with_for_update()
+        locked = connection.execute(query).scalar_one_or_none()
+        if locked is None:
+            raise LookupError(f"the office {office!r} isn't set up")
+        self._last_seq: int = locked
+
+    @property
+    def seq(self) -> int:
+        """The number of this write."""
+        if self._seq is None:
+            self._seq = self._last_seq + 1
+        return self._seq
+
+    @property
+    def changed(self) -> bool:
+        """True once anything was written."""
+        return self._seq is not None
+
+    def _view(self) -> CollectionRow | None:
+        views = reading.collections_of(self.connection, self.office, Role.VIEW) if self.office else []
+        return views[0] if views else None
+
+    def _touch(self, collection_id: int, kind: Kind) -> None:
+        self._touched.add(collection_id)
+        if kind.is_booking and (view := self._view()) is not None:
+            self._touched.add(view.id)
+
+    def _log(self, uid: str, kind: Kind, action: Action, owner: str) -> None:
+        self.connection.execute(
+            insert(changes),
+            {
+                "office": self.office,
+                "seq": self.seq,
+                "part": self._part,
+                "uid": uid,
+                "kind": kind.value,
+                "action": action.value,
+                "owner": owner,
+                "actor": self.actor,
+                "at": self.now,
+            },
+        )
+        self._part += 1
+
+    def _mark_busy(self, where: CollectionRow, kind: Kind, periods: Iterable[tuple[int, int, int]]) -> None:
+        if not self.office:
+            return
+        if where.role is Role.OPENING:
+            key = OPENING_KEY
+        elif where.role is Role.CLERK:
+            key = where.owner
+        else:
+            return
+        for start, end, transparency in periods:
+            if transparency == _FREE and kind is Kind.EVENT:
+                continue
+            day = max(datetime.fromtimestamp(start, self._zone).date(), self._first_day)
+            last = min(datetime.fromtimestamp(max(start, end - 1), self._zone).date(), self._last_day)
+            while day <= last:
+                self._busy.add((key, day.isoformat()))
+                day += timedelta(days=1)
+
+    def _store_instances(
+        self, object_id: int, collection_id: int, periods: Sequence[tuple[int, int, int]]
+    ) -> None:
+        if periods:
+            self.connection.execute(
+                insert(instances),
+                [
+                    {
+                        "object_id": object_id,
+                        "collection_id": collection_id,
+                        "long": int(end - start > reading.DAY),
+                        "start": start,
+                        "end": end,
+                        "transparency": transparency,
+                    }
+                    for start, end, transparency in periods
+                ],
+            )
+
+    @staticmethod
+    def _columns(content: Content) -> dict[str, Any]:
+        return {
+            "uid": content.uid,
+            "component": content.component,
+            "kind": content.kind.value,
+            "etag": etag_of(content.text),
+            "text": content.text,
+            "size": len(content.text.encode()),
+            "services": _joined(content.services),
+            "pinned": content.pinned,
+            "hold_until": content.hold_until,
+            "sequence": content.sequence,
+            "digest": content.digest,
+            "first": content.first,
+            "last": content.last,
+            "recurring": content.recurring,
+            "expanded_from": content.expanded_from,
+            "expanded_until": content.expanded_until,
+        }
+
+    def _forget_tombstone(self, collection_id: int, href: str) -> None:
+        self.connection.execute(
+            delete(tombstones).where(tombstones.c.collection_id == collection_id, tombstones.c.href == href)
+        )
+
+    def _bury(self, collection_id: int, href: str, sequence: int = 0) -> None:
+        self._forget_tombstone(collection_id, href)
+        self.connection.execute(
+            insert(tombstones),
+            {"collection_id": collection_id, "href": href, "seq": self.seq, "sequence": sequence},
+        )
+
+    def insert(
+        self, where: CollectionRow, href: str, content: Content, *, view_href: str | None = None
+    ) -> None:
+        """Store a new object; `view_href` is its name in the office's view, for bookings."""
+        values = self._columns(content) | {
+            "collection_id": where.id,
+            "href": href,
+            "seq": self.seq,
+            "office": self.office,
+            "view_href": view_href,
+            "modified": self.now,
+        }
+        result = self.connection.execute(insert(objects), values)
+        assert result.inserted_primary_key is not None
+        self._store_instances(result.inserted_primary_key[0], where.id, content.instances)
+        self._forget_tombstone(where.id, href)
+        if view_href is not None and (view := self._view()) is not None:
+            self._forget_tombstone(view.id, view_href)
+        self._touch(where.id, content.kind)
+        self._mark_busy(where, content.kind, content.instances)
+        self._log(content.uid, content.kind, Action.STORED, where.owner)
+
+    def replace(
+        self,
+        old: ObjectRow,
+        source: CollectionRow,
+        content: Content,
+        *,
+        target: CollectionRow | None = None,
+        href: str = "",
+    ) -> None:
+        """Store another content for an object; with `target` it goes over into that collection as `href`."""
+        to = target or source
+        name = href or old.href
+        before = reading.instances_of(self.connection, old.id)
+        self._mark_busy(source, old.kind, before)
+        values = self._columns(content) | {
+            "collection_id": to.id,
+            "href": name,
+            "seq": self.seq,
+            "modified": self.now,
+        }
+        self.connection.execute(update(objects).where(objects.c.id == old.id).values(values))
+        if to.id != source.id or name != old.href:
+            self._bury(source.id, old.href)
+            self._forget_tombstone(to.id, name)
+        if to.id != source.id or list(before) != list(content.instances):
+            self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
+            self._store_instances(old.id, to.id, content.instances)
+        self._touch(source.id, old.kind)
+        self._touch(to.id, content.kind)
+        self._mark_busy(to, content.kind, content.instances)
+        self._log(content.uid, content.kind, Action.STORED, to.owner)
+
+    def transfer(self, old: ObjectRow, source: CollectionRow, target: CollectionRow, href: str) -> None:
+        """Give an object to another collection as it is: a reassignment, or a MOVE."""
+        periods = reading.instances_of(self.connection, old.id)
+        self._mark_busy(source, old.kind, periods)
+        self._mark_busy(target, old.kind, periods)
+        self.connection.execute(
+            update(objects)
+            .where(objects.c.id == old.id)
+            .values(collection_id=target.id, href=href, seq=self.seq, modified=self.now)
+        )
+        if target.id != source.id:
+            self.connection.execute(
+                update(instances).where(instances.c.object_id == old.id).values(collection_id=target.id)
+            )
+        self._bury(source.id, old.href)
+        self._forget_tombstone(target.id, href)
+        self._touch(source.id, old.kind)
+        self._touch(target.id, old.kind)
+        self._log(old.uid, old.kind, Action.STORED, target.owner)
+
+    def remove(self, old: ObjectRow, where: CollectionRow) -> None:
+        """Delete an object and leave tombstones."""
+        self._mark_busy(where, old.kind, reading.instances_of(self.connection, old.id))
+        self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
+        self.connection.execute(delete(objects).where(objects.c.id == old.id))
+        self._bury(where.id, old.href)
+        if old.view_href is not None and (view := self._view()) is not None:
+            self._bury(view.id, old.view_href, old.sequence)
+        self._touch(where.id, old.kind)
+        self._log(old.uid, old.kind, Action.DELETED, where.owner)
+
+    def expand(
+        self, old: ObjectRow, periods: Sequence[tuple[int, int, int]], begin: int | None, until: int | None
+    ) -> None:
+        """Store other instances of a recurring object; nothing that a client sees changes, so no number is used."""
+        self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
+        self._store_instances(old.id, old.collection_id, periods)
+        self.connection.execute(
+            update(objects).where(objects.c.id == old.id).values(expanded_from=begin, expanded_until=until)
+        )
+
+    def finish(self) -> None:
+        """Write the numbers; call it last, in the same transaction."""
+        if self._seq is None:
+            return
+        self.connection.execute(update(offices).where(offices.c.id == self.office).values(seq=self._seq))
+        touched = set(self._touched)
+        if self._busy:
+            touched.update(row.id for row in reading.collections_of(self.connection, self.office, Role.BUSY))
+            for key, day in self._busy:
+                self._set_busy(key, day)
+        if touched:
+            self.connection.execute(
+                update(collections)
+                .where(collections.c.id.in_(touched))
+                .values(seq=self._seq, modified=self.now)
+            )
+
+    def _set_busy(self, key: str, day: str) -> None:
+        here = (busy_days.c.office == self.office, busy_days.c.key == key, busy_days.c.day == day)
+        if self.connection.execute(update(busy_days).where(*here).values(seq=self.seq)).rowcount == 0:
+            self.connection.execute(
+                insert(busy_days), {"office": self.office, "key": key, "day": day, "seq": self.seq}
+            )
+
+    def create_collection(
+        self, path: str, role: Role, *, tag: str, owner: str, props: Mapping[str, str]
+    ) -> CollectionRow:
+        """Make a collection; its parent must exist."""
+        values = {
+            "path": path,
+            "parent": path.rpartition("/")[0],
+            "role": role.value,
+            "tag": tag,
+            "office": self.office,
+            "owner": owner,
+            "props": json.dumps(dict(props), ensure_ascii=False, sort_keys=True),
+            "seq": self.seq,
+            "floor": self.seq,
+            "modified": self.now,
+        }
+        self.connection.execute(insert(collections), values)
+        made = reading.collection(self.connection, path)
+        assert made is not None
+        return made
+
+    def set_props(self, where: CollectionRow, props: Mapping[str, str]) -> CollectionRow:
+        """Replace a collection's properties; its ctag changes."""
+        text = json.dumps(dict(props), ensure_ascii=False, sort_keys=True)
+        self.connection.execute(update(collections).where(collections.c.id == where.id).values(props=text))
+        self._touched.add(where.id)
+        return replace(where, props=dict(props), seq=self.seq)
+
+    def delete_collection(self, where: CollectionRow) -> None:
+        """Delete a collection that has no objects any more (`remove` them first, so that the change log tells of each)."""
+        self.connection.execute(delete(tombstones).where(tombstones.c.collection_id == where.id))
+        self.connection.execute(delete(collections).where(collections.c.id == where.id))
+        self._touched.discard(where.id)
+        _ = self.seq
+
+
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    """Write a value of the table `meta`."""
+    if connection.execute(update(meta).where(meta.c.key == key).values(value=value)).rowcount == 0:
+        connection.execute(insert(meta), {"key": key, "value": value})
