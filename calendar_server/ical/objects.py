@@ -17,16 +17,8 @@ import icalendar
 
 from calendar_server.ical import content
 from calendar_server.ical.content import Component, ContentError, Property
-from calendar_server.ical.recurrence import (
-    Entry,
-    Occurrence,
-    Rule,
-    RuleError,
-    Series,
-    intersects,
-    parse_rule,
-    vet,
-)
+from calendar_server.ical.recurrence import Entry, Occurrence, Series, intersects
+from calendar_server.ical.rules import Rule, RuleError, parse_rule, vet
 from calendar_server.ical.tzids import resolve
 from calendar_server.ical.values import (
     DAY,

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
-from calendar_server.ical.recurrence import RuleError, Work, parse_rule, starts, vet
+from calendar_server.ical.rules import RuleError, Work, parse_rule, starts, vet
 from calendar_server.ical.values import DAY, EPOCH_LOCAL, InvalidValueError, moment, utc_offset
 
 if TYPE_CHECKING:
