@@ -9,16 +9,16 @@ clerks at the same time, and so on (an ejection chain, as in Glover 1996, here s
 Why the search is exact: let any valid placement be given. Whatever overlaps something new at a clerk has to
 leave her, so following that placement, each ejected appointment goes to the one clerk it has there, ejects only
 what has to leave too, and is never ejected again. The search tries every clerk for each ejected appointment and
-so meets this placement. Two relaxations, computed once a day and independent of the request, cut it short:
-the appointments that can leave their clerk at all (a greatest fixed point over whole appointments), and the
-grains at which a clerk's time can be passed on, clerk by clerk, to somebody vacant (a least fixed point, the
-augmenting path of bipartite matching at each grain).
+so meets this placement. A relaxation cuts it short: at each grain
+of the request, one more clerk must become busy, and following who moves where from the request's clerk ends at
+somebody vacant at that grain (the augmenting path of bipartite matching). A breadth-first search over clerks, for
+all grains at once, bounds from below how many moves a clerk's grain is from a vacant one, and shows where nothing
+helps. It says nothing about other grains: there appointments may also change places in a ring.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from optimizer.bits import aligned, each, runs, span
 from optimizer.check import check_placement
@@ -65,16 +65,12 @@ def starts(
     return Day(day).starts(length, services, window, step=step, offset=offset, depth=depth if elastic else 0)
 
 
-@dataclass(slots=True)
-class _Search:
-    """One search for a chain: the appointments in their new places, and those still without one."""
+class _Target(NamedTuple):
+    """A clerk an appointment could go to, with at least how many further moves, and who overlaps it there."""
 
-    placed: dict[int, int]
-    pending: list[int]
-    fixed: list[int]
-    nodes: int = 0
-    most: int = 0
-    cut: bool = False
+    clerk: int
+    moves: int
+    overlaps: int
 
 
 class Day:
@@ -97,9 +93,12 @@ class Day:
             self.occupied[clerk] |= mask
         self._eligible: dict[frozenset[str], list[int]] = {}
         self._weights: list[float] | None = None
-        self._targets: list[list[int]] | None = None
-        self._routable: list[int] = []
-        self._leavable: list[int] = []
+        self._pinned = [0] * len(day.clerks)
+        for item, entry in enumerate(self.booked):
+            if entry.pinned:
+                self._pinned[self.holder[item]] |= self.masks[item]
+        self._could: dict[int, list[int]] = {}
+        self._routes: list[list[int]] | None = None
 
     def admit(self, request: Request, *, depth: int = DEPTH) -> Placement | Refusal:
         """Place the request, or say why that can't be."""
@@ -142,10 +141,11 @@ class Day:
         direct &= wanted
         if depth <= 0 or direct == wanted:
             return direct
-        self._relax()
+        if self._routes is None:
+            self._routes = self._search_routes(span(0, self.day.grains))
         hopeful = 0
         for clerk in eligible:
-            hopeful |= runs(self._open(clerk) & window, length)
+            hopeful |= runs(self.clerks[clerk].free & ~self._pinned[clerk] & self._routes[-1][clerk], length)
         found = direct
         for start in each(hopeful & wanted & ~direct):
             if self._chain(span(start, length), eligible, depth)[0] is not None:
@@ -195,133 +195,77 @@ class Day:
             ),
         )
 
-    def _relax(self) -> list[list[int]]:
-        """Compute where each appointment could go and which grains of each clerk could become vacant."""
-        if self._targets is None:
-            stuck, targets = self._movable()
-            self._leavable = [~bits for bits in stuck]
-            self._routable = self._routes(targets)
-            self._targets = targets
-        return self._targets
-
-    def _movable(self) -> tuple[list[int], list[list[int]]]:
-        """Give each clerk's grains taken by what can't leave her, and the clerks each appointment could go to."""
-        stuck = [0] * len(self.clerks)
-        for item, entry in enumerate(self.booked):
-            if entry.pinned:
-                stuck[self.holder[item]] |= self.masks[item]
-        targets = [
-            [
+    def takers(self, item: int) -> list[int]:
+        """Give the clerks to whom an appointment could go, others' appointments aside."""
+        known = self._could.get(item)
+        if known is None:
+            mask, own = self.masks[item], self.holder[item]
+            known = self._could[item] = [
                 clerk
-                for clerk in (() if entry.pinned else self.eligible(entry.services))
-                if clerk != self.holder[item] and not self.masks[item] & ~self.clerks[clerk].free
+                for clerk in (() if self.booked[item].pinned else self.eligible(self.booked[item].services))
+                if clerk != own and not mask & (~self.clerks[clerk].free | self._pinned[clerk])
             ]
-            for item, entry in enumerate(self.booked)
+        return known
+
+    def overlaps(self, clerk: int, mask: int) -> int:
+        """Give the clerk's appointments in these grains, as a bit set of positions."""
+        if not mask & self.occupied[clerk]:
+            return 0
+        return sum(1 << item for item in self.items[clerk] if self.masks[item] & mask)
+
+    def _search_routes(self, within: int) -> list[list[int]]:
+        """Give, for each number of moves, each clerk's grains that so many could make vacant at that grain.
+
+        The entry for n + 1 adds the grains of an appointment at which one of its takers is reached with n.
+        Grains don't depend on each other; only those in `within` are right.
+        """
+        waiting = [
+            (self.masks[item] & within, self.holder[item], self.takers(item))
+            for item, mask in enumerate(self.masks)
+            if mask & within
         ]
-        changed = True
-        while changed:
-            changed = False
-            for item, where in enumerate(targets):
-                mask, own = self.masks[item], self.holder[item]
-                where[:] = [clerk for clerk in where if not mask & stuck[clerk]]
-                if not where and mask & ~stuck[own]:
-                    stuck[own] |= mask
-                    changed = True
-        return stuck, targets
-
-    def _routes(self, targets: list[list[int]]) -> list[int]:
-        """Give each clerk's grains from which passing on, clerk by clerk, ends at somebody vacant."""
-        routable = [~taken for taken in self.occupied]
-        changed = True
-        while changed:
-            changed = False
-            for item, where in enumerate(targets):
-                mask, own = self.masks[item], self.holder[item]
-                reach = routable[own]
-                for clerk in where:
-                    reach |= mask & routable[clerk]
-                if reach != routable[own]:
-                    routable[own] = reach
-                    changed = True
-        return routable
-
-    def _open(self, clerk: int) -> int:
-        """Give the grains that a chain could perhaps make free at this clerk."""
-        return self.clerks[clerk].free & self._leavable[clerk] & self._routable[clerk]
+        levels = [[~taken for taken in self.occupied]]
+        while True:
+            last = levels[-1]
+            level = last.copy()
+            for mask, own, takers in waiting:
+                for clerk in takers:
+                    level[own] |= mask & last[clerk]
+            if level == last:
+                return levels
+            levels.append(level)
+            waiting = [entry for entry in waiting if entry[0] & ~level[entry[1]]]
 
     def _chain(
         self, mask: int, eligible: list[int], depth: int
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
         """Search a chain with the fewest reassignments; also say whether a "no" is proven."""
-        targets = self._relax()
-        roots = [clerk for clerk in eligible if not mask & ~self._open(clerk)]
-        ejects = {clerk: [item for item in self.items[clerk] if self.masks[item] & mask] for clerk in roots}
-        roots.sort(key=lambda clerk: (len(ejects[clerk]), self.loss(clerk, mask), self.clerks[clerk].clerk))
-        nodes = 0
-        for most in range(1, depth + 1):
-            cut = False
+        possible = [
+            clerk for clerk in eligible if not mask & (~self.clerks[clerk].free | self._pinned[clerk])
+        ]
+        search = _Search(self, mask, self._routes or self._search_routes(mask) if possible else [])
+        roots = search.targets(mask, possible)
+        if not roots:
+            return None, True
+        need = {root.clerk: max(root.moves, root.overlaps.bit_count()) for root in roots}
+        roots.sort(
+            key=lambda root: (need[root.clerk], self.loss(root.clerk, mask), self.clerks[root.clerk].clerk)
+        )
+        for most in range(need[roots[0].clerk], depth + 1):
+            search.most, search.cut = most, False
             for root in roots:
-                if len(ejects[root]) > most:
-                    cut = True
-                    continue
-                search = _Search({}, list(ejects[root]), [0] * len(self.clerks), nodes, most)
-                search.fixed[root] = mask
-                if self._extend(search, targets):
-                    return (root, search.placed), True
-                nodes = search.nodes
-                cut = cut or search.cut
-                if nodes >= NODES:
+                if need[root.clerk] > most:
+                    search.cut = True
+                    break
+                search.fixed[root.clerk] = mask
+                if search.extend(root.overlaps, root.overlaps):
+                    return (root.clerk, search.placed), True
+                search.fixed[root.clerk] = 0
+                if search.nodes >= NODES:
                     return None, False
-            if not cut:
+            if not search.cut:
                 return None, True
         return None, False
-
-    def _extend(self, search: _Search, targets: list[list[int]]) -> bool:
-        """Place the pending appointment with the fewest possible clerks, then the rest."""
-        if not search.pending:
-            return True
-        best: list[int] = []
-        chosen = -1
-        for item in search.pending:
-            mask = self.masks[item]
-            where = [clerk for clerk in targets[item] if not mask & search.fixed[clerk]]
-            if chosen < 0 or len(where) < len(best):
-                best, chosen = where, item
-                if not where:
-                    return False
-        mask = self.masks[chosen]
-        room = search.most - len(search.placed) - len(search.pending)
-        options: list[tuple[int, int, list[int]]] = []
-        for clerk in best:
-            ejected = (
-                [
-                    item
-                    for item in self.items[clerk]
-                    if self.masks[item] & mask and item not in search.placed and item not in search.pending
-                ]
-                if mask & self.occupied[clerk]
-                else []
-            )
-            if len(ejected) > room:
-                search.cut = True
-            else:
-                options.append((len(ejected), clerk, ejected))
-        options.sort()
-        rest = [item for item in search.pending if item != chosen]
-        for _, clerk, ejected in options:
-            search.nodes += 1
-            if search.nodes >= NODES:
-                search.cut = True
-                return False
-            search.placed[chosen] = clerk
-            search.fixed[clerk] |= mask
-            search.pending = rest + ejected
-            if self._extend(search, targets):
-                return True
-            search.fixed[clerk] &= ~mask
-            del search.placed[chosen]
-        search.pending = [*rest, chosen]
-        return False
 
     def _placement(self, root: int, placed: dict[int, int]) -> Placement:
         """Put the reassignments in an order in which each target is vacant when its turn comes."""
@@ -361,3 +305,80 @@ class Day:
                 ]
                 found.append(Obstacle(clerk.clerk, "occupied", tuple(sorted(uids))))
         return tuple(found)
+
+
+class _Search:
+    """One search for a chain of at most `most` moves.
+
+    `placed` has the appointments' new clerks, `fixed` the grains that each clerk was given anew; `cut` says that
+    something was left untried because of `most`.
+    """
+
+    def __init__(self, day: Day, request: int, routes: list[list[int]]) -> None:
+        self.day = day
+        self.request = request
+        self.routes = routes
+        self.placed: dict[int, int] = {}
+        self.fixed = [0] * len(day.clerks)
+        self.most = 0
+        self.nodes = 0
+        self.cut = False
+        self._targets: dict[int, list[_Target]] = {}
+
+    def targets(self, mask: int, takers: list[int]) -> list[_Target]:
+        """Give those of the takers from whom the request's grains among these can be passed on."""
+        inside = mask & self.request
+        found = []
+        for clerk in takers:
+            for moves, level in enumerate(self.routes):
+                if not inside & ~level[clerk]:
+                    found.append(_Target(clerk, moves, self.day.overlaps(clerk, mask)))
+                    break
+        return found
+
+    def extend(self, pending: int, gone: int) -> bool:
+        """Place the pending appointment with the fewest possible clerks, then the rest.
+
+        `gone` are all that have left their clerk, pending or placed anew.
+        """
+        if not pending:
+            return True
+        chosen, options = self._most_pressing(pending, gone)
+        mask = self.day.masks[chosen]
+        options.sort(key=lambda target: (target.moves, (target.overlaps & ~gone).bit_count(), target.clerk))
+        pending ^= 1 << chosen
+        for clerk, _, overlaps in options:
+            self.nodes += 1
+            if self.nodes >= NODES:
+                return False
+            ejected = overlaps & ~gone
+            self.placed[chosen] = clerk
+            self.fixed[clerk] |= mask
+            if self.extend(pending | ejected, gone | ejected):
+                return True
+            self.fixed[clerk] &= ~mask
+            del self.placed[chosen]
+        return False
+
+    def _most_pressing(self, pending: int, gone: int) -> tuple[int, list[_Target]]:
+        room = self.most - gone.bit_count()
+        best: list[_Target] = []
+        chosen = -1
+        for item in each(pending):
+            known = self._targets.get(item)
+            mask = self.day.masks[item]
+            if known is None:
+                known = self._targets[item] = self.targets(mask, self.day.takers(item))
+            where = []
+            for target in known:
+                if mask & self.fixed[target.clerk]:
+                    continue
+                if target.moves > room or (target.overlaps & ~gone).bit_count() > room:
+                    self.cut = True
+                else:
+                    where.append(target)
+            if chosen < 0 or len(where) < len(best):
+                chosen, best = item, where
+                if not where:
+                    break
+        return chosen, best
