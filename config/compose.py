@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,9 @@ from config import schema
 
 if TYPE_CHECKING:
     from config.settings import Settings
+
+DEMO_PASSWORD = "demo"  # noqa: S105  public on purpose, and only ever on loopback
+DEMO_KEY = "demo"
 
 
 def directory(settings: Settings) -> Directory:
@@ -65,6 +69,12 @@ def town(settings: Settings) -> web.Town:
         reminder=web.ReminderRule(file.reminder.days_before, file.reminder.at),
         notice=file.notice.root,
     )
+
+
+def api_keys(settings: Settings, *, demo: bool) -> dict[str, str]:
+    """Return the trusted partners' names by the SHA-256 of their API keys, in hexadecimal."""
+    keys = {partner.key_sha256: partner.name for partner in settings.server.api.partners}
+    return keys | ({sha256(DEMO_KEY.encode()).hexdigest(): "demo"} if demo else {})
 
 
 def site_url(settings: Settings) -> str:

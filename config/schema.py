@@ -45,8 +45,13 @@ _PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{3,30}")
 _LOGO_BYTES = 300_000
 
 
+def is_id(value: str) -> bool:
+    """Tell whether a text can be an id, and thereby a segment of a path."""
+    return _ID.fullmatch(value) is not None and len(value) <= 40
+
+
 def _id(value: str) -> str:
-    if not _ID.fullmatch(value) or len(value) > 40:
+    if not is_id(value):
         raise ValueError(
             f"{value!r} can't be an id: use up to 40 lower case letters a-z, digits, and single hyphens between them"
         )

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from config import compose
 from config.processes.launch import ROLES, Launch
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
 
-DEMO_PASSWORD = "demo"  # noqa: S105  public on purpose, and only ever on loopback
-DEMO_KEY = "demo"
 _PORT_OPTIONS = {"calendar": "--dav-port", "site": "--site-port", "staff": "--staff-port"}
 
 
@@ -150,8 +147,10 @@ def _tell(settings: Settings, launch: Launch, roles: Sequence[str], seconds: flo
         rows.append(("Calendars (CalDAV)", f"{compose.dav_url(settings)}/"))
     if launch.demo:
         clerks = [clerk.id for office in settings.offices.offices for clerk in office.clerks]
-        rows.append(("Accounts", f"{', '.join([*clerks, 'lead', 'admin'])} · password: {DEMO_PASSWORD}"))
-        rows.append(("API key", DEMO_KEY))
+        rows.append(
+            ("Accounts", f"{', '.join([*clerks, 'lead', 'admin'])} · password: {compose.DEMO_PASSWORD}")
+        )
+        rows.append(("API key", compose.DEMO_KEY))
     smtp = settings.server.smtp
     rows += [
         ("Mails", f"sent by {smtp.host}:{smtp.port}" if smtp.host else f"written to {launch.data / 'mail'}/"),
@@ -159,12 +158,9 @@ def _tell(settings: Settings, launch: Launch, roles: Sequence[str], seconds: flo
         ("Configuration", str(launch.config)),
         ("Stop", "Ctrl+C"),
     ]
-    table = Table.grid(padding=(0, 3))
-    for name, value in rows:
-        table.add_row(f"  {name}", value)
     console = Console(highlight=False, markup=False)
-    # Addresses and folders stay on one line, for those who copy them and for programs that read them.
-    console.width = max(console.width, 24 + max(len(value) for _, value in rows))
     console.print(f"termin · {settings.town.name}{' (demo)' if launch.demo else ''}")
-    console.print(table)
+    for name, value in rows:
+        # Addresses and folders stay on one line, for those who copy them and for programs that read them.
+        console.print(f"  {name:<20}{value}", soft_wrap=True)
     console.print(f"Ready after {seconds:.1f} s.")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "environment"
 PREFIX = "TERMIN_"
+FOLDERS = ("TERMIN_CONFIG", "TERMIN_DATA")
+"""Variables that name the folders, read by the command line."""
 _ENCODING_HINT = "isn't text in UTF-8"
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -123,7 +125,7 @@ def _apply_environment(
     }
     origins = {}
     for name, value in environment.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in FOLDERS:
             continue
         if name not in names:
             mistakes.append(Mistake(ENVIRONMENT, name, f"isn't a known setting{similar(name, names)}"))

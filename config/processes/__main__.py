@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -17,6 +18,8 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"unknown role {role!r}")
     end_with_parent(int(pipe))
     set_up(role)
+    # What the processes write holds personal data.
+    os.umask(0o077)
     import_module(f"config.processes.{role}").run(Launch.of(launch), int(pipe))
 
 

@@ -6,6 +6,10 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config.settings import Settings
 
 ROLES = ("calendar", "site", "staff", "worker")
 """In the order in which they start."""
@@ -23,6 +27,15 @@ class Launch:
     staff_port: int
     dav_port: int
     threads: int
+
+    def settings(self, *, people: bool = True) -> Settings:
+        """Read the configuration, with what the command line said."""
+        # Only in the process that works with it: the supervising one stays small.
+        from config.settings import load  # noqa: PLC0415
+
+        return load(self.config, people=people).with_ports(
+            site=self.site_port, staff=self.staff_port, dav=self.dav_port, host=self.host
+        )
 
     def port(self, role: str) -> int | None:
         """Return the port where a role listens; the worker has none."""

@@ -40,7 +40,7 @@ def serve(build: Callable[[], Any], *, host: str, port: int, threads: int, pipe:
         http=HTTPModes.http1,
         backlog=_BACKLOG,
         backpressure=_BACKLOG,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         workers_kill_timeout=_KILL_AFTER_SECONDS,
     )
     server.serve(target_loader=load)

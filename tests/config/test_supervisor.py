@@ -86,7 +86,7 @@ def test_children_run_until_they_are_told_to_stop(start: Callable[..., Running],
     files = [tmp_path / "one", tmp_path / "two"]
     running = start(*(Spec(file.name, child(SLEEPER, file)) for file in files))
     wait_until(lambda: all(map(pids, files)))
-    assert running.ready.is_set()
+    assert running.ready.wait(20)
     running.stop()
     assert not any(is_running(pid) for file in files for pid in pids(file))
     assert running.said == []

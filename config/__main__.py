@@ -1,0 +1,5 @@
+"""`python -m config` is `termin`."""
+
+from config.cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""The accounts of an installation: opened for commands, and those that the program itself and the demo need."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from calendar_server.accounts import Account, AccountRole, Accounts
+from calendar_server.storage.database import Database
+from calendar_server.storage.migrate import migrate
+from config import compose, database, secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from config.settings import Settings
+
+
+@contextmanager
+def open_accounts(settings: Settings, data: Path) -> Iterator[Accounts]:
+    """Open the accounts; their tables are made if they aren't there."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    opened = Database.open(database.url(settings, data))
+    try:
+        migrate(opened)
+        yield Accounts(opened, partial(datetime.now, UTC))
+    finally:
+        opened.close()
+
+
+def ensure_accounts(settings: Settings, data: Path, *, demo: bool) -> None:
+    """Make the accounts of the site and the worker, and in the demo those of its people."""
+    ours = secrets.ensure(data, settings.server.secrets, demo=demo)
+    with open_accounts(settings, data) as accounts:
+        accounts.ensure(Account("site", AccountRole.SITE), ours.site_password)
+        accounts.ensure(Account("worker", AccountRole.WORKER), ours.worker_password)
+        if demo:
+            for account in demo_accounts(settings):
+                accounts.ensure(account, compose.DEMO_PASSWORD)
+
+
+def demo_accounts(settings: Settings) -> list[Account]:
+    """Return the accounts of the demo: every clerk, a lead and an administrator."""
+    people = [
+        Account(clerk.id, AccountRole.CLERK, display_name=clerk.name)
+        for office in settings.offices.offices
+        for clerk in office.clerks
+    ]
+    return [
+        *people,
+        Account("lead", AccountRole.LEAD, display_name="Teamleitung (Demo)"),
+        Account("admin", AccountRole.ADMIN, display_name="Administration (Demo)"),
+    ]

@@ -1,0 +1,1 @@
+"""The commands of `termin`, one module for each; `config.cli` finds them."""

@@ -1,0 +1,20 @@
+"""Where the database is: what the configuration says, else SQLite in the data folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from config.settings import Settings
+
+
+def url(settings: Settings, data: Path) -> str:
+    """Return the database URL of calendars and accounts."""
+    return settings.server.database.url or f"sqlite:///{data.resolve() / 'termin.sqlite'}"
+
+
+def worker_url(settings: Settings, data: Path) -> str:
+    """Return the database URL of what the worker keeps: a file of its own, or the same PostgreSQL."""
+    return settings.server.database.url or f"sqlite:///{data.resolve() / 'worker.sqlite'}"

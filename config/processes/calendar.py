@@ -1,0 +1,32 @@
+"""The calendar server's process."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from config.processes.web import serve
+
+if TYPE_CHECKING:
+    from config.processes.launch import Launch
+
+
+def run(launch: Launch, pipe: int) -> None:
+    """Serve the calendars until told to end."""
+    serve(partial(build, launch), host=launch.host, port=launch.dav_port, threads=launch.threads, pipe=pipe)
+
+
+def build(launch: Launch) -> Any:
+    """Return the WSGI application; the program's own accounts, and the demo's, exist when it's there."""
+    # Only in the process that serves: the supervising one stays small.
+    from calendar_server.app import CalendarSettings, create_app  # noqa: PLC0415
+    from config import compose, database  # noqa: PLC0415
+    from config.accounts import ensure_accounts  # noqa: PLC0415
+
+    settings = launch.settings()
+    ensure_accounts(settings, launch.data, demo=launch.demo)
+    return create_app(
+        CalendarSettings(
+            database_url=database.url(settings, launch.data), directory=compose.directory(settings)
+        )
+    )
