@@ -172,6 +172,8 @@ def _refusal(body: bytes) -> CalendarError:
     except (ET.ParseError, ValueError):
         return RefusedError("")
     for child in root:
+        if child.tag == _TERMIN + "already-booked":
+            return ChangedError("the uid is taken by another content")
         if child.tag.startswith(_TERMIN):
             return RefusedError(child.tag.removeprefix(_TERMIN))
         if child.tag == _DAV + "valid-sync-token":

@@ -54,8 +54,10 @@ def rights_of(account: Account | None, path: str, directory: Directory) -> str:
         if len(parts) == 1:
             return "R" if leads or works_here else ""
         return _office_rights(account, parts[1], leads=leads, works_here=works_here, is_item=len(parts) > 2)
-    if owner == account.name and account.role not in {AccountRole.SITE, AccountRole.WORKER}:
-        return "RW" if len(parts) == 1 else _OWN
+    if owner == account.name:
+        # Radicale makes everybody's principal at the first login; programs have no calendars below it.
+        program = account.role in {AccountRole.SITE, AccountRole.WORKER}
+        return "RW" if len(parts) == 1 else "" if program else _OWN
     of_owner = directory.office_of(owner)
     if of_owner is not None and (
         is_admin or (account.role is AccountRole.LEAD and account.office in {"", of_owner.id})

@@ -174,8 +174,8 @@ class Calendars:
         if existing is not None and existing.uid != obj.uid:
             raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
         if office is not None and where.role in {Role.VIEW, Role.CLERK}:
-            self._release_expired(writer, office)
-            existing = reading.item(connection, where, href)
+            # Whoever takes an expired hold's place deletes it first, so one that is still there has its place.
+            self._release_expired(writer, office, keep=obj.uid)
             booking = reading.booking(connection, office.id, obj.uid)
             if where.role is Role.VIEW:
                 return self._put_in_view(writer, office, href, obj, booking, actor, preconditions)
@@ -322,10 +322,11 @@ class Calendars:
             if other.kind.is_booking and other.transparency and other.uid != except_uid and other.end > start:
                 raise RefusedError(refusals.TIME_TAKEN)
 
-    def _release_expired(self, writer: Writer, office: Office) -> None:
+    @staticmethod
+    def _release_expired(writer: Writer, office: Office, *, keep: str = "") -> None:
         for row in reading.expired_holds(writer.connection, office.id, writer.now):
             where = _by_id(writer.connection, office, row.collection_id)
-            if where is not None:
+            if where is not None and row.uid != keep:
                 writer.remove(row, where)
 
     # Deleting and moving -----------------------------------------------------------------------------------------
