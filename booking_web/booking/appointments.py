@@ -70,14 +70,15 @@ class Appointments:
         """Return the token of an appointment."""
         return make_token(self._secret, appointment.office, appointment.uid)
 
-    def hold(self, choice: Choice, start: datetime, key: str) -> Booked:
+    def hold(self, choice: Choice, start: datetime, key: str, previous: str | None = None) -> Booked:
         """Keep a time for the office's `hold_minutes`; the same `key` again moves that hold, and never makes a second one.
 
-        If the key's hold has become an appointment by now, that appointment is returned unchanged.
+        `previous` is the token of an earlier hold of the same citizen: it moves along, so that she never has two. If the
+        hold has become an appointment by now, that appointment is returned unchanged.
         Raises InvalidError (field "start"), SlotTakenError, UnavailableError.
         """
         self._check_start(choice.office, start)
-        uid = derived_uid(self._secret, self._town.host, "hold", key)
+        uid = self._uid_of_hold(choice.office, key, previous)
         until = self._now() + timedelta(minutes=choice.office.release.hold_minutes)
         wanted = make_hold(choice, uid, start, until.replace(microsecond=0))
         for _ in range(_ATTEMPTS):
@@ -90,6 +91,18 @@ class Appointments:
                 continue
             return self._booked(choice.office, wanted)
         raise UnavailableError("the hold kept changing")
+
+    def _uid_of_hold(self, office: OfficeInfo, key: str, previous: str | None) -> str:
+        if previous is not None:
+            try:
+                held = self.find(previous)
+            except GoneError:
+                held = None
+            if held is not None and held.appointment.is_hold:
+                if held.office == office:
+                    return held.appointment.uid
+                self.release(previous)
+        return derived_uid(self._secret, self._town.host, "hold", key) if key else random_uid(self._town.host)
 
     def prolong(self, token: str) -> Booked:
         """Keep a held time for another `hold_minutes` from now. Raises GoneError, SlotTakenError, UnavailableError."""

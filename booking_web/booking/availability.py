@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from calendar_server.client import CalendarError, SyncTokenError
 from calendar_server.ical import busy
-from optimizer.admission import starts
+from optimizer.admission import Day
 from optimizer.instance import Booked, ClerkDay, OfficeDay
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _clerk_day(day: busy.ClerkDay, grains: int) -> tuple[ClerkDay, list[Booked]]
     """Read a clerk's busy periods; one that lies off the grid takes every grain that it touches."""
     free = _bits(0, grains, grains)
     booked = []
-    for period in day.periods:
+    for number, period in enumerate(day.periods):
         first = max(0, (period.start - day.start) // _GRAIN)
         after_last = min(grains, -(-(period.end - day.start) // _GRAIN))
         if after_last <= first:
@@ -53,7 +53,7 @@ def _clerk_day(day: busy.ClerkDay, grains: int) -> tuple[ClerkDay, list[Booked]]
         if period.kind in {busy.BusyKind.APPOINTMENT, busy.BusyKind.HOLD}:
             booked.append(
                 Booked(
-                    f"{day.key}/{period.start}",
+                    f"{day.key}/{number}",
                     day.key,
                     first,
                     after_last - first,
@@ -73,7 +73,7 @@ class _Day:
     opening: busy.OpeningDay | None = None
     clerks: Mapping[str, busy.ClerkDay] = field(default_factory=dict)
     found: dict[tuple[frozenset[str], int, int], tuple[int, ...]] = field(default_factory=dict)
-    solved: list[OfficeDay] = field(default_factory=list)
+    solved: list[Day] = field(default_factory=list)
 
     def epochs(self, services: frozenset[str], seconds: int, office: OfficeInfo) -> tuple[int, ...]:
         """All bookable starts of the day as epoch seconds."""
@@ -103,9 +103,7 @@ class _Day:
         step = office.release.step_minutes // 5
         # On the day the clocks change, the grid by the office's clock isn't the grid from midnight.
         regular = opening.end - opening.start == 86_400
-        bits = starts(
-            self._office_day(grains), seconds // _GRAIN, services, window, step=step if regular else 1
-        )
+        bits = self._day(grains).starts(seconds // _GRAIN, services, window, step=step if regular else 1)
         while bits:
             lowest = bits & -bits
             epoch = opening.start + (lowest.bit_length() - 1) * _GRAIN
@@ -113,14 +111,16 @@ class _Day:
             if regular or _on_grid(epoch, office):
                 yield epoch
 
-    def _office_day(self, grains: int) -> OfficeDay:
+    def _day(self, grains: int) -> Day:
         if not self.solved:
             pairs = [_clerk_day(clerk, grains) for clerk in self.clerks.values()]
             self.solved.append(
-                OfficeDay(
-                    grains,
-                    tuple(clerk for clerk, _ in pairs),
-                    tuple(each for _, booked in pairs for each in booked),
+                Day(
+                    OfficeDay(
+                        grains,
+                        tuple(clerk for clerk, _ in pairs),
+                        tuple(each for _, booked in pairs for each in booked),
+                    )
                 )
             )
         return self.solved[0]

@@ -1,0 +1,143 @@
+"""Reading what a program sent: every mistake becomes a named field, none an exception of the parser."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+
+from booking_web.booking.choice import Choice, choose, parse_line
+from booking_web.booking.errors import FieldError, InvalidError
+from booking_web.booking.person import Person, check_person
+from booking_web.site import current_site
+from booking_web.views.query import read_day, read_start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_SERVICES_LIMIT = 30
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} isn't JSON")
+
+
+def body() -> Mapping[str, Any]:
+    """Return the JSON object of the request's body. InvalidError (field "body") for anything else."""
+    try:
+        parsed = json.loads(request.get_data(cache=False), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidError([FieldError("body", "type")]) from error
+    if not isinstance(parsed, dict):
+        raise InvalidError([FieldError("body", "type")])
+    return parsed
+
+
+def idempotency_key() -> str | None:
+    """Return the Idempotency-Key header, or None without one. InvalidError for an unusable one."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidError([FieldError("Idempotency-Key", "key")])
+    return key
+
+
+def text(fields: Mapping[str, Any], name: str, errors: list[FieldError], *, required: bool = False) -> str:
+    """Return a text; adds to `errors` if it's missing or something else."""
+    value = fields.get(name)
+    if value is None:
+        if required:
+            errors.append(FieldError(name, "required"))
+        return ""
+    if not isinstance(value, str):
+        errors.append(FieldError(name, "type"))
+        return ""
+    return value
+
+
+def choice_of_body(fields: Mapping[str, Any], errors: list[FieldError]) -> Choice | None:
+    """Read `office` and `services`; None if that failed, with the reasons in `errors`."""
+    office = text(fields, "office", errors, required=True)
+    services = fields.get("services")
+    if not isinstance(services, list):
+        errors.append(FieldError("services", "required" if services is None else "type"))
+        return None
+    lines: list[tuple[str, int]] = []
+    for number, service in enumerate(services[: _SERVICES_LIMIT + 1]):
+        path = f"services[{number}]"
+        if not isinstance(service, dict) or not isinstance(service.get("id"), str):
+            errors.append(FieldError(path, "type"))
+            continue
+        persons = service.get("persons", 1)
+        if not isinstance(persons, int) or isinstance(persons, bool):
+            errors.append(FieldError(f"{path}.persons", "type"))
+            continue
+        lines.append((service["id"], persons))
+    if errors:
+        return None
+    try:
+        return choose(current_site().settings.town, office, lines, "services")
+    except InvalidError as error:
+        errors.extend(error.errors)
+        return None
+
+
+def choice_of_query() -> Choice:
+    """Read `office=O&service=ID[:PERSONS]…`. Raises InvalidError."""
+    lines = [parse_line(each) for each in request.args.getlist("service")[: _SERVICES_LIMIT + 1]]
+    return choose(current_site().settings.town, request.args.get("office"), lines)
+
+
+def days_of_query() -> tuple[date | None, date | None]:
+    """Read `from` and `to`, both optional. Raises InvalidError."""
+    errors = []
+    days: list[date | None] = []
+    for name in ("from", "to"):
+        given = request.args.get(name)
+        day = read_day(given) if given is not None else None
+        if given is not None and day is None:
+            errors.append(FieldError(name, "date"))
+        days.append(day)
+    first, last = days
+    if first is not None and last is not None and last < first:
+        errors.append(FieldError("to", "range"))
+    if errors:
+        raise InvalidError(errors)
+    return first, last
+
+
+def start_of_body(fields: Mapping[str, Any], errors: list[FieldError]) -> datetime | None:
+    """Read `start`, a time with its offset; None if that failed, with the reason in `errors`."""
+    value = fields.get("start")
+    if value is None:
+        errors.append(FieldError("start", "required"))
+        return None
+    start = read_start(value) if isinstance(value, str) else None
+    if start is None:
+        errors.append(FieldError("start", "datetime"))
+    return start
+
+
+def person_of_body(
+    fields: Mapping[str, Any], choice: Choice | None, errors: list[FieldError]
+) -> Person | None:
+    """Read the person; None if that failed, with the reasons in `errors`."""
+    wrong: list[FieldError] = []
+    texts = {name: text(fields, name, wrong) for name in ("name", "email", "phone", "remarks")}
+    reminder = fields.get("reminder")
+    if reminder is not None and not isinstance(reminder, bool):
+        wrong.append(FieldError("reminder", "type"))
+    language = text(fields, "language", wrong) or "de"
+    if language not in current_site().settings.town.languages:
+        wrong.append(FieldError("language", "unknown-language"))
+    checked = None
+    try:
+        checked = check_person(**texts, reminder=reminder is True, language=language, choice=choice)
+    except InvalidError as error:
+        typed = {each.field for each in wrong}
+        wrong.extend(each for each in error.errors if each.field not in typed)
+    errors.extend(wrong)
+    return None if wrong else checked

@@ -1,0 +1,273 @@
+"""The JSON API's operations: read, call a use case, answer. Errors become problems in `booking_web.errors`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, json, jsonify, request
+from werkzeug.exceptions import Unauthorized
+
+from booking_web.api import reading
+from booking_web.api.problems import problem
+from booking_web.booking.choice import choose_office
+from booking_web.booking.durations import duration
+from booking_web.booking.errors import FieldError, GoneError, InvalidError, SlotTakenError
+from booking_web.language import gettext, local
+from booking_web.site import current_site, page_url
+from booking_web.views import appointment as pages
+from booking_web.views.query import choice_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from booking_web.booking.appointments import Booked
+    from booking_web.booking.choice import Choice
+    from booking_web.town import Document, Fee, Link, Service
+
+_DESCRIPTION = Path(__file__).parent / "openapi.json"
+
+
+@lru_cache(maxsize=1)
+def _description() -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(_DESCRIPTION.read_text())
+    return parsed
+
+
+def description() -> Response:
+    """The OpenAPI description, with this site as its server."""
+    base = current_site().settings.town.base_url
+    return jsonify({**_description(), "servers": [{"url": f"{base}/api/v1"}]})
+
+
+def partner() -> str | None:
+    """Return the name of the trusted partner who asks; None for anybody else. 401 for an unknown key."""
+    given = request.authorization
+    if given is None:
+        if "Authorization" in request.headers:
+            raise Unauthorized
+        return None
+    if given.type == "bearer" and given.token:
+        # Digests have one length, so that the comparison tells nothing of the keys.
+        sought = hashlib.sha256(given.token.encode("utf-8", "replace")).digest()
+        for key, name in current_site().settings.api_keys.items():
+            if hmac.compare_digest(hashlib.sha256(key.encode()).digest(), sought):
+                return name
+    raise Unauthorized
+
+
+def _link(link: Link) -> dict[str, str]:
+    return {"url": link.url, "label": local(link.label), "kind": link.kind.value}
+
+
+def _document(document: Document) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "name": local(document.name),
+        "hint": local(document.hint),
+        "needed_by": document.needed_by.value,
+        "when": local(document.when),
+        "link": _link(document.link) if document.link else None,
+    }
+
+
+def _fee(fee: Fee) -> dict[str, Any]:
+    return {"cents": fee.cents, "label": local(fee.label), "additional": fee.additional}
+
+
+def _service(service: Service) -> dict[str, Any]:
+    return {
+        "id": service.id,
+        "name": local(service.name),
+        "summary": local(service.summary),
+        "duration_minutes": int(duration([(service, 1)]).total_seconds() // 60),
+        "extra_person_minutes": service.extra_minutes,
+        "max_persons": service.max_persons,
+        "needs_phone": service.needs_phone,
+        "asks_remarks": service.asks_remarks,
+        "documents": [_document(document) for document in service.documents],
+        "fees": [_fee(fee) for fee in service.fees],
+        "links": [_link(link) for link in service.links],
+    }
+
+
+def services() -> Response:
+    """What an office offers."""
+    partner()
+    town = current_site().settings.town
+    office = choose_office(town, request.args.get("office"))
+    return jsonify([_service(service) for service in town.services_of(office)])
+
+
+def offers() -> Response:
+    """When there's room for a choice of services."""
+    partner()
+    choice = reading.choice_of_query()
+    first, last = reading.days_of_query()
+    site = current_site()
+    found = site.feed(choice.office).offers(choice, site.now(), first, last)
+    return jsonify(
+        {
+            "office": choice.office.id,
+            "duration_minutes": int(choice.duration.total_seconds() // 60),
+            "days": [
+                {"date": offer.day.isoformat(), "starts": [start.isoformat() for start in offer.starts]}
+                for offer in found
+            ],
+        }
+    )
+
+
+def _moment(moment: datetime, booked: Booked) -> str:
+    return moment.astimezone(booked.office.zone).isoformat()
+
+
+def _absolute(endpoint: str, token: str) -> str:
+    return current_site().settings.town.base_url + page_url(endpoint, token=token)
+
+
+def _appointment(booked: Booked) -> dict[str, Any]:
+    """The appointment without what was entered about the person: whoever has the link needn't learn that."""
+    appointment = booked.appointment
+    return {
+        "uid": appointment.uid,
+        "reference": appointment.reference,
+        "office": booked.office.id,
+        "services": [{"id": line.id, "persons": line.persons} for line in appointment.services],
+        "start": _moment(appointment.start, booked),
+        "end": _moment(appointment.end, booked),
+        "status": "hold" if appointment.is_hold else "confirmed",
+        "sequence": appointment.sequence,
+        "token": booked.token,
+        "manage_url": _absolute("appointment", booked.token),
+        "ics_url": _absolute("ics", booked.token),
+    }
+
+
+def _created(booked: Booked) -> Response:
+    response = jsonify(_appointment(booked))
+    response.status_code = 201
+    response.headers["Location"] = f"/api/v1/appointments/{booked.token}"
+    return response
+
+
+def _taken(choice: Choice, error: SlotTakenError) -> Response:
+    site = current_site()
+    nearest = site.feed(choice.office).nearest(choice, site.now(), error.start)
+    return problem(
+        409,
+        "slot-taken",
+        gettext("Diese Zeit ist leider nicht mehr frei."),
+        nearest=[start.isoformat() for start in nearest],
+    )
+
+
+def book() -> Response:
+    """Book at once."""
+    scope = partner() or ""
+    key = reading.idempotency_key()
+    fields = reading.body()
+    errors: list[FieldError] = []
+    choice = reading.choice_of_body(fields, errors)
+    start = reading.start_of_body(fields, errors)
+    person = reading.person_of_body(fields, choice, errors)
+    if choice is None or start is None or person is None:
+        raise InvalidError(errors)
+    try:
+        return _created(current_site().appointments.book(choice, start, person, key, scope))
+    except SlotTakenError as error:
+        return _taken(choice, error)
+
+
+def hold() -> Response:
+    """Keep a time for some minutes."""
+    scope = partner() or ""
+    key = reading.idempotency_key()
+    fields = reading.body()
+    errors: list[FieldError] = []
+    choice = reading.choice_of_body(fields, errors)
+    start = reading.start_of_body(fields, errors)
+    if choice is None or start is None:
+        raise InvalidError(errors)
+    try:
+        booked = current_site().appointments.hold(choice, start, f"api/{scope}/{key}" if key else "")
+    except SlotTakenError as error:
+        return _taken(choice, error)
+    until = booked.appointment.hold_until
+    response = jsonify(
+        {
+            "uid": booked.appointment.uid,
+            "token": booked.token,
+            "start": _moment(booked.appointment.start, booked),
+            "end": _moment(booked.appointment.end, booked),
+            "expires": _moment(until, booked) if until else None,
+        }
+    )
+    response.status_code = 201
+    return response
+
+
+def confirm(token: str) -> Response:
+    """Make a hold an appointment."""
+    partner()
+    site = current_site()
+    fields = reading.body()
+    held = site.appointments.find(token)
+    choice = choice_of(site.settings.town, held.appointment)
+    errors: list[FieldError] = []
+    person = reading.person_of_body(fields, choice, errors)
+    if person is None:
+        raise InvalidError(errors)
+    try:
+        return _created(site.appointments.confirm(token, choice, held.appointment.start, person))
+    except SlotTakenError as error:
+        return _taken(choice, error)
+
+
+def release(token: str) -> Response:
+    """Give a hold back."""
+    partner()
+    site = current_site()
+    if not site.appointments.find(token).appointment.is_hold:
+        raise GoneError
+    site.appointments.release(token)
+    return Response(status=204)
+
+
+def show(token: str) -> Response:
+    """An appointment or hold as it stands."""
+    partner()
+    return jsonify(_appointment(current_site().appointments.find(token)))
+
+
+def move(token: str) -> Response:
+    """Move an appointment to another time."""
+    partner()
+    site = current_site()
+    fields = reading.body()
+    errors: list[FieldError] = []
+    start = reading.start_of_body(fields, errors)
+    if start is None:
+        raise InvalidError(errors)
+    try:
+        return jsonify(_appointment(site.appointments.move(token, start)))
+    except SlotTakenError as error:
+        return _taken(choice_of(site.settings.town, site.appointments.find(token).appointment), error)
+
+
+def cancel(token: str) -> Response:
+    """Cancel an appointment."""
+    partner()
+    current_site().appointments.cancel(token)
+    return Response(status=204)
+
+
+def ics(token: str) -> Response:
+    """The appointment as a file for the citizen's calendar."""
+    partner()
+    answer = pages.ics(token)
+    assert isinstance(answer, Response)
+    return answer

@@ -1,0 +1,114 @@
+"""Named errors become answers once, here at the edge: a page for people, a problem document (RFC 9457) for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from booking_web.api.problems import problem
+from booking_web.booking.errors import (
+    GoneError,
+    InvalidError,
+    KeyReusedError,
+    SlotTakenError,
+    TooLateError,
+)
+from booking_web.language import gettext
+from booking_web.messages import message_of
+from calendar_server.client import CalendarError
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
+RETRY_SECONDS = 5
+
+
+def is_api() -> bool:
+    """True if a program asks."""
+    return request.path.startswith("/api/")
+
+
+def _page(template: str, answer_status: int, **values: object) -> Response:
+    return make_response(render_template(template, **values), answer_status)
+
+
+def _calendar_away(_error: CalendarError) -> BaseResponse:
+    if is_api():
+        answer = problem(503, "calendar-unavailable", gettext("Der Kalender ist gerade nicht erreichbar."))
+    else:
+        answer = _page("unavailable.html", 503)
+    answer.headers["Retry-After"] = str(RETRY_SECONDS)
+    return answer
+
+
+def _gone(_error: GoneError) -> BaseResponse:
+    if is_api():
+        return problem(404, "not-found", gettext("Diesen Termin gibt es nicht oder nicht mehr."))
+    return _page("gone.html", 404)
+
+
+def _too_late(_error: TooLateError) -> BaseResponse:
+    if is_api():
+        return problem(409, "too-late", gettext("Dieser Termin lässt sich online nicht mehr ändern."))
+    return _page("too_late.html", 409)
+
+
+def _taken(_error: SlotTakenError) -> BaseResponse:
+    text = gettext("Diese Zeit ist leider nicht mehr frei.")
+    return problem(409, "slot-taken", text) if is_api() else _page("error.html", 409, status=409, text=text)
+
+
+def _reused(_error: KeyReusedError) -> BaseResponse:
+    text = gettext("Dieser Schlüssel gehört schon zu einer anderen Buchung.")
+    return problem(422, "idempotency-key-reused", text)
+
+
+def _invalid(error: InvalidError) -> BaseResponse:
+    listed = [{"field": each.field, "message": message_of(each), "code": each.code} for each in error.errors]
+    if is_api():
+        return problem(422, "invalid", gettext("Einige Angaben stimmen nicht."), errors=listed)
+    return _page("error.html", 422, status=422, errors=error.errors)
+
+
+def _http(error: HTTPException) -> BaseResponse:
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    answer = (
+        problem(status, _code(error), _detail(status))
+        if is_api()
+        else _page("error.html", status, status=status)
+    )
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            answer.headers[name] = value
+    return answer
+
+
+def install(app: Flask) -> None:
+    """Register what each error looks like."""
+    app.register_error_handler(CalendarError, _calendar_away)
+    app.register_error_handler(GoneError, _gone)
+    app.register_error_handler(TooLateError, _too_late)
+    app.register_error_handler(SlotTakenError, _taken)
+    app.register_error_handler(KeyReusedError, _reused)
+    app.register_error_handler(InvalidError, _invalid)
+    app.register_error_handler(HTTPException, _http)
+
+
+def _code(error: HTTPException) -> str:
+    return "too-large" if isinstance(error, RequestEntityTooLarge) else error.name.lower().replace(" ", "-")
+
+
+def _detail(status: int) -> str:
+    if status == 404:
+        return gettext("Diese Adresse gibt es nicht.")
+    if status == 405:
+        return gettext("Das geht unter dieser Adresse nicht.")
+    if status == 413:
+        return gettext("Die Anfrage ist zu groß.")
+    if status >= 500:
+        return gettext("Bei uns ist ein Fehler passiert.")
+    return gettext("Diese Anfrage verstehen wir nicht.")

@@ -1,0 +1,64 @@
+"""What the public site and the staff pages need to know to run; built by the composition root."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from booking_web.town import Town
+
+
+def system_clock() -> datetime:
+    """Return the system's time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """Settings of the public site.
+
+    `calendar_url` is the calendar server's address, `calendar_user` and `calendar_password` the site's own account there;
+    `signing_secret` (at least 16 bytes) signs tokens and forms. `api_keys` maps a trusted partner's key to her name.
+    """
+
+    town: Town
+    calendar_url: str
+    calendar_password: str = field(repr=False)
+    signing_secret: bytes = field(repr=False)
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    calendar_user: str = "site"
+    demo: bool = False
+    """True in the demo town, which says so on every page."""
+    clock: Callable[[], datetime] = system_clock
+    monotonic: Callable[[], float] = time.monotonic
+    poll_seconds: float = 0.5
+    """Pause between two looks at the busy feed."""
+    max_age_seconds: float = 1.0
+    """Offers are never older than this."""
+
+    def __post_init__(self) -> None:
+        if len(self.signing_secret) < 16:
+            raise ValueError("signing_secret needs at least 16 bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class StaffSettings:
+    """Settings of the staff pages. `calendar_public_url` is how a clerk's own calendar program reaches the calendar server."""
+
+    town: Town
+    calendar_url: str
+    calendar_public_url: str
+    signing_secret: bytes = field(repr=False)
+    secure: bool = False
+    """True when the pages are reached by https: cookies are then sent by https only."""
+    demo: bool = False
+    clock: Callable[[], datetime] = system_clock
+
+    def __post_init__(self) -> None:
+        if len(self.signing_secret) < 16:
+            raise ValueError("signing_secret needs at least 16 bytes")

@@ -1,0 +1,190 @@
+"""What the views of one application share, and the values that templates are rendered with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from babel import dates, numbers
+from flask import current_app, g, request, url_for
+
+from booking_web.language import (
+    NATIVE_NAMES,
+    RIGHT_TO_LEFT,
+    current_language,
+    gettext,
+    local,
+    ngettext,
+)
+from booking_web.messages import message_of
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from booking_web.assets import Assets
+    from booking_web.booking.appointments import Appointments
+    from booking_web.booking.availability import Follower, OfficeFeed
+    from booking_web.booking.choice import Choice
+    from booking_web.settings import SiteSettings
+    from booking_web.town import OfficeInfo, Service
+    from calendar_server.client import CalendarClient
+
+_KEY = "termin-site"
+_LOCALES = {"en": "en_GB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One public site: its settings and the use cases that its views call."""
+
+    settings: SiteSettings
+    client: CalendarClient
+    follower: Follower
+    appointments: Appointments
+    assets: Assets
+
+    def feed(self, office: OfficeInfo) -> OfficeFeed:
+        """Return the office's busy feed, brought up to date. Raises UnavailableError."""
+        self.follower.start()
+        feed = self.follower.feeds[office.id]
+        feed.fresh(self.settings.max_age_seconds)
+        return feed
+
+    def now(self) -> datetime:
+        """Return the time, aware."""
+        return self.settings.clock()
+
+
+def attach(app: Flask, site: Site) -> None:
+    """Give the application its site."""
+    app.extensions[_KEY] = site
+
+
+def current_site() -> Site:
+    """Return the site of the application that serves this request."""
+    return cast("Site", current_app.extensions[_KEY])
+
+
+def locale_name() -> str:
+    """Return the name of the request's locale for Babel."""
+    language = current_language()
+    return _LOCALES.get(language, language)
+
+
+def long_date(day: date) -> str:
+    """Such as "Montag, 7. Dezember 2026"."""
+    return dates.format_date(day, "full", locale=locale_name())
+
+
+def day_and_month(day: date) -> str:
+    """Such as "Montag, 7. Dezember"."""
+    return str(
+        dates.format_skeleton(
+            "MMMMEEEEd", datetime(day.year, day.month, day.day, tzinfo=UTC), locale=locale_name()
+        )
+    )
+
+
+def month_name(day: date) -> str:
+    """Such as "Dezember 2026"."""
+    return str(
+        dates.format_skeleton("yMMMM", datetime(day.year, day.month, 1, tzinfo=UTC), locale=locale_name())
+    )
+
+
+def weekday_names() -> list[tuple[str, str]]:
+    """Return (short, long) names of the weekdays, Monday first."""
+    short = dates.get_day_names("abbreviated", context="stand-alone", locale=locale_name())
+    wide = dates.get_day_names("wide", context="stand-alone", locale=locale_name())
+    return [(short[day].rstrip("."), wide[day]) for day in range(7)]
+
+
+def clock_time(moment: datetime) -> str:
+    """Such as "8:00 Uhr", by the clock of the moment's own zone."""
+    return gettext("%(time)s Uhr", time=f"{moment.hour}:{moment.minute:02}")
+
+
+def money(cents: int) -> str:
+    """Such as "46,00 €"; nothing is "kostenlos"."""
+    if cents == 0:
+        return gettext("kostenlos")
+    return str(numbers.format_currency(cents / 100, "EUR", locale=locale_name()))
+
+
+def service_text(service: Service, persons: int) -> str:
+    """Such as "Reisepass (2 Personen)"."""
+    name = local(service.name)
+    if persons == 1:
+        return name
+    label = local(service.persons_label)
+    counted = f"{persons} {label}" if label else ngettext("%(num)s Person", "%(num)s Personen", persons)
+    return f"{name} ({counted})"
+
+
+def page_url(endpoint: str, **values: Any) -> str:
+    """Return the address of a page in the request's language; other values become the path or the query."""
+    return url_for(endpoint, **{"language": current_language(), **values})
+
+
+def choice_values(choice: Choice) -> dict[str, Any]:
+    """Return the choice as values for `page_url`."""
+    query = choice.query
+    return {
+        "office": choice.office.id,
+        "service": [value for name, value in query if name == "service"],
+    }
+
+
+def _other_languages(languages: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """Return (language, its own name, this page in it); nothing where a page belongs to one form being filled in."""
+    if request.method != "GET" or request.endpoint is None or not g.get("localised", False):
+        return []
+    arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **(request.view_args or {})}
+    return [
+        (
+            language,
+            NATIVE_NAMES.get(language, language),
+            url_for(request.endpoint, **{**arguments, "language": language}),
+        )
+        for language in languages
+        if language != current_language()
+    ]
+
+
+def install_template_values(app: Flask, site: Site) -> None:
+    """Give every template the town, the language, the formats and the addresses."""
+    town = site.settings.town
+
+    def static_url(name: str) -> str:
+        if name not in site.assets:
+            raise LookupError(f"no static file {name!r}")
+        return url_for("static", version=site.assets.version, name=name)
+
+    @app.context_processor
+    def values() -> dict[str, Any]:
+        language = current_language()
+        return {
+            "town": town,
+            "demo": site.settings.demo,
+            "language": language,
+            "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
+            "other_languages": _other_languages(town.languages),
+            "embedded": g.get("embeddable", False),
+        }
+
+    app.jinja_env.globals.update(
+        local=local,
+        url=page_url,
+        static_url=static_url,
+        service_text=service_text,
+        choice_values=choice_values,
+        message_of=message_of,
+    )
+    app.jinja_env.filters.update(
+        long_date=long_date,
+        day_and_month=day_and_month,
+        month_name=month_name,
+        clock=clock_time,
+        money=money,
+    )

@@ -1,0 +1,154 @@
+"""Her appointment, behind its unguessable link: look at it, take it along, move it, cancel it. No GET changes anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Response, make_response, redirect, render_template, request
+
+from booking_web.booking.calendar_file import calendar_file
+from booking_web.booking.checklist import checklist
+from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
+from booking_web.language import current_language
+from booking_web.site import choice_values, current_site, page_url
+from booking_web.views.choosing import start_from, time_values
+from booking_web.views.query import choice_of, read_day, read_start
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from werkzeug.wrappers import Response as BaseResponse
+
+    from booking_web.booking.appointments import Booked
+    from booking_web.booking.choice import Choice
+    from booking_web.booking.errors import FieldError
+
+
+def _choice(booked: Booked) -> Choice | None:
+    """The services as the town has them now; None if they've changed or a clerk drew the appointment by hand."""
+    try:
+        return choice_of(current_site().settings.town, booked.appointment)
+    except InvalidError:
+        return None
+
+
+def _page(template: str, booked: Booked, status: int = 200, **values: object) -> Response:
+    site = current_site()
+    zone = booked.office.zone
+    choice = _choice(booked)
+    page = render_template(
+        template,
+        booked=booked,
+        office=booked.office,
+        appointment=booked.appointment,
+        start=booked.appointment.start.astimezone(zone),
+        end=booked.appointment.end.astimezone(zone),
+        choice=choice,
+        items=checklist(choice) if choice else (),
+        may_change=site.appointments.may_change(booked),
+        over=booked.appointment.end <= site.now(),
+        **values,
+    )
+    return make_response(page, status)
+
+
+def _to_form(booked: Booked) -> BaseResponse | None:
+    """A hold isn't an appointment yet: lead back to the form."""
+    choice = _choice(booked)
+    if not booked.appointment.is_hold or choice is None:
+        return None
+    start = booked.appointment.start.astimezone(booked.office.zone).isoformat()
+    return redirect(page_url("person", token=booked.token, start=start, **choice_values(choice)), 303)
+
+
+def done(token: str) -> BaseResponse:
+    """Booked: the reference, what to bring, the file for her own calendar, and the link."""
+    booked = current_site().appointments.find(token)
+    return _to_form(booked) or _page("done.html", booked)
+
+
+def show(token: str) -> BaseResponse:
+    """Her appointment as it stands."""
+    booked = current_site().appointments.find(token)
+    return _to_form(booked) or _page("appointment.html", booked, moved="moved" in request.args)
+
+
+def ics(token: str) -> BaseResponse:
+    """The appointment as a file for her own calendar."""
+    site = current_site()
+    booked = site.appointments.find(token)
+    if booked.appointment.is_hold:
+        raise GoneError
+    link = site.settings.town.base_url + page_url("appointment", token=booked.token)
+    text = calendar_file(site.settings.town, booked, link, language=current_language(), now=site.now())
+    response = Response(text, mimetype="text/calendar")
+    response.headers["Content-Disposition"] = 'attachment; filename="termin.ics"'
+    return response
+
+
+def move(token: str) -> BaseResponse:
+    """Choose another time; with `start`, ask once more before it counts."""
+    booked = current_site().appointments.find(token)
+    if booked.appointment.is_hold:
+        return _to_form(booked) or redirect(page_url("services"), 303)
+    if not current_site().appointments.may_change(booked):
+        raise TooLateError
+    start = read_start(request.args.get("start"))
+    if start is not None:
+        return _page("move_check.html", booked, new_start=start.astimezone(booked.office.zone))
+    return _move_page(booked)
+
+
+def _move_page(
+    booked: Booked, *, taken: datetime | None = None, errors: Sequence[FieldError] = ()
+) -> BaseResponse:
+    site = current_site()
+    choice = _choice(booked)
+    if choice is None:
+        return _page("move_by_phone.html", booked)
+    feed = site.feed(booked.office)
+    offers = feed.offers(choice, site.now())
+    wanted = (
+        read_day(request.args.get("day")) or booked.appointment.start.astimezone(booked.office.zone).date()
+    )
+    nearest = feed.nearest(choice, site.now(), taken) if taken else ()
+    status = 409 if taken else 422 if errors else 200
+    return _page(
+        "move.html",
+        booked,
+        status,
+        taken=taken,
+        errors=errors,
+        nearest=nearest,
+        **time_values(offers, wanted),
+    )
+
+
+def move_now(token: str) -> BaseResponse:
+    """Move it."""
+    site = current_site()
+    try:
+        booked = site.appointments.move(token, start_from(request.form.get("start")))
+    except SlotTakenError as error:
+        return _move_page(site.appointments.find(token), taken=error.start)
+    except InvalidError as error:
+        return _move_page(site.appointments.find(token), errors=error.errors)
+    return redirect(page_url("appointment", token=booked.token, moved="1"), 303)
+
+
+def cancel(token: str) -> BaseResponse:
+    """Ask before cancelling."""
+    booked = current_site().appointments.find(token)
+    if not current_site().appointments.may_change(booked):
+        raise TooLateError
+    return _page("cancel.html", booked)
+
+
+def cancel_now(token: str) -> BaseResponse:
+    """Cancel it. The second click of a double click finds it gone, and says the same."""
+    try:
+        booked = current_site().appointments.cancel(token)
+    except GoneError:
+        return make_response(render_template("gone.html"), 404)
+    return _page("cancelled.html", booked)

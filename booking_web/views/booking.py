@@ -1,0 +1,189 @@
+"""The steps with a time in hand: it's kept, her data is asked and checked, and the appointment is booked.
+
+What she enters lives in the request's body only: the check page carries it on in the form. So nothing personal
+stands in an address or a cookie, and the site keeps nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import make_response, redirect, render_template, request
+
+from booking_web.booking.checklist import checklist
+from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError
+from booking_web.booking.person import check_person
+from booking_web.language import current_language
+from booking_web.site import choice_values, current_site, page_url
+from booking_web.views.choosing import HOLD_COOKIE, start_from, times_page
+from booking_web.views.query import choice_from_query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from werkzeug.wrappers import Response
+
+    from booking_web.booking.appointments import Booked
+    from booking_web.booking.choice import Choice
+    from booking_web.booking.errors import FieldError
+    from booking_web.booking.person import Person
+
+_FIELDS = ("name", "email", "phone", "remarks", "reminder")
+_KEY_LIMIT = 100
+
+
+def hold() -> Response:
+    """A time was chosen: keep it, and go on to her data. Her browser's earlier hold moves along."""
+    choice = choice_from_query()
+    site = current_site()
+    try:
+        start = start_from(request.form.get("start"))
+        booked = site.appointments.hold(
+            choice,
+            start,
+            request.form.get("key", "")[:_KEY_LIMIT],
+            previous=request.cookies.get(HOLD_COOKIE),
+        )
+    except SlotTakenError as error:
+        return times_page(choice, taken=error.start)
+    except InvalidError as error:
+        return times_page(choice, errors=error.errors)
+    if not booked.appointment.is_hold:
+        return redirect(page_url("appointment", token=booked.token), 303)
+    values = {**choice_values(choice), "start": _iso(booked)}
+    response = redirect(page_url("person", token=booked.token, **values), 303)
+    response.set_cookie(
+        HOLD_COOKIE,
+        booked.token,
+        max_age=choice.office.release.hold_minutes * 60,
+        httponly=True,
+        secure=request.is_secure,
+        samesite="Lax",
+    )
+    return response
+
+
+def _iso(booked: Booked) -> str:
+    return booked.appointment.start.astimezone(booked.office.zone).isoformat()
+
+
+def person(token: str) -> Response:
+    """Step 4: who comes."""
+    return _person_page(token, choice_from_query(), {}, ())
+
+
+def _held_until(token: str) -> datetime | None:
+    """Return until when the time is kept; None if it no longer is."""
+    try:
+        booked = current_site().appointments.find(token)
+    except GoneError:
+        return None
+    until = booked.appointment.hold_until
+    return until.astimezone(booked.office.zone) if until else None
+
+
+def _entries() -> dict[str, str]:
+    return {name: request.form.get(name, "") for name in _FIELDS}
+
+
+def _person_page(
+    token: str,
+    choice: Choice,
+    entries: dict[str, str],
+    errors: Sequence[FieldError],
+    *,
+    prolonged: bool = False,
+) -> Response:
+    start = start_from(request.form.get("start") or request.args.get("start"))
+    page = render_template(
+        "person.html",
+        token=token,
+        choice=choice,
+        start=start.astimezone(choice.office.zone),
+        until=_held_until(token),
+        entries=entries,
+        errors=errors,
+        wrong={error.field: error for error in reversed(errors)},
+        prolonged=prolonged,
+    )
+    return make_response(page, 422 if errors else 200)
+
+
+def _check_entries(choice: Choice, entries: dict[str, str]) -> Person:
+    return check_person(
+        name=entries["name"],
+        email=entries["email"],
+        phone=entries["phone"],
+        remarks=entries["remarks"],
+        reminder=bool(entries["reminder"]),
+        language=current_language(),
+        choice=choice,
+    )
+
+
+def check(token: str) -> Response:
+    """Step 5: everything once more before it counts. Also where she comes back to change or to keep the time longer."""
+    choice = choice_from_query()
+    entries = _entries()
+    wish = request.form.get("wish", "")
+    if wish == "change":
+        return _person_page(token, choice, entries, ())
+    if wish == "prolong":
+        try:
+            current_site().appointments.prolong(token)
+        except (GoneError, SlotTakenError):
+            return _person_page(token, choice, entries, ())
+        return _person_page(token, choice, entries, (), prolonged=True)
+    try:
+        checked = _check_entries(choice, entries)
+    except InvalidError as error:
+        return _person_page(token, choice, entries, error.errors)
+    return make_response(render_template("check.html", **_check_values(token, choice, checked, entries)))
+
+
+def _check_values(token: str, choice: Choice, checked: Person, entries: dict[str, str]) -> dict[str, Any]:
+    start = start_from(request.form.get("start") or request.args.get("start"))
+    return {
+        "token": token,
+        "choice": choice,
+        "items": checklist(choice),
+        "start": start.astimezone(choice.office.zone),
+        "end": (start + choice.duration).astimezone(choice.office.zone),
+        "person": checked,
+        "entries": entries,
+        "until": _held_until(token),
+    }
+
+
+def book(token: str) -> Response:
+    """Book. If somebody else was faster, her entries stay and the nearest free times are offered."""
+    choice = choice_from_query()
+    site = current_site()
+    entries = _entries()
+    try:
+        checked = _check_entries(choice, entries)
+    except InvalidError as error:
+        return _person_page(token, choice, entries, error.errors)
+    start = start_from(request.form.get("start") or request.args.get("start"))
+    try:
+        booked = site.appointments.confirm(token, choice, start, checked)
+    except (SlotTakenError, InvalidError):
+        return _taken_page(token, choice, start, entries)
+    response = redirect(page_url("done", token=booked.token), 303)
+    response.delete_cookie(HOLD_COOKIE)
+    return response
+
+
+def _taken_page(token: str, choice: Choice, start: datetime, entries: dict[str, str]) -> Response:
+    site = current_site()
+    feed = site.feed(choice.office)
+    page = render_template(
+        "taken.html",
+        token=token,
+        choice=choice,
+        start=start.astimezone(choice.office.zone),
+        entries=entries,
+        nearest=feed.nearest(choice, site.now(), start),
+    )
+    return make_response(page, 409)

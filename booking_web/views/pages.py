@@ -1,0 +1,27 @@
+"""The start page and the pages that every public site owes its readers."""
+
+from __future__ import annotations
+
+from flask import render_template
+
+from booking_web.site import current_site
+
+
+def start() -> str:
+    """Welcome: what one can do here, where, and when one needs no appointment."""
+    return render_template("start.html", services=current_site().settings.town.services)
+
+
+def accessibility() -> str:
+    """The accessibility statement (EU 2018/1523)."""
+    return render_template("accessibility.html")
+
+
+def privacy() -> str:
+    """The privacy notice (Art. 13 GDPR)."""
+    return render_template("privacy.html")
+
+
+def imprint() -> str:
+    """Who runs the site (§ 5 DDG)."""
+    return render_template("imprint.html")

@@ -1,0 +1,68 @@
+"""What stands in the address: the choice (nothing personal), a day, a start."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from booking_web.booking.choice import Choice, choose, parse_line
+from booking_web.site import current_site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from booking_web.town import Town
+    from calendar_server.ical.appointment import Appointment
+
+_SERVICES_LIMIT = 30
+
+
+def choice_from_query() -> Choice:
+    """Read `office` and `service=ID[:PERSONS]…`. Raises InvalidError."""
+    lines = [parse_line(text) for text in request.args.getlist("service")[:_SERVICES_LIMIT]]
+    return choose(current_site().settings.town, request.args.get("office"), lines)
+
+
+def choice_of(town: Town, appointment: Appointment) -> Choice:
+    """Read the choice back from an appointment. Raises InvalidError if the town no longer has it."""
+    lines = ((line.id, line.persons) for line in appointment.services)
+    return choose(town, appointment.office, lines)
+
+
+def read_start(text: str | None) -> datetime | None:
+    """Read an ISO 8601 time with its offset; None if it isn't one."""
+    if not text or len(text) > 40:
+        return None
+    try:
+        start = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return start if start.tzinfo is not None and _sensible(start) else None
+
+
+def read_day(text: str | None) -> date | None:
+    """Read a date such as 2026-12-07; None if it isn't one."""
+    if not text or len(text) != 10:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if _sensible(day) else None
+
+
+def _sensible(day: date) -> bool:
+    """Years at the ends of the calendar can't be brought into another zone."""
+    return 2000 <= day.year <= 2200
+
+
+def pick(days: Iterable[date], wanted: date | None) -> date | None:
+    """Return the wanted day if it's among `days`, else the first one at or after it, else the first; None if there's none."""
+    ordered = sorted(days)
+    if wanted is not None:
+        later = [day for day in ordered if day >= wanted]
+        if later:
+            return later[0]
+    return ordered[0] if ordered else None
