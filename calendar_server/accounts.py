@@ -78,12 +78,17 @@ def _digest(secret: str) -> str:
 
 
 class Accounts:
-    """The accounts of one database. `clock` returns the current time, aware. Safe to share between threads."""
+    """The accounts of one database. `clock` returns the current time, aware. Safe to share between threads.
 
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    `hasher` sets the cost of new hashes; a hash is verified at the cost that it was made with.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], hasher: PasswordHasher | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._key = os.urandom(32)
         self._lock = threading.Lock()
         self._verified: OrderedDict[bytes, str] = OrderedDict()

@@ -17,7 +17,9 @@ from tests.support.town import BERLIN, NOW, appointment, at
 OFFICE = "buergerbuero/appointments"
 
 
-def http(server: CalendarServer, method: str, path: str, account: str = "lead", **options) -> requests.Response:
+def http(
+    server: CalendarServer, method: str, path: str, account: str = "lead", **options
+) -> requests.Response:
     return requests.request(
         method, f"{server.url}/{path}", auth=(account, PASSWORD) if account else None, timeout=10, **options
     )
@@ -66,7 +68,9 @@ def test_dragging_onto_another_appointment_is_refused_and_changes_nothing(server
     log = server.change_log()
     server.client().book(appointment("a2@test", at(7, 9)), now=NOW)
     text = to_ical(appointment("a3@test", at(7, 9, 15)), now=NOW)
-    both = {change.uid: change.clerk for change in log.read("buergerbuero", 0) if change.kind == "appointment"}
+    both = {
+        change.uid: change.clerk for change in log.read("buergerbuero", 0) if change.kind == "appointment"
+    }
     taken = at(7, 8, 15) if both["a1@test"] == clerk else at(7, 9)
     answer = http(
         server,
@@ -91,7 +95,9 @@ def test_the_hotline_draws_an_event_into_the_office_calendar(server):
 
 
 @pytest.mark.parametrize(
-    ("start", "rule"), [(at(8, 10), "outside-opening-hours"), (at(7, 8), "no-free-clerk")], ids=["Tuesday", "taken"]
+    ("start", "rule"),
+    [(at(8, 10), "outside-opening-hours"), (at(7, 8), "no-free-clerk")],
+    ids=["Tuesday", "taken"],
 )
 def test_what_the_hotline_draws_where_nobody_can_take_it_is_refused_by_name(server, start, rule):
     for uid in ("a1@test", "a2@test"):
@@ -234,7 +240,10 @@ def test_reassignment_is_seen_as_gone_and_new(server):
     server.client().book(appointment(), now=NOW)
     clerk = holder(server)
     other = "clerk2" if clerk == "clerk1" else "clerk1"
-    before = {name: server.calendar(name).objects_by_sync_token(load_objects=False).sync_token for name in (clerk, other)}
+    before = {
+        name: server.calendar(name).objects_by_sync_token(load_objects=False).sync_token
+        for name in (clerk, other)
+    }
     answer = http(
         server,
         "MOVE",

@@ -19,7 +19,9 @@ VIEW = "buergerbuero/appointments"
 
 
 def book(service: Calendars, value, actor=SITE, **preconditions):
-    return service.put(VIEW, f"{value.uid}.ics", to_ical(value, now=NOW), actor, Preconditions(**preconditions))
+    return service.put(
+        VIEW, f"{value.uid}.ics", to_ical(value, now=NOW), actor, Preconditions(**preconditions)
+    )
 
 
 def holders(service: Calendars, uid: str) -> list[str]:
@@ -163,7 +165,9 @@ def test_an_own_event_blocks_the_clerk(service):
 def test_an_absence_may_cover_appointments(service):
     book(service, appointment())
     (clerk,) = holders(service, "a1@test")
-    service.put(f"{clerk}/calendar", "ill.ics", event("ill@test", at(7, 0), 24 * 60, SUMMARY="krank"), Actor(clerk))
+    service.put(
+        f"{clerk}/calendar", "ill.ics", event("ill@test", at(7, 0), 24 * 60, SUMMARY="krank"), Actor(clerk)
+    )
     assert stored(service, "a1@test") is not None
 
 
@@ -182,7 +186,9 @@ def test_an_appointment_never_lands_on_another_one(service):
 def test_a_clerk_moves_an_appointment_outside_the_windows(service):
     book(service, appointment())
     (clerk,) = holders(service, "a1@test")
-    service.put(f"{clerk}/calendar", "a1@test.ics", to_ical(appointment(start=at(8, 18)), now=NOW), Actor(clerk))
+    service.put(
+        f"{clerk}/calendar", "a1@test.ics", to_ical(appointment(start=at(8, 18)), now=NOW), Actor(clerk)
+    )
     assert stored(service, "a1@test").start == at(8, 18)
     assert stored(service, "a1@test").sequence == 1
 
@@ -190,7 +196,9 @@ def test_a_clerk_moves_an_appointment_outside_the_windows(service):
 def test_an_edit_by_a_client_that_drops_unknown_properties_loses_nothing(service):
     book(service, appointment(phone="0123", reminder=True, reference="BB-1"))
     (clerk,) = holders(service, "a1@test")
-    service.put(f"{clerk}/calendar", "a1@test.ics", event("a1@test", at(7, 10), 30, SUMMARY="neu"), Actor(clerk))
+    service.put(
+        f"{clerk}/calendar", "a1@test.ics", event("a1@test", at(7, 10), 30, SUMMARY="neu"), Actor(clerk)
+    )
     now = stored(service, "a1@test")
     assert (now.email, now.phone, now.reminder, now.reference) == ("erika@example.org", "0123", True, "BB-1")
     assert (now.summary, now.start) == ("neu", at(7, 10))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import caldav
+from argon2 import PasswordHasher
 
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.app import CalendarSettings, create_app
@@ -25,11 +26,18 @@ if TYPE_CHECKING:
     from calendar_server.offices import Directory
 
 PASSWORD = "demo"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Tests log in all the time; what a real hash costs is not what they test."""
 
 
 def add_accounts(accounts: Accounts, offices: Directory) -> None:
     """The accounts of the demo town: every clerk, lead, admin, site and worker, with one password."""
-    roles = {"lead": AccountRole.LEAD, "admin": AccountRole.ADMIN, "site": AccountRole.SITE, "worker": AccountRole.WORKER}
+    roles = {
+        "lead": AccountRole.LEAD,
+        "admin": AccountRole.ADMIN,
+        "site": AccountRole.SITE,
+        "worker": AccountRole.WORKER,
+    }
     for name, role in roles.items():
         accounts.ensure(Account(name, role, offices.offices[0].id if name == "lead" else ""), PASSWORD)
     for office in offices.offices:
@@ -68,13 +76,15 @@ class CalendarServer:
 
 
 @contextmanager
-def calendar_server(database_url: str, offices: Directory | None = None, clock: Clock | None = None) -> Iterator[CalendarServer]:
+def calendar_server(
+    database_url: str, offices: Directory | None = None, clock: Clock | None = None
+) -> Iterator[CalendarServer]:
     """Run a calendar server with the demo accounts."""
     offices = offices or directory()
     clock = clock or Clock()
     database = Database.open(database_url)
     prepare(database, offices, clock)
-    add_accounts(Accounts(database, clock), offices)
+    add_accounts(Accounts(database, clock, CHEAP), offices)
     database.close()
     app = create_app(CalendarSettings(database_url, offices, clock))
     with serving(app) as url:
@@ -82,7 +92,9 @@ def calendar_server(database_url: str, offices: Directory | None = None, clock: 
 
 
 @contextmanager
-def calendars(database_url: str, offices: Directory | None = None, clock: Clock | None = None) -> Iterator[Calendars]:
+def calendars(
+    database_url: str, offices: Directory | None = None, clock: Clock | None = None
+) -> Iterator[Calendars]:
     """The service without a server."""
     database = Database.open(database_url)
     try:

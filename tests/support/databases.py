@@ -25,7 +25,9 @@ def _postgresql() -> str:
 
 def fresh_postgresql() -> str:
     """The address of a new, empty database on PostgreSQL; `TERMIN_TEST_POSTGRESQL` names another server than our own."""
-    url = make_url(os.environ.get("TERMIN_TEST_POSTGRESQL") or _postgresql()).set(drivername="postgresql+psycopg")
+    url = make_url(os.environ.get("TERMIN_TEST_POSTGRESQL") or _postgresql()).set(
+        drivername="postgresql+psycopg"
+    )
     name = f"termin_{secrets.token_hex(6)}"
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
