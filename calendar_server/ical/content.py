@@ -27,13 +27,15 @@ _CONTROL = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _BREAK = re.compile("\r\n?|\n")
 _BLANK = re.compile("(?:\r\n[ \t]*+)+(?=\r\n)")
 _FOLD = re.compile("\r\n[ \t]")
-# A quote inside an unquoted value breaks the grammar but is common (CN=O"Neill); no alternative can start as another
-# does and every quantifier is possessive, so matching is linear.
-_VALUE = r'(?:"[^"]*+"[^,;:]*+|[^",;:][^,;:]*+|)'
-_PARAMETER = rf";([A-Za-z0-9._-]++)=({_VALUE}(?:,{_VALUE})*+)"
-_HEAD = re.compile(rf"([A-Za-z0-9._-]++)((?:;[A-Za-z0-9._-]++={_VALUE}(?:,{_VALUE})*+)*+):")
-_EACH_PARAMETER = re.compile(_PARAMETER)
-_EACH_VALUE = re.compile(r'(?:"([^"]*+)"[^,]*+|([^",][^,]*+)|)(?:,|$)')
+# A quote inside an unquoted value (CN=O"Neill) and "\;" (Apple's X-TITLE) break the grammar but are common. Alternatives
+# are tried in one order and every quantifier is possessive, so matching is linear.
+_PLAIN = r"(?:\\[;,]|[^,;:])*+"
+_VALUE = rf'(?:"[^"]*+"{_PLAIN}|(?!"){_PLAIN})'
+_VALUES = rf"{_VALUE}(?:,{_VALUE})*+"
+_HEAD = re.compile(rf"([A-Za-z0-9._-]++)((?:;[A-Za-z0-9._-]++={_VALUES})*+):")
+_LOOSE_HEAD = re.compile(r'([A-Za-z0-9._-]++)(;(?:"[^"]*+"|[^":])*+):')
+_EACH_PARAMETER = re.compile(rf";([A-Za-z0-9._-]++)=({_VALUES})")
+_EACH_VALUE = re.compile(r'(?:"([^"]*+)"(?:\\,|[^,])*+|((?:\\,|[^,])*+))(?:,|$)')
 _CARET = re.compile(r"\^([n^'])")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
@@ -78,8 +80,9 @@ class Property:
             return {}
         found: dict[str, list[str]] = {}
         for name, values in _EACH_PARAMETER.findall(self.head):
-            each = [quoted or plain for quoted, plain in _EACH_VALUE.findall(values)]
-            if len(each) > 1 and not values.endswith(","):
+            # The pattern matches once more, emptily, behind the last value.
+            each = [quoted or plain for quoted, plain in _EACH_VALUE.findall(values)][: 1 + values.count(",")]
+            if len(each) > 1 and not each[-1] and not values.endswith(","):
                 each.pop()
             found.setdefault(name.upper(), []).extend(_CARET.sub(_caret, one) for one in each)
         return found
@@ -143,7 +146,7 @@ def normalise(text: str | bytes) -> str:
 
 def parse_line(line: str) -> Property:
     """Read one unfolded content line; ContentError if it isn't one."""
-    match = _HEAD.match(line)
+    match = _HEAD.match(line) or _LOOSE_HEAD.match(line)
     if match is None:
         raise ContentError("a content line is not of the form name:value")
     end = match.end()

@@ -8,12 +8,22 @@ first instance mean it; an override stands even where EXDATE removes the instanc
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from calendar_server.ical.rules import WORK, Rule, Work, starts
-from calendar_server.ical.values import DAY, MAX_EPOCH, MIN_EPOCH, Moment, Span, to_epoch, to_local
+from calendar_server.ical.values import (
+    DAY,
+    EPOCH_LOCAL,
+    MAX_EPOCH,
+    MIN_EPOCH,
+    Moment,
+    Span,
+    to_epoch,
+    to_local,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -191,27 +201,27 @@ class Series:
     def bounds(self) -> tuple[int, int | None] | None:
         """(first start, last end or None for "without end"); None if there's no instance.
 
-        The end of a finite rule is exact unless UNTIL lies more than a year behind the last instance: then no instance passes it.
+        No instance starts earlier; with EXDATEs or a THISANDFUTURE override the first may start later.
+        The end of a finite rule is exact if an instance is left in its last 400 days; else no instance passes it.
         """
         master = self.master
         rule = master.rule if master else None
-        if master is None or rule is None:
+        work = Work()
+        if master is None or rule is None or (rule.until is not None and rule.until < master.start.epoch):
             found = self.occurrences(MIN_EPOCH, MAX_EPOCH, limit=WORK)
             return (min(one.start for one in found), max(one.end for one in found)) if found else None
         shift = max((abs(item[1]) for item in self._future), default=0)
-        overrides = [(one.start.epoch, one.end(one.start)) for one in self.overrides]
-        low = min([master.start.epoch - shift, *(start.epoch - shift for start, _ in master.additions)])
-        low = min([low, *(start for start, _ in overrides)])
-        if rule.until is None and rule.count is None:
-            return low, None
-        work = Work()
+        low = min(start.epoch for start in [master.start, *(start for start, _ in master.additions)]) - shift
+        low = min([low, *(one.start.epoch for one in self.overrides)])
         if rule.until is not None:
-            found = self.occurrences(rule.until - 400 * DAY, MAX_EPOCH, limit=WORK, work=work)
-            if not found:
-                return (low, rule.until + self._slack()) if rule.until >= master.start.epoch else None
+            last = rule.until
+        elif rule.count is not None:
+            first = master.start.local
+            (local,) = deque(starts(rule, first, first, MAX_EPOCH + EPOCH_LOCAL, work), maxlen=1)
+            last = to_epoch(master.start.zone, local)
         else:
-            found = self.occurrences(MIN_EPOCH, MAX_EPOCH, limit=WORK, work=work)
+            return low, None
+        found = self.occurrences(last - 400 * DAY, MAX_EPOCH, limit=WORK, work=work)
         if work.left < 0:
             return low, None
-        ends = [one.end for one in found] + [end for _, end in overrides]
-        return low, max(ends, default=low)
+        return low, max(one.end for one in found) if found else last + self._slack()

@@ -25,7 +25,7 @@ MAX_DURATION = 400 * 366 * DAY
 _FIRST_LOCAL = date(2, 1, 1).toordinal() * DAY
 _LAST_LOCAL = date(9998, 12, 31).toordinal() * DAY
 
-_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII | re.IGNORECASE)
+_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d))?(Z)?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(
     r"([+-])?P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?",
     re.ASCII | re.IGNORECASE,
@@ -95,7 +95,8 @@ class Moment:
 def moment(value: str, zone: tzinfo | None, office: ZoneInfo, *, is_date: bool = False) -> Moment:
     """Read a DATE or DATE-TIME; `zone` is what its TZID stands for, `office` where floating times are read.
 
-    A value of eight digits is a DATE with or without `VALUE=DATE`, as many clients write it. Raises InvalidValueError.
+    A value of eight digits is a DATE with or without `VALUE=DATE`, as many clients write it;
+    so is one with a Z behind (Google's birthdays). Raises InvalidValueError.
     """
     match = _STAMP.fullmatch(value.strip())
     if match is None:
