@@ -5,54 +5,78 @@ A command's module is imported when it's asked for, so that `termin check-config
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: where it is defined ("module:attribute"), and what it does in a few words."""
+
+    where: str
+    does: str
+
+
 COMMANDS = {
-    "serve": "config.commands.serve:serve",
-    "check-config": "config.commands.check_config:check_config",
-    "init": "config.commands.init:init",
-    "user": "config.commands.user:user",
-    "app-password": "config.commands.app_password:app_password",
+    "serve": Entry("config.commands.serve:serve", "Run the program, or a part of it."),
+    "check-config": Entry("config.commands.check_config:check_config", "Check a town's configuration."),
+    "init": Entry("config.commands.init:init", "Begin a town's configuration."),
+    "user": Entry("config.commands.user:user", "Add, list and remove accounts."),
+    "app-password": Entry(
+        "config.commands.app_password:app_password", "Add, list and revoke passwords for calendar programs."
+    ),
 }
-"""Every command, in the order of `--help`, with where it is defined."""
+"""Every command, in the order of `--help`."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported on demand; `commands_at` maps a name to "module:attribute"."""
+    """A group whose commands are imported on demand; `entries` maps a name to where it is."""
 
-    def __init__(self, *args: object, commands_at: Mapping[str, str], **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # click's own arguments, handed on as they came
-        self._commands_at = commands_at
+    def __init__(self, *args: Any, entries: Mapping[str, Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._entries = entries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order they were given."""
         del ctx
-        return list(self._commands_at)
+        return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None if there is no such name."""
         del ctx
-        where = self._commands_at.get(cmd_name)
-        if where is None:
+        entry = self._entries.get(cmd_name)
+        if entry is None:
             return None
-        module, _, attribute = where.partition(":")
-        command = getattr(import_module(module), attribute)
+        module, _, attribute = entry.where.partition(":")
+        try:
+            command = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            # A host that runs one role alone hasn't the libraries of the others.
+            raise click.ClickException(
+                f'{cmd_name} needs {error.name}, which isn\'t installed here: pip install "termin[all]"'
+            ) from error
         if not isinstance(command, click.Command):
-            raise TypeError(f"{where} isn't a command")
+            raise TypeError(f"{entry.where} isn't a command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.does) for name, entry in self._entries.items()])
 
 
 @click.group(
     "termin",
     cls=LazyGroup,
-    commands_at=COMMANDS,
+    entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(version("termin"), prog_name="termin")

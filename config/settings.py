@@ -91,7 +91,7 @@ def environment_names() -> dict[str, tuple[str, str]]:
         f"{PREFIX}{section}_{key}".upper(): (section, key)
         for section, table in ServerFile.model_fields.items()
         for key, field in _model_of(table).model_fields.items()
-        if _table_in(field) is None
+        if table_in(field) is None
     }
 
 
@@ -180,7 +180,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterato
         field = next(
             (field for name, field in model.model_fields.items() if step in {name, field.alias}), None
         )
-        table = _table_in(field) if field is not None else None
+        table = table_in(field) if field is not None else None
         if table is None:
             return
         model = table
@@ -188,7 +188,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterato
         yield field.alias or name
 
 
-def _table_in(field: FieldInfo) -> type[BaseModel] | None:
+def table_in(field: FieldInfo) -> type[BaseModel] | None:
     """Return the model of the table, or of the list of tables, that the field holds; None if it holds plain values."""
 
     def search(annotation: Any) -> type[BaseModel] | None:
@@ -200,7 +200,7 @@ def _table_in(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _model_of(field: FieldInfo) -> type[BaseModel]:
-    table = _table_in(field)
+    table = table_in(field)
     if table is None:
         raise TypeError("every key of server.toml's top level is a table")
     return table
