@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,10 @@ from radicale.app import Application
 from radicale.app.base import Access
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from calendar_server import multistatus, refusals, reports, xmlbody
+from calendar_server import multistatus, properties, refusals, reports, xmlbody
 from calendar_server.accounts import AccountRole, Accounts
-from calendar_server.busy_feed import BusyFeed
-from calendar_server.plugin import TerminAuth, TerminRights, TerminStorage
+from calendar_server.busy_feed import BusyFeed, BusyItem
+from calendar_server.plugin import ROOT, TerminAuth, TerminRights, TerminStorage, sync_token
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars, Preconditions
 from calendar_server.setup import prepare
@@ -356,12 +356,80 @@ class TerminApplication(Application):
         user_groups: set[str],
         request_info: Any,
     ) -> Response:
-        return self._as(
-            user,
-            lambda: super(TerminApplication, self).do_PROPFIND(
-                environ, base_prefix, path, user, user_groups, request_info
-            ),
+        del user_groups
+        letters = self._rights.authorization(user, set(), path)
+        if not set("rR") & set(letters):
+            return httputils.NOT_ALLOWED
+        try:
+            request = properties.Request(self._read_xml_request_body(environ, request_info))
+        except (RuntimeError, ValueError):
+            return httputils.BAD_REQUEST
+        deep = environ.get("HTTP_DEPTH", "infinity").strip() != "0"
+        return self._as(user, lambda: self._propfind(request, base_prefix, path, user, deep=deep))
+
+    def _propfind(
+        self, request: properties.Request, prefix: str, path: str, user: str, *, deep: bool
+    ) -> Response:
+        name = pathutils.strip_path(path)
+        where = self.calendars.find(name) if name else ROOT
+        if where is None:
+            target = self._target(path)
+            found = self._listed(*target) if target is not None else None
+            if target is None or found is None:
+                raise refusals.MissingError(path)
+            return _multistatus(
+                multistatus.document([request.response(self._resource(prefix, user, target[0], found))])
+            )
+        responses = [request.response(self._resource(prefix, user, where))]
+        if deep and where.tag:
+            on = self._resource(prefix, user, where)
+            responses += [request.response(replace(on, item=item)) for item in self._listing(where)]
+        elif deep:
+            with self.calendars.database.read() as connection:
+                children = reading.children(connection, where.path)
+            for child in children:
+                on = self._resource(prefix, user, child)
+                if set("rR") & set(on.letters):
+                    responses.append(request.response(on))
+        return _multistatus(multistatus.document(responses))
+
+    def _resource(
+        self, prefix: str, user: str, where: CollectionRow, item: reading.Listed | None = None
+    ) -> properties.Resource:
+        account = self._rights.account(where.owner) if where.role is Role.PRINCIPAL and where.owner else None
+        return properties.Resource(
+            prefix=prefix,
+            user=user,
+            letters=self._rights.authorization(user, set(), f"/{where.path}/" if where.path else "/"),
+            collection=where,
+            token=lambda: self._token(where),
+            item=item,
+            email=account.email if account else "",
+            max_size=MAX_RESOURCE,
         )
+
+    def _token(self, where: CollectionRow) -> str:
+        office = self.calendars.office_of(where)
+        if where.role is Role.BUSY and office is not None:
+            return self.feed.token(office)
+        with self.calendars.database.read() as connection:
+            return sync_token(where, reading.meta_value(connection, "incarnation") or "")
+
+    def _listing(self, where: CollectionRow) -> list[reading.Listed]:
+        office = self.calendars.office_of(where)
+        if where.role is Role.BUSY and office is not None:
+            return [_listed_busy(item, where) for item in self.feed.items(office)]
+        with self.calendars.database.read() as connection:
+            return list(reading.listing(connection, where))
+
+    def _listed(self, where: CollectionRow, href: str) -> reading.Listed | None:
+        office = self.calendars.office_of(where)
+        if where.role is Role.BUSY and office is not None:
+            item = self.feed.item(office, href)
+            return None if item is None else _listed_busy(item, where)
+        with self.calendars.database.read() as connection:
+            row = reading.item(connection, where, href)
+        return None if row is None else reading.listed(row, where)
 
     def do_PROPPATCH(
         self,
@@ -410,6 +478,10 @@ class TerminApplication(Application):
                 environ, base_prefix, path, user, user_groups, request_info
             ),
         )
+
+
+def _listed_busy(item: BusyItem, where: CollectionRow) -> reading.Listed:
+    return reading.Listed(item.href, item.etag, len(item.text), where.modified, "VFREEBUSY")
 
 
 def _rewind(environ: Environ) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from calendar_server.offices import Directory
 
 TOKEN_PREFIX = "urn:termin:sync:"  # noqa: S105 - a URI, not a secret
-_ROOT = CollectionRow(0, "", Role.PRINCIPAL, "", "", "", {}, 0, 0, 0)
+ROOT = CollectionRow(0, "", Role.PRINCIPAL, "", "", "", {}, 0, 0, 0)
 
 
 def sync_token(where: CollectionRow, incarnation: str) -> str:
@@ -224,7 +224,7 @@ class TerminStorage(BaseStorage):
         del child_context_manager, user_groups
         name = pathutils.strip_path(path)
         if not name:
-            yield TerminCollection(self, _ROOT)
+            yield TerminCollection(self, ROOT)
             if depth != "0":
                 yield from self._children("")
             return

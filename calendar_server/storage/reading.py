@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, func, or_, select, union_all
@@ -312,3 +313,27 @@ def names_and_etags(connection: Connection, where: CollectionRow) -> Iterable[tu
     """Return (name, etag) of all objects that a collection shows."""
     rows = connection.execute(select(href_column(where), objects.c.etag).where(members_of(where)))
     return [(row[0], row[1]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a listing tells of an object without its text."""
+
+    name: str
+    etag: str
+    size: int
+    modified: int
+    component: str
+
+
+def listing(connection: Connection, where: CollectionRow) -> Iterator[Listed]:
+    """Yield all objects that a collection shows, without their texts."""
+    columns = (href_column(where), objects.c.etag, objects.c.size, objects.c.modified, objects.c.component)
+    for row in connection.execute(select(*columns).where(members_of(where))):
+        yield Listed(*row)
+
+
+def listed(row: ObjectRow, where: CollectionRow) -> Listed:
+    """Return the same of one object that was read whole."""
+    name = row.view_href if where.role is Role.VIEW and row.view_href else row.href
+    return Listed(name, row.etag, row.size, row.modified, row.component)

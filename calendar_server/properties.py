@@ -1,0 +1,250 @@
+"""PROPFIND (RFC 4918 section 9.1): the properties of principals, calendars and their objects, written straight from rows.
+
+Each live property is one function of the resource that returns XML, or None where that resource doesn't have it. Dead properties (a colour, a
+description) lie in the collection's row under the names that Radicale's PROPPATCH stores. Nothing here reads an object's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from radicale import xmlutils
+
+from calendar_server import multistatus
+from calendar_server.multistatus import escape
+from calendar_server.storage.rows import CollectionRow, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from xml.etree.ElementTree import Element
+
+    from calendar_server.storage.reading import Listed
+
+_D = "{DAV:}"
+_C = "{urn:ietf:params:xml:ns:caldav}"
+_CS = "{http://calendarserver.org/ns/}"
+_PREFIXES = {"DAV:": "", "urn:ietf:params:xml:ns:caldav": "C:", "http://calendarserver.org/ns/": "CS:"}
+_REPORTS_OF_CALENDARS = (
+    "<supported-report><report><sync-collection/></report></supported-report>"
+    "<supported-report><report><C:calendar-multiget/></report></supported-report>"
+    "<supported-report><report><C:calendar-query/></report></supported-report>"
+    "<supported-report><report><C:free-busy-query/></report></supported-report>"
+)
+_REPORTS_OF_ALL = (
+    "<supported-report><report><expand-property/></report></supported-report>"
+    "<supported-report><report><principal-search-property-set/></report></supported-report>"
+    "<supported-report><report><principal-property-search/></report></supported-report>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What properties are asked of: a collection, or an object in it.
+
+    `letters` are the rights on it (`calendar_server.rights`); `token` makes the calendar's sync token; `email` is the owner's, for principals.
+    """
+
+    prefix: str
+    user: str
+    letters: str
+    collection: CollectionRow
+    token: Callable[[], str]
+    item: Listed | None = None
+    email: str = ""
+    max_size: int = 0
+
+    @property
+    def is_calendar(self) -> bool:
+        """True for a calendar itself."""
+        return self.item is None and bool(self.collection.tag)
+
+    @property
+    def is_principal(self) -> bool:
+        """True for a principal's own collection."""
+        return self.item is None and self.collection.role is Role.PRINCIPAL and bool(self.collection.path)
+
+    def href(self) -> str:
+        """The path as it stands in an href; collections end with a slash."""
+        parts = [part for part in self.collection.path.split("/") if part]
+        if self.item is not None:
+            return multistatus.href(self.prefix, *parts, self.item.name)
+        return multistatus.href(self.prefix, *parts, collection=bool(parts))
+
+
+def _link(prefix: str, name: str) -> str:
+    return f"<href>{multistatus.href(prefix, name, collection=True) if name else escape(prefix + '/')}</href>"
+
+
+def _resource_type(on: Resource) -> str:
+    if on.item is not None:
+        return ""
+    kind = "<C:calendar/>" if on.is_calendar else "<principal/>" if on.is_principal else ""
+    return f"<collection/>{kind}"
+
+
+def _etag(on: Resource) -> str | None:
+    if on.item is not None:
+        return escape(on.item.etag)
+    return escape(_ctag(on)) if on.is_calendar else None
+
+
+def _ctag(on: Resource) -> str:
+    if on.collection.role is Role.BUSY:
+        return f'"{on.token().rpartition(":busy:")[2]}"'
+    return f'"{on.collection.id}-{on.collection.seq}"'
+
+
+def _modified(on: Resource) -> str | None:
+    if on.item is None and not on.is_calendar:
+        return None
+    return formatdate(on.item.modified if on.item is not None else on.collection.modified, usegmt=True)
+
+
+def _content_type(on: Resource) -> str | None:
+    if on.item is not None:
+        return f"text/calendar; charset=utf-8; component={on.item.component.lower()}"
+    return "text/calendar" if on.is_calendar else None
+
+
+def _display_name(on: Resource) -> str | None:
+    name = on.collection.props.get("D:displayname")
+    if on.item is not None or not name:
+        return None
+    return escape(name)
+
+
+def _privileges(on: Resource) -> str:
+    names = ["read"]
+    calendar = on.is_calendar or on.item is not None
+    if calendar:
+        names.append("C:read-free-busy")
+    if set("wW") & set(on.letters):
+        names += (
+            ["write-content", "write"]
+            if "l" in on.letters
+            else ["all", "write", "write-properties", "write-content"]
+        )
+        if on.item is None:
+            names += ["bind", "unbind"]
+    names.append("read-current-user-privilege-set")
+    return "".join(f"<privilege><{name}/></privilege>" for name in names)
+
+
+def _components(on: Resource) -> str | None:
+    if not on.is_calendar:
+        return None
+    listed = on.collection.props.get("C:supported-calendar-component-set") or "VEVENT,VTODO,VJOURNAL"
+    return "".join(f'<C:comp name="{escape(name)}"/>' for name in listed.split(","))
+
+
+def _addresses(on: Resource) -> str | None:
+    if not on.is_principal:
+        return None
+    mail = f"<href>mailto:{escape(on.email)}</href>" if on.email else ""
+    return mail + _link(on.prefix, on.collection.path)
+
+
+def _of_calendar(text: str) -> Callable[[Resource], str | None]:
+    return lambda on: text if on.is_calendar else None
+
+
+def _own_link(on: Resource) -> str | None:
+    return _link(on.prefix, on.collection.path) if on.is_principal else None
+
+
+LIVE: dict[str, Callable[[Resource], str | None]] = {
+    _D + "resourcetype": _resource_type,
+    _D + "displayname": _display_name,
+    _D + "getetag": _etag,
+    _D + "getlastmodified": _modified,
+    _D + "getcontenttype": _content_type,
+    _D + "getcontentlength": lambda on: str(on.item.size) if on.item is not None else None,
+    _D + "owner": lambda on: _link(on.prefix, on.collection.owner) if on.collection.owner else None,
+    _D + "current-user-principal": lambda on: _link(on.prefix, on.user),
+    _D + "principal-collection-set": lambda on: _link(on.prefix, ""),
+    _D + "principal-URL": _own_link,
+    _D + "current-user-privilege-set": _privileges,
+    _D + "supported-report-set": lambda on: (
+        (_REPORTS_OF_CALENDARS if on.is_calendar else "") + _REPORTS_OF_ALL
+    ),
+    _D + "sync-token": lambda on: escape(on.token()) if on.is_calendar else None,
+    _C + "calendar-home-set": _own_link,
+    _C + "calendar-user-address-set": _addresses,
+    _C + "supported-calendar-component-set": _components,
+    _C + "supported-calendar-data": _of_calendar(
+        '<C:calendar-data content-type="text/calendar" version="2.0"/>'
+    ),
+    _C + "max-resource-size": lambda on: str(on.max_size) if on.is_calendar else None,
+    _CS + "getctag": lambda on: escape(_ctag(on)) if on.is_calendar else None,
+}
+# RFC 4791 section 5.2 asks that these are not returned for an allprop request.
+_NOT_FOR_ALL = frozenset(
+    {
+        _C + "calendar-home-set",
+        _C + "calendar-user-address-set",
+        _C + "supported-calendar-data",
+        _C + "max-resource-size",
+        _D + "supported-report-set",
+        _D + "current-user-privilege-set",
+    }
+)
+
+
+def _element(tag: str, content: str | None) -> str:
+    namespace, _, name = tag.removeprefix("{").rpartition("}")
+    if namespace in _PREFIXES:
+        full, declared = _PREFIXES[namespace] + name, ""
+    elif namespace:
+        full, declared = f"X:{name}", f' xmlns:X="{escape(namespace)}"'
+    else:
+        full, declared = name, ' xmlns=""'
+    return f"<{full}{declared}/>" if not content else f"<{full}{declared}>{content}</{full}>"
+
+
+def _dead(on: Resource, tag: str) -> str | None:
+    if on.item is not None:
+        return None
+    text: str | None = on.collection.props.get(xmlutils.make_human_tag(tag))
+    return None if text is None else escape(text)
+
+
+class Request:
+    """The body of a PROPFIND: some properties, all of them, or only their names. An empty body asks for all."""
+
+    def __init__(self, root: Element | None) -> None:
+        """Read the body; ValueError if it isn't a propfind."""
+        self.names_only = False
+        self.tags: list[str] | None = None
+        if root is None:
+            return
+        if root.tag != _D + "propfind":
+            raise ValueError("not a propfind")
+        prop = root.find(_D + "prop")
+        if prop is not None:
+            self.tags = list(dict.fromkeys(element.tag for element in prop))
+        self.names_only = root.find(_D + "propname") is not None
+
+    def _every_tag(self, on: Resource) -> list[str]:
+        tags = [tag for tag in LIVE if tag not in _NOT_FOR_ALL or self.names_only]
+        if on.item is None:
+            tags += [
+                tag
+                for name in on.collection.props
+                if name != "tag" and (tag := xmlutils.make_clark(name)) not in LIVE
+            ]
+        return tags
+
+    def response(self, on: Resource) -> str:
+        """Return the response for one resource."""
+        found: list[str] = []
+        missing: list[str] = []
+        for tag in self._every_tag(on) if self.tags is None else self.tags:
+            live = LIVE.get(tag)
+            content = live(on) if live is not None else _dead(on, tag)
+            if content is not None:
+                found.append(_element(tag, None if self.names_only else content))
+            elif self.tags is not None:
+                missing.append(_element(tag, None))
+        return multistatus.found(on.href(), "".join(found), "".join(missing))
