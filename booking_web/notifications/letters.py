@@ -1,0 +1,305 @@
+"""What a mail says: a decision put into words, as a `Letter` that both the text and the HTML are made from.
+
+Hence both say the same. The words are in `wording`, the looks in `layout`; nothing here knows of MIME or of delivery.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import css_inline
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from booking_web.booking.checklist import checklist
+from booking_web.booking.choice import Choice
+from booking_web.booking.tokens import make_token, read_token
+from booking_web.notifications.told import Decision, Kind
+from booking_web.notifications.wording import wording
+from booking_web.town import NeededBy, in_language
+
+if TYPE_CHECKING:
+    from booking_web.notifications.told import Snapshot
+    from booking_web.notifications.wording import Wording
+    from booking_web.town import Document, OfficeInfo, Town
+
+_HIDDEN_KINDS = frozenset({Kind.CONFIRMATION, Kind.RESTORED, Kind.REMINDER})
+"""Kinds that read the same whoever caused them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLine:
+    """A document to bring along: its name, and what else there is to say about it."""
+
+    name: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail's content in one language; every text is plain, without markup and without line breaks."""
+
+    language: str
+    subject: str
+    title: str
+    greeting: str
+    paragraphs: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    documents: tuple[DocumentLine, ...]
+    conditional: tuple[DocumentLine, ...]
+    notes: tuple[str, ...]
+    link: tuple[str, str] | None
+    """Label and address of the one thing to do."""
+    closing: tuple[str, ...]
+    signature: tuple[str, ...]
+    small_print: tuple[str, ...]
+    labels: tuple[str, str, str]
+    """Headings above documents, conditional documents and notes."""
+    colours: tuple[str, str]
+    """Background and text of the button."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarTexts:
+    """What the entry in the citizen's calendar says."""
+
+    summary: str
+    description: str
+    location: str
+    url: str
+
+
+class Letters:
+    """Writes letters for a town; `secret` signs the links to appointments (see `booking_web.booking.tokens`)."""
+
+    def __init__(self, town: Town, secret: bytes) -> None:
+        self._town = town
+        self._secret = secret
+
+    def manage_url(self, snapshot: Snapshot) -> str:
+        """Return the link to her appointment; "" if it wasn't booked on this town's site and hence has none."""
+        token = make_token(self._secret, snapshot.office, snapshot.uid)
+        named = read_token(self._secret, self._town.host, [snapshot.office], token)
+        if named != (snapshot.office, snapshot.uid):
+            return ""
+        return f"{self._site(snapshot.language)}/termin/{token}"
+
+    def book_url(self, snapshot: Snapshot) -> str:
+        """Return the link to book the same services anew."""
+        query = [("office", snapshot.office)]
+        query += [
+            ("service", line.id if line.persons == 1 else f"{line.id}:{line.persons}")
+            for line in snapshot.services
+        ]
+        return f"{self._site(snapshot.language)}/termin/?{urlencode(query, safe=':')}"
+
+    def calendar_texts(self, snapshot: Snapshot) -> CalendarTexts:
+        """Return what the entry in her calendar says; it repeats documents and link, since many never see the mail again."""
+        office, words = self._office(snapshot), wording(snapshot.language)
+        needed, conditional = self._documents(snapshot, office, words)
+        url = self.manage_url(snapshot)
+        lines: list[str] = []
+        if needed or conditional:
+            lines.append(words.say("calendar", "documents"))
+            lines += [f"- {line.name}" for line in needed]
+            lines += [
+                f"- {line.name} ({line.hint})" if line.hint else f"- {line.name}" for line in conditional
+            ]
+            lines.append("")
+        if url:
+            lines += [words.say("calendar", "manage"), url, ""]
+        if snapshot.reference:
+            lines.append(words.say("calendar", "reference", reference=snapshot.reference))
+        lines.append(words.say("calendar", "phone", phone=office.phone))
+        services = words.listed(self._service_names(snapshot, words)) or in_language(
+            office.name, words.language
+        )
+        return CalendarTexts(
+            summary=words.say(
+                "calendar", "summary", services=services, place=self._office_name(office, words)
+            ),
+            description="\n".join(lines),
+            location=self._place(snapshot, office, words),
+            url=url,
+        )
+
+    def letter(self, decision: Decision) -> Letter:
+        """Return the letter of a decision. LookupError if the town has no such office."""
+        snapshot, kind = decision.told.snapshot, decision.kind
+        office, words = self._office(snapshot), wording(snapshot.language)
+        cancelled = kind is Kind.CANCELLED
+        key = _key(decision, words)
+        when = words.when(snapshot.start.astimezone(snapshot.zone))
+        needed, conditional = ((), ()) if cancelled else self._documents(snapshot, office, words)
+        manage = self.manage_url(snapshot)
+        link: tuple[str, str] | None = None
+        if cancelled:
+            link = (words.say("links", "book"), self.book_url(snapshot))
+        elif manage:
+            link = (words.say("links", "manage"), manage)
+        closing = [words.say("closing", "phone", phone=office.phone)]
+        if snapshot.reference:
+            closing[0] += " " + words.say("closing", "reference", reference=_line(snapshot.reference))
+        if kind is not Kind.REMINDER:
+            closing.insert(0, words.say("closing", "calendar_cancelled" if cancelled else "calendar"))
+        if manage and not cancelled:
+            closing.append(words.say("closing", "secret"))
+        paragraphs = [words.say("intros", key)]
+        if decision.reason:
+            paragraphs.append(words.say("intros", "reason", reason=_line(decision.reason)))
+        name = _line(snapshot.name)
+        notice = in_language(self._town.notice, words.language)
+        return Letter(
+            language=words.language,
+            subject=words.say("subjects", key if cancelled else kind.value, when=when),
+            title=words.say("titles", key if cancelled else kind.value),
+            greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
+            paragraphs=tuple(paragraphs),
+            facts=self._facts(decision, office, words, when),
+            documents=needed,
+            conditional=conditional,
+            notes=()
+            if cancelled
+            else tuple(filter(None, [_line(in_language(office.notice, words.language))])),
+            link=link,
+            closing=tuple(closing),
+            signature=(
+                words.say("closing", "regards"),
+                in_language(office.name, words.language),
+                self._town.mail_sender,
+            ),
+            small_print=tuple(filter(None, [words.say("closing", "automatic"), _line(notice)])),
+            labels=(
+                words.say("labels", "documents"),
+                words.say("labels", "conditional"),
+                words.say("labels", "good_to_know"),
+            ),
+            colours=(self._town.looks.primary, self._town.looks.on_primary),
+        )
+
+    def _site(self, language: str) -> str:
+        first = self._town.languages[0]
+        known = language if language in self._town.languages else first
+        return self._town.base_url if known == first else f"{self._town.base_url}/{known}"
+
+    def _office(self, snapshot: Snapshot) -> OfficeInfo:
+        office = self._town.office(snapshot.office)
+        if office is None:
+            raise LookupError(f"the town has no office {snapshot.office!r}")
+        return office
+
+    def _office_name(self, office: OfficeInfo, words: Wording) -> str:
+        name = in_language(office.name, words.language)
+        return name if self._town.name in name else f"{name} {self._town.name}"
+
+    def _place(self, snapshot: Snapshot, office: OfficeInfo, words: Wording) -> str:
+        """What the calendar says of the place goes first: a clerk may have moved the appointment to another room."""
+        if snapshot.location:
+            return _line(snapshot.location)
+        building = in_language(office.address.building, words.language)
+        return ", ".join(filter(None, [building, office.address.one_line()]))
+
+    def _service_names(self, snapshot: Snapshot, words: Wording) -> tuple[str, ...]:
+        found = ((self._town.service(line.id), line) for line in snapshot.services)
+        return tuple(
+            in_language(service.name, words.language) if service else line.id for service, line in found
+        )
+
+    def _services(self, snapshot: Snapshot, words: Wording) -> str:
+        names = []
+        for name, line in zip(self._service_names(snapshot, words), snapshot.services, strict=True):
+            service = self._town.service(line.id)
+            label = in_language(service.persons_label, words.language) if service else ""
+            if line.persons == 1:
+                names.append(name)
+            elif label:
+                names.append(words.say("values", "counted", service=name, persons=line.persons, label=label))
+            else:
+                names.append(words.say("values", "persons", service=name, persons=line.persons))
+        return ", ".join(names)
+
+    def _facts(
+        self, decision: Decision, office: OfficeInfo, words: Wording, when: str
+    ) -> tuple[tuple[str, str], ...]:
+        snapshot, before = decision.told.snapshot, decision.previous
+        facts = [("when", when)]
+        if decision.kind is Kind.MOVED and before is not None and before.start != snapshot.start:
+            facts.append(("when_before", words.when(before.start.astimezone(before.zone))))
+        if decision.kind is not Kind.CANCELLED:
+            minutes = (snapshot.end - snapshot.start) // timedelta(minutes=1)
+            facts.append(("duration", words.say("values", "minutes", minutes=minutes)))
+        if snapshot.services:
+            facts.append(("services", self._services(snapshot, words)))
+        facts.append(
+            ("place", f"{in_language(office.name, words.language)}, {self._place(snapshot, office, words)}")
+        )
+        if snapshot.reference:
+            facts.append(("reference", _line(snapshot.reference)))
+        return tuple((words.say("labels", key), value) for key, value in facts)
+
+    def _documents(
+        self, snapshot: Snapshot, office: OfficeInfo, words: Wording
+    ) -> tuple[tuple[DocumentLine, ...], tuple[DocumentLine, ...]]:
+        chosen = tuple(
+            (service, line.persons)
+            for line in snapshot.services
+            if (service := self._town.service(line.id)) is not None
+        )
+        needed: list[DocumentLine] = []
+        conditional: list[DocumentLine] = []
+        for item in checklist(Choice(office, chosen)):
+            document = item.document
+            name = in_language(document.name, words.language)
+            if document.needed_by is NeededBy.EVERYONE:
+                if item.copies > 1:
+                    name = words.say("values", "copies", document=name)
+                needed.append(DocumentLine(name, _line(in_language(document.hint, words.language))))
+            else:
+                conditional.append(DocumentLine(name, _condition(document, words)))
+        return tuple(needed), tuple(conditional)
+
+
+def _key(decision: Decision, words: Wording) -> str:
+    by_citizen = decision.by_citizen and decision.kind not in _HIDDEN_KINDS
+    key = f"{decision.kind.value}_by_citizen" if by_citizen else decision.kind.value
+    assert key in words.texts["intros"]
+    return key
+
+
+def _condition(document: Document, words: Wording) -> str:
+    said = _line(in_language(document.when, words.language))
+    return said or words.say("needed_by", document.needed_by.value)
+
+
+def _line(text: str) -> str:
+    """Text on one line: what people entered mustn't break the letter's shape."""
+    return " ".join(text.split())
+
+
+@lru_cache(maxsize=1)
+def _layouts() -> tuple[Environment, css_inline.CSSInliner]:
+    environment = Environment(
+        loader=PackageLoader("booking_web.notifications", "layout"),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # The rules for dark mode can't be inlined; they stay in the head.
+    return environment, css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
+
+
+def as_text(letter: Letter) -> str:
+    """Return the letter as plain text."""
+    environment, _ = _layouts()
+    return environment.get_template("letter.txt").render(letter=letter)
+
+
+def as_html(letter: Letter) -> str:
+    """Return the letter as a complete HTML document, with its styles inlined and without any image or other resource."""
+    environment, inliner = _layouts()
+    return inliner.inline(environment.get_template("letter.html").render(letter=letter))

@@ -1,0 +1,189 @@
+"""What the citizen was last told, and what she must be told now: the decision alone, without any I/O.
+
+Like a scheduling broker, `decide` compares two states and never looks at the steps between them. Hence several changes
+before a mail leaves give one mail, and a change that was taken back gives none. Texts are `letters`', delivery is `sender`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from calendar_server.ical.appointment import ServiceLine
+from calendar_server.ical.itip import Method
+
+if TYPE_CHECKING:
+    from calendar_server.ical.appointment import Appointment
+
+
+class Kind(StrEnum):
+    """What a mail is about."""
+
+    CONFIRMATION = "confirmation"
+    MOVED = "moved"
+    CHANGED = "changed"
+    CANCELLED = "cancelled"
+    RESTORED = "restored"
+    REMINDER = "reminder"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An appointment as the citizen knows it; `start` and `end` in UTC. Who serves her isn't part of it."""
+
+    office: str
+    uid: str
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+    services: tuple[ServiceLine, ...]
+    email: str
+    location: str = ""
+    name: str = ""
+    phone: str = ""
+    language: str = "de"
+    reference: str = ""
+    reminder: bool = False
+
+    @staticmethod
+    def of(appointment: Appointment, office: str) -> Snapshot:
+        """Return what the citizen sees of `appointment`, which stands in the calendar of `office`."""
+        return Snapshot(
+            office=office,
+            uid=appointment.uid,
+            start=appointment.start.astimezone(UTC),
+            end=appointment.end.astimezone(UTC),
+            zone=appointment.zone,
+            services=appointment.services,
+            email=appointment.email.strip(),
+            location=appointment.location,
+            name=appointment.name,
+            phone=appointment.phone,
+            language=appointment.language,
+            reference=appointment.reference,
+            reminder=appointment.reminder,
+        )
+
+    def same_time(self, other: Snapshot) -> bool:
+        """True if both begin and end at the same instants."""
+        return (self.start, self.end) == (other.start, other.end)
+
+    def says_the_same(self, other: Snapshot) -> bool:
+        """True if nothing differs that would need a mail: time, place, services, and whom it is told."""
+        return (
+            self.same_time(other)
+            and self.location == other.location
+            and sorted(self.services, key=_service_key) == sorted(other.services, key=_service_key)
+            and self.email == other.email
+        )
+
+    def to_json(self) -> str:
+        """Return it as JSON text; `from_json` reads it."""
+        values = asdict(self)
+        values["start"], values["end"] = self.start.isoformat(), self.end.isoformat()
+        values["zone"] = self.zone.key
+        values["services"] = [[line.id, line.persons] for line in self.services]
+        return json.dumps(values, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Snapshot:
+        """Read what `to_json` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        values["start"] = datetime.fromisoformat(values["start"])
+        values["end"] = datetime.fromisoformat(values["end"])
+        values["zone"] = ZoneInfo(values["zone"])
+        values["services"] = tuple(ServiceLine(id_, persons) for id_, persons in values["services"])
+        return Snapshot(**values)
+
+
+def _service_key(line: ServiceLine) -> tuple[str, int]:
+    return (line.id, line.persons)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the citizen was last told, by the message of that `sequence`."""
+
+    snapshot: Snapshot
+    sequence: int
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The message that is due. After it, she has been told `told`.
+
+    `previous` is what she knew before (None: nothing); `reason` is why, in the office's words, if somebody said so.
+    """
+
+    kind: Kind
+    told: Told
+    previous: Snapshot | None = None
+    by_citizen: bool = False
+    reason: str = ""
+
+    @property
+    def method(self) -> Method:
+        """The iTIP method that carries it."""
+        return Method.CANCEL if self.told.cancelled else Method.REQUEST
+
+
+def decide(
+    told: Told | None,
+    current: Appointment | None,
+    *,
+    office: str,
+    now: datetime,
+    by_citizen: bool = False,
+    refused: Told | None = None,
+) -> Decision | None:
+    """Return the message that brings the citizen from `told` to `current`, or None.
+
+    `current` is the appointment as it stands; None only if its deletion is stored (a signal that is merely absent must not come here).
+    `now` is aware. `by_citizen`: she made the change herself. `refused` is a message that could not be delivered for good:
+    the same isn't tried again.
+
+    A changed address gets a confirmation, and the former one nothing: as a rule it was mistyped.
+    """
+    if current is None or current.cancelled:
+        reason = current.reason if current else ""
+        decision = _cancellation(told, current.sequence if current else 0, now, reason)
+    elif current.is_hold or not current.email.strip() or current.end <= now:
+        decision = None
+    else:
+        decision = _news(told, Snapshot.of(current, office), current.sequence, current.reason)
+    if decision is None or (refused is not None and _is_refused(decision.told, refused)):
+        return None
+    return replace(decision, by_citizen=by_citizen)
+
+
+def _cancellation(told: Told | None, sequence: int, now: datetime, reason: str) -> Decision | None:
+    if told is None or told.cancelled or told.snapshot.end <= now:
+        return None
+    after = Told(told.snapshot, max(sequence, told.sequence + 1), cancelled=True)
+    return Decision(Kind.CANCELLED, after, previous=told.snapshot, reason=reason)
+
+
+def _news(told: Told | None, seen: Snapshot, sequence: int, reason: str) -> Decision | None:
+    if told is None:
+        return Decision(Kind.CONFIRMATION, Told(seen, sequence))
+    before = told.snapshot
+    after = Told(seen, max(sequence, told.sequence + 1))
+    if before.email != seen.email:
+        return Decision(Kind.CONFIRMATION, after)
+    if told.cancelled:
+        return Decision(Kind.RESTORED, after, previous=before, reason=reason)
+    if before.says_the_same(seen):
+        return None
+    same_hour_and_place = before.start == seen.start and before.location == seen.location
+    return Decision(
+        Kind.CHANGED if same_hour_and_place else Kind.MOVED, after, previous=before, reason=reason
+    )
+
+
+def _is_refused(due: Told, refused: Told) -> bool:
+    return due.cancelled == refused.cancelled and due.snapshot.says_the_same(refused.snapshot)

@@ -1,0 +1,63 @@
+"""The words of the mails: one TOML file for each language, all with the same keys as the German one.
+
+A further language is a further file here; which day and time formats it uses stands in it too (CLDR patterns, by babel).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from babel.dates import format_date, format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_FOLDER = Path(__file__).parent
+DEFAULT = "de"
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language's texts, by section and key."""
+
+    language: str
+    texts: Mapping[str, Mapping[str, str]]
+
+    def say(self, section: str, key: str, **values: object) -> str:
+        """Return a text with its places filled in. KeyError if it doesn't exist or a value is missing."""
+        return self.texts[section][key].format(**values)
+
+    def day(self, local: datetime) -> str:
+        """Return a day in words ("Montag, 7. Dezember 2026"); `local` is in the zone to show."""
+        return format_date(local.date(), self.texts["formats"]["day"], self.language)
+
+    def time(self, local: datetime) -> str:
+        """Return a time of day ("8:00 Uhr"); `local` is in the zone to show."""
+        return format_time(local.replace(tzinfo=None), self.texts["formats"]["time"], locale=self.language)
+
+    def when(self, local: datetime) -> str:
+        """Return day and time in words ("Montag, 7. Dezember 2026, 8:00 Uhr")."""
+        return self.say("formats", "when", day=self.day(local), time=self.time(local))
+
+    def listed(self, items: tuple[str, ...]) -> str:
+        """Return "A, B und C"."""
+        if len(items) < 2:
+            return "".join(items)
+        return ", ".join(items[:-1]) + self.texts["formats"]["and"] + items[-1]
+
+
+def languages() -> tuple[str, ...]:
+    """Return the languages that have words, sorted."""
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
+
+
+@lru_cache
+def wording(language: str) -> Wording:
+    """Return the words of `language`, or the German ones if it has none."""
+    known = language if language in languages() else DEFAULT
+    return Wording(known, tomllib.loads((_FOLDER / f"{known}.toml").read_text("utf-8")))
