@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ from booking_web.language import (
     local,
     ngettext,
 )
+from booking_web.looks import emblem_name
 from booking_web.messages import message_of
 
 if TYPE_CHECKING:
@@ -78,11 +80,10 @@ def long_date(day: date) -> str:
 
 
 def day_and_month(day: date) -> str:
-    """Such as "Montag, 7. Dezember"."""
-    return str(
-        dates.format_skeleton(
-            "MMMMEEEEd", datetime(day.year, day.month, day.day, tzinfo=UTC), locale=locale_name()
-        )
+    """Such as "Montag, 7. Dezember": the long date without its year."""
+    pattern = dates.get_date_format("full", locale=locale_name()).pattern
+    return dates.format_date(
+        day, re.sub(r",?\s*y+(\s*'[^']*'\.?)?", "", pattern).strip(), locale=locale_name()
     )
 
 
@@ -167,6 +168,7 @@ def install_template_values(app: Flask, site: Site) -> None:
         return {
             "town": town,
             "demo": site.settings.demo,
+            "emblem": emblem_name(town.looks),
             "language": language,
             "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
             "other_languages": _other_languages(town.languages),

@@ -1,0 +1,47 @@
+// Small comforts; everything works without this file.
+"use strict";
+
+// A second click on the same button books nothing twice (the server sees to that), but it needn't be sent.
+for (const form of document.querySelectorAll("form[data-once]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "1";
+    form.setAttribute("aria-busy", "true");
+  });
+}
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.removeAttribute("aria-busy");
+  }
+});
+
+// Services are filtered while she types.
+for (const form of document.querySelectorAll("form[data-filter]")) {
+  const field = form.querySelector("input[type=search]");
+  const result = form.querySelector(".search-result");
+  const fold = (text) =>
+    text
+      .toLowerCase()
+      .replaceAll("ä", "ae")
+      .replaceAll("ö", "oe")
+      .replaceAll("ü", "ue")
+      .replaceAll("ß", "ss")
+      .normalize("NFKD")
+      .replace(/[^a-z0-9]+/g, " ")
+      .trim();
+  const filter = () => {
+    const words = fold(field.value).split(" ").filter((word) => word.length > 1);
+    const rows = [...form.querySelectorAll(".service")];
+    const found = rows.filter((row) => words.some((word) => row.dataset.words.includes(word)));
+    const all = words.length === 0 || found.length === 0;
+    for (const row of rows) {
+      row.hidden = !(all || found.includes(row) || row.querySelector("input").checked);
+    }
+    result.textContent = words.length > 0 && found.length === 0 ? result.dataset.none : "";
+  };
+  field.addEventListener("input", filter);
+}
