@@ -11,6 +11,7 @@ without BYDAY means DTSTART's weekday.
 from __future__ import annotations
 
 import calendar
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date
 from itertools import product
@@ -487,14 +488,13 @@ def vet(rule: Rule, first: Moment) -> None:
         return
     years = 1 + (rule.interval if rule.freq == "YEARLY" else 1)
     work = Work()
-    in_year: dict[int, int] = {}
+    recent: deque[int] = deque(maxlen=MAX_PER_YEAR + 1)
     until = None if rule.until is None else to_local(first.zone, rule.until)
     for start in starts(rule, local, local, local + years * 366 * DAY, work):
         if until is not None and start > until:
             break
-        bucket = (start - local) // (366 * DAY)
-        in_year[bucket] = in_year.get(bucket, 0) + 1
-        if in_year[bucket] > MAX_PER_YEAR:
+        recent.append(start)
+        if len(recent) > MAX_PER_YEAR and start - recent[0] < 366 * DAY:
             raise RuleError(f"RRULE: more than {MAX_PER_YEAR} instances a year", "max-instances")
     if work.left < 0:
         raise RuleError("RRULE: too many candidates for its instances", "max-instances")
