@@ -1,0 +1,172 @@
+"""The command line: what it prints, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from config.cli import COMMANDS
+from config.cli import termin as cli
+
+if TYPE_CHECKING:
+    from tests.config.conftest import Folder
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def termin(*arguments: object, stdin: str = "") -> Done:
+    result = CliRunner().invoke(cli, [*map(str, arguments)], input=stdin, prog_name="termin")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def test_the_installed_program_says_what_it_can_and_ends_as_told(folder: Folder) -> None:
+    program = Path(sys.executable).with_name("termin")
+    helped = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    assert helped.returncode == 0
+    assert all(f"\n  {name} " in helped.stdout for name in COMMANDS)
+    folder.replace("town.toml", 'zone = "Europe/Berlin"', 'zone = "Mars/Base"')
+    refused = subprocess.run(
+        [program, "check-config", folder.path], capture_output=True, text=True, check=False
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "town.toml: zone: 'Mars/Base'" in refused.stderr
+
+
+@pytest.fixture(autouse=True)
+def no_variables_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("TERMIN_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def where(folder: Folder, tmp_path: Path) -> tuple[object, ...]:
+    return ("--config", folder.path, "--data", tmp_path / "data")
+
+
+def test_a_good_configuration_is_ok(folder: Folder) -> None:
+    done = termin("check-config", folder.path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
+
+
+def test_all_mistakes_are_on_standard_error_and_the_status_is_1(folder: Folder) -> None:
+    folder.replace("town.toml", 'zone = "Europe/Berlin"', 'zone = "Mars/Base"')
+    folder.replace("offices.toml", "share = 0.5", "share = 5")
+    done = termin("check-config", folder.path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: the configuration in {folder.path} has 2 mistakes:\n"
+        "  offices.toml: offices[0 buergerbuero].clerks[2 clerk3].share: must be at most 1.0, not 5\n"
+        "  town.toml: zone: 'Mars/Base' isn't a known time zone (such as Europe/Berlin)\n"
+    )
+
+
+def test_wrong_usage_is_2() -> None:
+    assert termin("check-config", "--what").returncode == 2
+    assert termin("serve", "--site-port", "99999").returncode == 2
+    assert termin("nonsense").returncode == 2
+
+
+def test_a_new_town_begins_with_the_example_and_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = termin("init", "mine")
+    assert done.returncode == 0
+    assert termin("check-config", tmp_path / "mine").stdout == "ok\n"
+    again = termin("init", "mine")
+    assert (again.returncode, again.stderr) == (1, "Error: mine exists and isn't an empty folder\n")
+
+
+def test_accounts_are_added_listed_changed_and_removed(where: tuple[object, ...]) -> None:
+    password = "correct horse battery"
+    assert (
+        termin("user", "add", "clerk1", "--password-stdin", *where, stdin=password).stdout == "added clerk1\n"
+    )
+    assert (
+        termin(
+            "user",
+            "add",
+            "boss",
+            "--role",
+            "lead",
+            "--office",
+            "buergerbuero",
+            "--password-stdin",
+            *where,
+            stdin=password,
+        ).returncode
+        == 0
+    )
+    listed = json.loads(termin("user", "list", "--json", *where).stdout)
+    assert [
+        (account["name"], account["role"], account["office"], account["display_name"]) for account in listed
+    ] == [
+        ("boss", "lead", "buergerbuero", ""),
+        ("clerk1", "clerk", "", "Annette Kotthoff"),
+    ]
+    assert "Annette Kotthoff" in termin("user", "list", *where).stdout
+    assert (
+        termin("user", "password", "boss", "--password-stdin", *where, stdin=password + "2").returncode == 0
+    )
+    assert termin("user", "remove", "boss", *where).stdout == "removed boss\n"
+    gone = termin("user", "remove", "boss", *where)
+    assert (gone.returncode, gone.stderr) == (1, "Error: there is no account 'boss'\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "status", "message"),
+    [
+        (("clerk9",), "correct horse", 2, "offices.toml has no clerk 'clerk9'"),
+        (("site", "--role", "admin"), "correct horse", 2, "'site' can't be the name of an account"),
+        (("buergerbuero", "--role", "lead"), "correct horse", 2, "'buergerbuero' is the id of an office"),
+        (
+            ("x", "--role", "lead", "--office", "rathaus"),
+            "correct horse",
+            2,
+            "offices.toml has no office 'rathaus'",
+        ),
+        (("clerk1",), "short", 1, "a password needs at least 10 characters"),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused(
+    where: tuple[object, ...], arguments: tuple[str, ...], stdin: str, status: int, message: str
+) -> None:
+    done = termin("user", "add", *arguments, "--password-stdin", *where, stdin=stdin)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert json.loads(termin("user", "list", "--json", *where).stdout) == []
+
+
+def test_app_passwords_are_shown_once_listed_and_revoked(where: tuple[object, ...]) -> None:
+    termin("user", "add", "clerk1", "--password-stdin", *where, stdin="correct horse battery")
+    secret = termin("app-password", "add", "clerk1", "Thunderbird", *where).stdout.strip()
+    assert len(secret) >= 20
+    (known,) = json.loads(termin("app-password", "list", "clerk1", "--json", *where).stdout)
+    assert (known["label"], known["last_used"]) == ("Thunderbird", None)
+    assert secret not in termin("app-password", "list", "clerk1", *where).stdout
+    assert termin("app-password", "revoke", "clerk1", known["id"], *where).returncode == 0
+    assert termin("app-password", "revoke", "clerk1", known["id"], *where).returncode == 1
+    assert (
+        termin("app-password", "add", "nobody", "x", *where).stderr == "Error: there is no account 'nobody'\n"
+    )
+
+
+def test_what_is_written_is_for_its_owner_alone(where: tuple[object, ...], tmp_path: Path) -> None:
+    termin("user", "list", *where)
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
