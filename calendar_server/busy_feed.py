@@ -88,7 +88,7 @@ class BusyFeed:
         }
 
     def _current(self, connection: Connection, office: Office) -> _Token:
-        row = reading.collections_of(connection, office.id, Role.BUSY)[0]
+        row = reading.office_collections(connection, office.id).only(Role.BUSY)
         until = self._today(office) + timedelta(days=office.horizon_days)
         return _Token(self._incarnation(connection), row.seq, until)
 
@@ -168,7 +168,8 @@ class BusyFeed:
                 by_clerk.setdefault(key, set()).add(day)
         found = []
         # The stamp is the day's own midnight: the same content has the same etag whenever it is read.
-        for opening_day in opening.opening_days(connection, office, sorted(days)):
+        known = reading.office_collections(connection, office.id)
+        for opening_day in opening.opening_days(connection, office, known, sorted(days)):
             text = busy.opening_day_text(opening_day, stamp=opening_day.start)
             found.append(BusyItem(busy.opening_href(opening_day.day), etag_of(text), text))
         for clerk_day in dispatch.clerk_days(connection, office, by_clerk, keys, now):

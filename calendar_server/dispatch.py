@@ -40,11 +40,11 @@ class Calendars:
         return list(self.clerk_of)
 
 
-def calendars(connection: Connection, office: Office) -> Calendars:
+def calendars(where: reading.OfficeCollections, office: Office) -> Calendars:
     """Return the calendars of all clerks who work in the office now."""
     by_clerk: dict[str, list[int]] = {clerk.id: [] for clerk in office.clerks}
     clerk_of: dict[int, str] = {}
-    for row in reading.collections_of(connection, office.id, Role.CLERK):
+    for row in where.of(Role.CLERK):
         if row.owner in by_clerk:
             by_clerk[row.owner].append(row.id)
             clerk_of[row.id] = row.owner
@@ -170,12 +170,14 @@ class Board:
         )
 
 
-def board(connection: Connection, office: Office, day: date, now: int) -> Board:
+def board(
+    connection: Connection, office: Office, known: reading.OfficeCollections, day: date, now: int
+) -> Board:
     """Read one day of an office."""
-    where = calendars(connection, office)
+    where = calendars(known, office)
     start, end = opening.day_bounds(day, office.zone)
     instances = agenda.instances(connection, where.ids, start, end, office)
-    (windows,) = opening.opening_days(connection, office, [day])
+    (windows,) = opening.opening_days(connection, office, known, [day])
     return Board(day, start, office_day(office, where, day, instances, now), windows)
 
 
@@ -186,7 +188,7 @@ def clerk_days(
     everyone = {day for days in wanted.values() for day in days}
     if not everyone:
         return []
-    where = calendars(connection, office)
+    where = calendars(reading.office_collections(connection, office.id), office)
     ids = [row for clerk in wanted for row in where.by_clerk.get(clerk, [])]
     first = opening.day_bounds(min(everyone), office.zone)[0]
     last = opening.day_bounds(max(everyone), office.zone)[1]

@@ -14,7 +14,6 @@ import holidays
 
 from calendar_server import agenda
 from calendar_server.ical.busy import OpeningDay, Window
-from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind, Role
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from calendar_server.offices import Office
+    from calendar_server.storage import reading
 
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
@@ -61,11 +61,13 @@ def subtract(windows: list[Window], start: int, end: int) -> list[Window]:
     return left
 
 
-def opening_days(connection: Connection, office: Office, days: list[date]) -> list[OpeningDay]:
+def opening_days(
+    connection: Connection, office: Office, known: reading.OfficeCollections, days: list[date]
+) -> list[OpeningDay]:
     """Return the windows of each of these days (ascending), cut at its midnights."""
     if not days:
         return []
-    found = reading.collections_of(connection, office.id, Role.OPENING)
+    found = known.of(Role.OPENING)
     first = day_bounds(days[0], office.zone)[0]
     last = day_bounds(days[-1], office.zone)[1]
     instances = agenda.instances(connection, [row.id for row in found], first, last, office)

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from sqlalchemy import Connection
-
     from calendar_server.offices import Directory, Office
     from calendar_server.storage.database import Database
 
@@ -147,6 +145,7 @@ class Calendars:
         """Store an object as `href` in the collection at `path`; in an office's appointments that means to book it."""
         where = self._parent(path)
         obj = self.parse(text, self.office_of(where))
+        obj.events  # noqa: B018 - parsed here, not while others wait
         with self.writing(where.office, actor) as writer:
             return self._put(writer, where, href, obj, actor, preconditions)
 
@@ -214,18 +213,17 @@ class Calendars:
         actor: Actor,
         preconditions: Preconditions,
     ) -> Put:
-        connection = writer.connection
-        view = reading.collections_of(connection, office.id, Role.VIEW)[0]
+        view = writer.collections.only(Role.VIEW)
         if stored is not None and not preconditions.if_match:
             if stored.digest == bookings.digest_of(obj, office):
                 return Put(created=False, etag=None)
             raise RefusedError(refusals.ALREADY_BOOKED)
         booking = self._prepare(writer, office, view, href, obj, stored, actor)
-        source = None if stored is None else _by_id(connection, office, stored.collection_id)
+        source = None if stored is None else writer.collections.by_id(stored.collection_id)
         clerk = source.owner if source is not None else ""
         if booking.rescheduled and not booking.appointment.cancelled:
             clerk = self._place(writer, office, booking, prefer=clerk)
-        target = self._calendar_of(connection, clerk)
+        target = self._calendar_of(writer, clerk)
         if stored is None or source is None:
             writer.insert(target, file_name(obj.uid), booking.content, view_href=href)
         elif target.owner == source.owner:
@@ -245,19 +243,17 @@ class Calendars:
         existing: ObjectRow | None,
         actor: Actor,
     ) -> Put:
-        connection = writer.connection
-        view = reading.collections_of(connection, office.id, Role.VIEW)[0]
+        view = writer.collections.only(Role.VIEW)
         booking = self._prepare(writer, office, view, file_name(obj.uid), obj, stored, actor)
         if not booking.appointment.cancelled:
-            self._refuse_overlap(connection, where.owner, booking.content, except_uid=obj.uid)
+            self._refuse_overlap(writer, where.owner, booking.content, except_uid=obj.uid)
         altered = booking.altered
         if stored is None:
             if existing is not None:
                 writer.remove(existing, where)
             writer.insert(where, href, booking.content, view_href=file_name(obj.uid))
         else:
-            source = _by_id(connection, office, stored.collection_id)
-            assert source is not None
+            source = writer.collections.by_id(stored.collection_id)
             writer.replace(stored, source, booking.content, target=where, href=href)
         return Put(existing is None, None if altered else etag_of(booking.content.text))
 
@@ -288,7 +284,9 @@ class Calendars:
         connection = writer.connection
         start, end, _ = booking.content.instances[0]
         wish = dispatch.Wish(start, end, booking.content.services)
-        board = dispatch.board(connection, office, dispatch.local_day(start, office), writer.now)
+        board = dispatch.board(
+            connection, office, writer.collections, dispatch.local_day(start, office), writer.now
+        )
         board = board.without(booking.content.uid)
         request = board.request(wish)
         if request is None:
@@ -302,32 +300,30 @@ class Calendars:
         for step in found.reassigned:
             row = reading.booking(connection, office.id, step.uid)
             assert row is not None
-            source = _by_id(connection, office, row.collection_id)
-            assert source is not None
-            writer.transfer(row, source, self._calendar_of(connection, step.to_clerk), file_name(row.uid))
+            source = writer.collections.by_id(row.collection_id)
+            writer.transfer(row, source, self._calendar_of(writer, step.to_clerk), file_name(row.uid))
         return found.clerk
 
     @staticmethod
-    def _calendar_of(connection: Connection, clerk: str) -> CollectionRow:
-        found = reading.collection(connection, f"{clerk}/calendar")
+    def _calendar_of(writer: Writer, clerk: str) -> CollectionRow:
+        found = writer.collections.by_path(f"{clerk}/calendar")
         if found is None:
             raise RefusedError(refusals.NO_FREE_CLERK)
         return found
 
     @staticmethod
-    def _refuse_overlap(connection: Connection, clerk: str, content: Content, *, except_uid: str) -> None:
-        ids = [row.id for row in reading.collections_of_owner(connection, clerk)]
+    def _refuse_overlap(writer: Writer, clerk: str, content: Content, *, except_uid: str) -> None:
+        ids = [row.id for row in writer.collections.of_owner(clerk)]
         start, end, _ = content.instances[0]
-        for other in reading.instances_in(connection, ids, start, end):
+        for other in reading.instances_in(writer.connection, ids, start, end):
             if other.kind.is_booking and other.transparency and other.uid != except_uid and other.end > start:
                 raise RefusedError(refusals.TIME_TAKEN)
 
     @staticmethod
     def _release_expired(writer: Writer, office: Office, *, keep: str = "") -> None:
         for row in reading.expired_holds(writer.connection, office.id, writer.now):
-            where = _by_id(writer.connection, office, row.collection_id)
-            if where is not None and row.uid != keep:
-                writer.remove(row, where)
+            if row.uid != keep:
+                writer.remove(row, writer.collections.by_id(row.collection_id))
 
     # Deleting and moving -----------------------------------------------------------------------------------------
 
@@ -339,16 +335,12 @@ class Calendars:
             if row is None:
                 raise MissingError(href)
             preconditions.check(row)
-            holder = self._holder(writer.connection, where, row)
+            holder = self._holder(writer, where, row)
             writer.remove(row, holder)
 
-    def _holder(self, connection: Connection, where: CollectionRow, row: ObjectRow) -> CollectionRow:
-        if where.id == row.collection_id:
-            return where
-        office = self.office_of(where)
-        holder = _by_id(connection, office, row.collection_id) if office else None
-        assert holder is not None
-        return holder
+    @staticmethod
+    def _holder(writer: Writer, where: CollectionRow, row: ObjectRow) -> CollectionRow:
+        return where if where.id == row.collection_id else writer.collections.by_id(row.collection_id)
 
     def move(
         self, path: str, href: str, to_path: str, to_href: str, actor: Actor, *, overwrite: bool
@@ -368,8 +360,8 @@ class Calendars:
                     raise PreconditionFailedError("Overwrite")
                 if replaced.kind.is_booking:
                     raise RefusedError(refusals.TIME_TAKEN)
-                writer.remove(replaced, self._holder(connection, target, replaced))
-            holder = self._holder(connection, source, row)
+                writer.remove(replaced, self._holder(writer, target, replaced))
+            holder = self._holder(writer, source, row)
             if target.role is Role.VIEW:
                 self._move_into_view(writer, target, to_href, row, holder, actor)
             else:
@@ -388,7 +380,7 @@ class Calendars:
                 row.uid, row.component, row.kind, row.text, [(start, end, transparency)], start, end
             )
             if transparency:
-                self._refuse_overlap(writer.connection, target.owner, content, except_uid=row.uid)
+                self._refuse_overlap(writer, target.owner, content, except_uid=row.uid)
             writer.transfer(row, holder, target, href)
             return
         other = reading.has_uid(writer.connection, target, row.uid)
@@ -503,13 +495,6 @@ class Calendars:
                 self._release_expired(writer, office)
                 released += len(before)
         return released
-
-
-def _by_id(connection: Connection, office: Office | None, collection_id: int) -> CollectionRow | None:
-    if office is None:
-        return None
-    found = reading.collections_of(connection, office.id, Role.CLERK)
-    return next((row for row in found if row.id == collection_id), None)
 
 
 def _narrowed(obj: CalendarObject, office: Office) -> frozenset[str]:

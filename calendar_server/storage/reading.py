@@ -90,16 +90,48 @@ def children(connection: Connection, parent: str) -> list[CollectionRow]:
     return [_collection(row) for row in connection.execute(_BY_PARENT, {"parent": parent}).mappings()]
 
 
-def collections_of(connection: Connection, office: str, role: Role) -> list[CollectionRow]:
-    """Return the office's collections of one role, by path."""
-    query = select(collections).where(collections.c.office == office, collections.c.role == role.value)
-    return [_collection(row) for row in connection.execute(query.order_by(collections.c.path)).mappings()]
+@dataclass(frozen=True, slots=True)
+class OfficeCollections:
+    """All collections of one office, read once in a transaction."""
+
+    rows: tuple[CollectionRow, ...]
+
+    def of(self, role: Role) -> list[CollectionRow]:
+        """Those of one role, by path."""
+        return [row for row in self.rows if row.role is role]
+
+    def only(self, role: Role) -> CollectionRow:
+        """The one collection of a role that every office has once. Raises LookupError where it hasn't."""
+        for row in self.rows:
+            if row.role is role:
+                return row
+        raise LookupError(f"the office has no {role.value} collection")
+
+    def by_id(self, collection_id: int) -> CollectionRow:
+        """The collection of a row id. Raises LookupError for another office's."""
+        for row in self.rows:
+            if row.id == collection_id:
+                return row
+        raise LookupError(f"the office has no collection {collection_id}")
+
+    def by_path(self, path: str) -> CollectionRow | None:
+        """The collection at a path, or None."""
+        return next((row for row in self.rows if row.path == path), None)
+
+    def of_owner(self, owner: str) -> list[CollectionRow]:
+        """The calendars that take part in one clerk's busy time."""
+        return [row for row in self.rows if row.owner == owner and row.role is Role.CLERK]
 
 
-def collections_of_owner(connection: Connection, owner: str) -> list[CollectionRow]:
-    """Return the calendars that take part in one clerk's busy time."""
-    query = select(collections).where(collections.c.owner == owner, collections.c.role == Role.CLERK.value)
-    return [_collection(row) for row in connection.execute(query.order_by(collections.c.path)).mappings()]
+_OF_OFFICE = (
+    select(collections).where(collections.c.office == bindparam("office")).order_by(collections.c.path)
+)
+
+
+def office_collections(connection: Connection, office: str) -> OfficeCollections:
+    """Return all collections of an office."""
+    rows = connection.execute(_OF_OFFICE, {"office": office}).mappings()
+    return OfficeCollections(tuple(_collection(row) for row in rows))
 
 
 _ITEM = select(objects).where(
@@ -222,23 +254,34 @@ _INSTANCE_COLUMNS = (
 )
 
 
-def _in_range(ids: Sequence[int], start: int, end: int, *columns: Any) -> Any:
-    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema)."""
-    here = instances.c.collection_id.in_(ids)
+def _in_range(*columns: Any) -> Any:
+    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema).
+
+    Built once: composing a statement costs more than running it.
+    """
+    start: Any = bindparam("start")
+    end: Any = bindparam("end")
+    here = instances.c.collection_id.in_(bindparam("ids", expanding=True))
     # A zero-length instance counts on its start (RFC 4791 section 9.9).
     touches = or_(instances.c.end > start, and_(instances.c.end == start, instances.c.start == start))
-    short = and_(instances.c.long == 0, instances.c.start >= start - DAY, instances.c.start < end, touches)
-    long = and_(instances.c.long == 1, instances.c.start < end, touches)
-    joined = (
-        instances.join(objects, objects.c.id == instances.c.object_id)
-        if columns[0] is not None
-        else instances
+    short = and_(
+        instances.c.long == 0, instances.c.start >= bindparam("since"), instances.c.start < end, touches
     )
+    long = and_(instances.c.long == 1, instances.c.start < end, touches)
+    joined = instances.join(objects, objects.c.id == instances.c.object_id) if len(columns) > 1 else instances
 
     def part(condition: Any) -> Select[Any]:
         return select(*columns).select_from(joined).where(here, condition)
 
     return union_all(part(short), part(long))
+
+
+_INSTANCES_IN = _in_range(*_INSTANCE_COLUMNS)
+_OBJECT_IDS_IN = _in_range(instances.c.object_id)
+
+
+def _range(ids: Sequence[int], start: int, end: int) -> dict[str, Any]:
+    return {"ids": list(ids), "start": start, "end": end, "since": start - DAY}
 
 
 def instances_in(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[InstanceRow]:
@@ -248,23 +291,26 @@ def instances_in(connection: Connection, ids: Sequence[int], start: int, end: in
     """
     if not ids:
         return []
-    rows = connection.execute(_in_range(ids, start, end, *_INSTANCE_COLUMNS)).mappings()
+    rows = connection.execute(_INSTANCES_IN, _range(ids, start, end)).mappings()
     return sorted(
         (_instance(row) for row in rows),
         key=lambda instance: (instance.start, instance.end, instance.object_id),
     )
 
 
+_UNEXPANDED = select(objects).where(
+    objects.c.collection_id.in_(bindparam("ids", expanding=True)),
+    objects.c.recurring.is_(True),
+    or_(objects.c.expanded_until < bindparam("end"), objects.c.expanded_from > bindparam("start")),
+)
+
+
 def unexpanded(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[ObjectRow]:
     """Return the recurring objects in these collections whose stored instances don't cover [start, end)."""
     if not ids:
         return []
-    query = select(objects).where(
-        objects.c.collection_id.in_(ids),
-        objects.c.recurring.is_(True),
-        or_(objects.c.expanded_until < end, objects.c.expanded_from > start),
-    )
-    return [_object(row) for row in connection.execute(query).mappings()]
+    values = {"ids": list(ids), "start": start, "end": end}
+    return [_object(row) for row in connection.execute(_UNEXPANDED, values).mappings()]
 
 
 def instances_of(connection: Connection, object_id: int) -> list[tuple[int, int, int]]:
@@ -279,7 +325,7 @@ def object_ids_in(
     connection: Connection, where: CollectionRow, ids: Sequence[int], start: int, end: int
 ) -> list[int]:
     """Return the row ids of the objects with an instance that touches [start, end), each once, in no order."""
-    rows = connection.execute(_in_range(ids, start, end, instances.c.object_id)).scalars()
+    rows = connection.execute(_OBJECT_IDS_IN, _range(ids, start, end)).scalars()
     del where
     return list(dict.fromkeys(rows))
 

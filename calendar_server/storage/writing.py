@@ -92,6 +92,7 @@ class Writer:
         self._seq: int | None = None
         self._touched: set[int] = set()
         self._busy: set[tuple[str, str]] = set()
+        self._collections: reading.OfficeCollections | None = None
         query = select(offices.c.seq).where(offices.c.id == office).with_for_update()
         locked = connection.execute(query).scalar_one_or_none()
         if locked is None:
@@ -110,8 +111,15 @@ class Writer:
         """True once anything was written."""
         return self._seq is not None
 
+    @property
+    def collections(self) -> reading.OfficeCollections:
+        """The office's collections as they were when they were first asked for in this transaction."""
+        if self._collections is None:
+            self._collections = reading.office_collections(self.connection, self.office)
+        return self._collections
+
     def _view(self) -> CollectionRow | None:
-        views = reading.collections_of(self.connection, self.office, Role.VIEW) if self.office else []
+        views = self.collections.of(Role.VIEW) if self.office else []
         return views[0] if views else None
 
     def _touch(self, collection_id: int, kind: Kind) -> None:
@@ -308,7 +316,7 @@ class Writer:
         self.connection.execute(update(offices).where(offices.c.id == self.office).values(seq=self._seq))
         touched = set(self._touched)
         if self._busy:
-            touched.update(row.id for row in reading.collections_of(self.connection, self.office, Role.BUSY))
+            touched.update(row.id for row in self.collections.of(Role.BUSY))
             for key, day in self._busy:
                 self._set_busy(key, day)
         if touched:
@@ -342,6 +350,7 @@ class Writer:
             "modified": self.now,
         }
         self.connection.execute(insert(collections), values)
+        self._collections = None
         made = reading.collection(self.connection, path)
         assert made is not None
         return made
@@ -358,6 +367,7 @@ class Writer:
         self.connection.execute(delete(tombstones).where(tombstones.c.collection_id == where.id))
         self.connection.execute(delete(collections).where(collections.c.id == where.id))
         self._touched.discard(where.id)
+        self._collections = None
         _ = self.seq
 
 
