@@ -1,0 +1,62 @@
+"""All addresses of the staff pages on one page, each with who may call it; the rule is checked before the view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from flask import g, redirect, request, session, url_for
+
+from booking_web.staff import views
+from booking_web.town import DEFAULT_LANGUAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+    from werkzeug.wrappers import Response
+
+    from booking_web.staff.state import Staff
+
+Access = Literal["public", "staff"]
+"""public: anybody. staff: whoever is logged in; what she may see, the calendar server decides by her account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address: its rule, its name, the view, who may call it, and how."""
+
+    rule: str
+    name: str
+    view: Callable[..., Any]
+    access: Access
+    methods: tuple[str, ...] = ("GET",)
+
+
+STAFF: tuple[Route, ...] = (
+    Route("/", "day", views.day, "staff"),
+    Route("/login", "login", views.login, "public"),
+    Route("/login", "login_now", views.login_now, "public", ("POST",)),
+    Route("/logout", "logout", views.logout, "staff", ("POST",)),
+    Route("/connect", "connect", views.connect, "staff"),
+    Route("/static/<version>/<path:name>", "static", views.static, "public"),
+    Route("/healthz", "healthz", views.healthz, "public"),
+    Route("/readyz", "readyz", views.readyz, "public"),
+)
+
+
+def install(app: Flask, staff: Staff) -> None:
+    """Add the routes, and ask for a login wherever the rule says so."""
+    rules: dict[str, Access] = {}
+    for route in STAFF:
+        rules[route.name] = route.access
+        app.add_url_rule(route.rule, route.name, route.view, methods=route.methods)
+    app.extensions["access_rules"] = rules
+
+    @app.before_request
+    def authorise() -> Response | None:
+        g.language = request.accept_languages.best_match(staff.settings.town.languages) or DEFAULT_LANGUAGE
+        if request.endpoint is None or rules[request.endpoint] == "public":
+            return None
+        g.who = staff.sessions.find(session.get("number"))
+        return None if g.who else redirect(url_for("login"), 303)
