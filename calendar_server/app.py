@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from calendar_server.shell import Shell
 from calendar_server.storage import reading
 from calendar_server.storage.database import Database
 from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+from calendar_server.upkeep import Upkeep, UpkeepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 10_000_000
 MAX_RESOURCE = 1_000_000
-_HOLDS_EVERY = 5.0
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
 _log = structlog.get_logger()
 
@@ -64,6 +64,7 @@ class CalendarSettings:
     directory: Directory
     clock: Callable[[], datetime] = _now
     trust_proxy: bool = False
+    upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
 
 
 def _configuration(**plugins: Any) -> Any:
@@ -549,14 +550,6 @@ def create_app(settings: CalendarSettings) -> Shell:
         except DBAPIError:
             return False
 
-    threading.Thread(target=_release_holds, args=(calendars,), name="holds", daemon=True).start()
+    upkeep = Upkeep(calendars, settings.upkeep)
+    threading.Thread(target=upkeep.run, args=(threading.Event(),), name="upkeep", daemon=True).start()
     return Shell(application, ready=ready, max_body=MAX_BODY, trust_proxy=settings.trust_proxy)
-
-
-def _release_holds(calendars: Calendars) -> None:
-    pause = threading.Event()
-    while not pause.wait(_HOLDS_EVERY):
-        try:
-            calendars.release_expired_holds()
-        except (DBAPIError, NotDoneError) as error:
-            _log.warning("holds not released", error=type(error).__name__)

@@ -480,21 +480,9 @@ class Calendars:
                 writer.remove(row, where)
             writer.delete_collection(where)
 
-    # Upkeep ----------------------------------------------------------------------------------------------------------
-
-    def release_expired_holds(self) -> int:
-        """Delete all holds that have expired; returns how many. Writes nothing while there is none."""
-        released = 0
-        for office in self.directory.offices:
-            with self.database.read() as connection:
-                found = reading.expired_holds(connection, office.id, self.now())
-            if not found:
-                continue
-            with self.writing(office.id, Actor("system")) as writer:
-                before = reading.expired_holds(writer.connection, office.id, writer.now)
-                self._release_expired(writer, office)
-                released += len(before)
-        return released
+    def release_expired(self, writer: Writer, office: Office) -> None:
+        """Delete the office's expired holds, in a write of the caller."""
+        self._release_expired(writer, office)
 
 
 def _narrowed(obj: CalendarObject, office: Office) -> frozenset[str]:

@@ -120,9 +120,20 @@ class Series:
         future = []
         for one in self.overrides:
             if one.this_and_future and one.recurrence_id is not None:
-                shift = one.start.local - to_local(one.start.zone, one.recurrence_id.epoch)
-                future.append((one.recurrence_id.epoch, shift, one))
+                named = self._named(one.recurrence_id)
+                began = to_local(one.start.zone, named.epoch)
+                shift = one.start.local - (began // DAY * DAY if one.start.is_date else began)
+                future.append((named.epoch, shift, one))
         self._future = tuple(sorted(future, key=lambda item: item[0]))
+
+    def _named(self, recurrence_id: Moment) -> Moment:
+        """The start that a RECURRENCE-ID names, in the type that DTSTART has."""
+        first = self.master.start if self.master else recurrence_id
+        if first.is_date:
+            return Moment(_day_of(recurrence_id, self.office), self.office, is_date=True, floating=True)
+        if recurrence_id.is_date:
+            return Moment(recurrence_id.local + first.local % DAY, first.zone, floating=first.floating)
+        return recurrence_id
 
     def _slack(self) -> int:
         """How far an instance may reach or lie from the start that the set gives it, in seconds."""
@@ -141,7 +152,9 @@ class Series:
                 break
             zone = override.start.zone
             entry, end = override, None
-            at = Moment(to_local(zone, epoch) + shift, zone, override.start.is_date, override.start.floating)
+            local, is_date = to_local(zone, epoch), override.start.is_date
+            local = (local // DAY * DAY if is_date else local) + shift
+            at = Moment(local, zone, is_date, override.start.floating)
         begin = epoch if at is start else at.epoch
         if end is None:
             end = begin + entry.length.seconds if not entry.length.days else at.after(entry.length)

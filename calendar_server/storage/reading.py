@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, func, or_, select, union_all
 from calendar_server.storage.rows import CollectionRow, InstanceRow, Kind, ObjectRow, Role
 from calendar_server.storage.schema import (
     busy_days,
+    changes,
     collections,
     instances,
     meta,
@@ -383,3 +384,27 @@ def listed(row: ObjectRow, where: CollectionRow) -> Listed:
     """Return the same of one object that was read whole."""
     name = row.view_href if where.role is Role.VIEW and row.view_href else row.href
     return Listed(name, row.etag, row.size, row.modified, row.component)
+
+
+def finished_appointments(connection: Connection, office: str, before: int, limit: int) -> list[ObjectRow]:
+    """Return appointments of an office that ended before an instant, oldest first."""
+    query = select(objects).where(
+        objects.c.office == office, objects.c.view_href.is_not(None), objects.c.last < before
+    )
+    return [
+        _object(row) for row in connection.execute(query.order_by(objects.c.last).limit(limit)).mappings()
+    ]
+
+
+def behind_horizon(connection: Connection, before: int, limit: int) -> list[ObjectRow]:
+    """Return recurring objects whose stored instances end before an instant."""
+    query = (
+        select(objects).where(objects.c.recurring.is_(True), objects.c.expanded_until < before).limit(limit)
+    )
+    return [_object(row) for row in connection.execute(query).mappings()]
+
+
+def last_change_before(connection: Connection, office: str, before: int) -> int | None:
+    """Return the number of the office's last change before an instant, None if there is none."""
+    query = select(func.max(changes.c.seq)).where(changes.c.office == office, changes.c.at < before)
+    return connection.execute(query).scalar_one_or_none()

@@ -41,6 +41,8 @@ class Action(StrEnum):
 
     STORED = "stored"
     DELETED = "deleted"
+    ARCHIVED = "archived"
+    """Long over and out of the calendars; nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)

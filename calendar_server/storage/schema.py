@@ -161,6 +161,22 @@ changes = Table(
 )
 """The change log. One write may change several objects: `part` counts them from 0."""
 
+archive = Table(
+    "archive",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("office", String(64), nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("uid", String(512), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("archived", BigInteger, nullable=False),
+    Index(None, "end"),
+    Index(None, "office", "start"),
+)
+"""Appointments that are long over, out of everybody's calendar; kept for statistics until retention deletes them."""
+
 accounts = Table(
     "accounts",
     metadata,

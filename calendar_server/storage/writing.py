@@ -17,6 +17,7 @@ from sqlalchemy import delete, insert, select, update
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Action, CollectionRow, Kind, ObjectRow, Role
 from calendar_server.storage.schema import (
+    archive,
     busy_days,
     changes,
     collections,
@@ -288,8 +289,22 @@ class Writer:
         self._touch(target.id, old.kind)
         self._log(old.uid, old.kind, Action.STORED, target.owner)
 
-    def remove(self, old: ObjectRow, where: CollectionRow) -> None:
-        """Delete an object and leave tombstones."""
+    def archive(self, old: ObjectRow, where: CollectionRow) -> None:
+        """Move an appointment that is over out of its calendar into the archive."""
+        values = {
+            "office": self.office,
+            "owner": where.owner,
+            "uid": old.uid,
+            "text": old.text,
+            "start": old.first or 0,
+            "end": old.last or 0,
+            "archived": self.now,
+        }
+        self.connection.execute(insert(archive), values)
+        self.remove(old, where, Action.ARCHIVED)
+
+    def remove(self, old: ObjectRow, where: CollectionRow, action: Action = Action.DELETED) -> None:
+        """Delete an object and leave tombstones; the change log says `action`."""
         self._mark_busy(where, old.kind, reading.instances_of(self.connection, old.id))
         self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
         self.connection.execute(delete(objects).where(objects.c.id == old.id))
@@ -297,7 +312,7 @@ class Writer:
         if old.view_href is not None and (view := self._view()) is not None:
             self._bury(view.id, old.view_href, old.sequence)
         self._touch(where.id, old.kind)
-        self._log(old.uid, old.kind, Action.DELETED, where.owner)
+        self._log(old.uid, old.kind, action, where.owner)
 
     def expand(
         self, old: ObjectRow, periods: Sequence[tuple[int, int, int]], begin: int | None, until: int | None

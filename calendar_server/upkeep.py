@@ -1,0 +1,138 @@
+"""What the calendar server does by itself: release holds, move the expansion horizon on, archive, prune.
+
+Every step is a write of its own and can be repeated; a server that is killed in the middle goes on with the rest. Several servers on one database may
+all do it: each write looks again under the office's lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import delete, update
+from sqlalchemy.exc import DBAPIError
+
+from calendar_server.refusals import NotDoneError
+from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
+from calendar_server.storage import reading
+from calendar_server.storage.schema import changes, collections, tombstones
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+SYSTEM = Actor("system")
+_BATCH = 200
+_ROLL_BEFORE = EXPAND_AHEAD - 60 * DAY
+_HOLDS_EVERY = 5.0
+_REST_EVERY = 900.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepSettings:
+    """How long things are kept where clients see them."""
+
+    archive_after_days: int = 90
+    """Appointments leave the calendars so long after they ended."""
+    remember_days: int = 180
+    """A client that stays away longer synchronises anew, since nobody remembers what changed."""
+
+
+class Upkeep:
+    """The upkeep of one database's calendars."""
+
+    def __init__(self, calendars: Calendars, settings: UpkeepSettings | None = None) -> None:
+        self._calendars = calendars
+        self._settings = settings or UpkeepSettings()
+
+    def release_holds(self) -> int:
+        """Delete all holds that have expired; returns how many. Writes nothing while there is none."""
+        released = 0
+        for office in self._calendars.directory.offices:
+            with self._calendars.database.read() as connection:
+                found = reading.expired_holds(connection, office.id, self._calendars.now())
+            if not found:
+                continue
+            with self._calendars.writing(office.id, SYSTEM) as writer:
+                released += len(reading.expired_holds(writer.connection, office.id, writer.now))
+                self._calendars.release_expired(writer, office)
+        return released
+
+    def roll_horizon(self) -> int:
+        """Expand recurring objects whose stored instances end soon; returns how many."""
+        before = self._calendars.now() + _ROLL_BEFORE
+        rolled = 0
+        while True:
+            with self._calendars.database.read() as connection:
+                rows = reading.behind_horizon(connection, before, _BATCH)
+            for row in rows:
+                office = self._calendars.directory.office(row.office) if row.office else None
+                with self._calendars.writing(row.office, SYSTEM) as writer:
+                    current = reading.object_by_id(writer.connection, row.id)
+                    if current is None or current.etag != row.etag:
+                        continue
+                    content = expanded(
+                        self._calendars.parse(row.text, office), row.kind, row.services, self._calendars.now()
+                    )
+                    writer.expand(row, content.instances, content.expanded_from, content.expanded_until)
+                    rolled += 1
+            if len(rows) < _BATCH:
+                return rolled
+
+    def archive(self) -> int:
+        """Move appointments that are long over out of the calendars; returns how many."""
+        before = self._calendars.now() - self._settings.archive_after_days * DAY
+        moved = 0
+        for office in self._calendars.directory.offices:
+            while True:
+                with self._calendars.database.read() as connection:
+                    if not reading.finished_appointments(connection, office.id, before, 1):
+                        break
+                with self._calendars.writing(office.id, SYSTEM) as writer:
+                    for row in reading.finished_appointments(writer.connection, office.id, before, _BATCH):
+                        writer.archive(row, writer.collections.by_id(row.collection_id))
+                        moved += 1
+        return moved
+
+    def prune(self) -> int:
+        """Forget old changes and tombstones; clients that were away longer begin anew. Returns how many rows went."""
+        before = self._calendars.now() - self._settings.remember_days * DAY
+        pruned = 0
+        with self._calendars.database.write() as connection:
+            for office in ["", *(office.id for office in self._calendars.directory.offices)]:
+                last = reading.last_change_before(connection, office, before)
+                if last is None:
+                    continue
+                gone = delete(changes).where(changes.c.office == office, changes.c.seq <= last)
+                pruned += connection.execute(gone).rowcount
+                for row in reading.office_collections(connection, office).rows:
+                    old = delete(tombstones).where(
+                        tombstones.c.collection_id == row.id, tombstones.c.seq <= last
+                    )
+                    count = connection.execute(old).rowcount
+                    if count:
+                        connection.execute(
+                            update(collections)
+                            .where(collections.c.id == row.id)
+                            .values(floor=min(last, row.seq))
+                        )
+                        pruned += count
+        return pruned
+
+    def run(self, stop: threading.Event) -> None:
+        """Do all of it again and again until `stop`; a failure is logged and tried again."""
+        rest: list[Callable[[], int]] = [self.roll_horizon, self.archive, self.prune]
+        waited = _REST_EVERY
+        while not stop.is_set():
+            steps = [self.release_holds]
+            if waited >= _REST_EVERY:
+                steps, waited = [*steps, *rest], 0.0
+            for step in steps:
+                try:
+                    step()
+                except (DBAPIError, NotDoneError) as error:
+                    _log.warning("upkeep failed", step=step.__name__, error=type(error).__name__)
+            stop.wait(_HOLDS_EVERY)
+            waited += _HOLDS_EVERY

@@ -1,0 +1,102 @@
+"""What the calendar server does by itself, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from calendar_server import dispatch
+from calendar_server.ical.appointment import to_ical
+from calendar_server.plugin import sync_token, token_seq
+from calendar_server.refusals import RefusedError
+from calendar_server.service import Actor
+from calendar_server.storage import reading
+from calendar_server.storage.changes import ChangeLog
+from calendar_server.upkeep import Upkeep, UpkeepSettings
+from tests.calendar_server.test_service import CLERK, VIEW, book, event, holders, stored
+from tests.support.town import BERLIN, NOW, appointment, at
+
+
+def actions(service, uid: str) -> list[str]:
+    changes = ChangeLog(service.database, BERLIN).read("buergerbuero", 0)
+    return [change.action for change in changes if change.uid == uid]
+
+
+def test_expired_holds_are_released_and_live_ones_kept(service, clock):
+    book(service, appointment("soon@test", hold_until=clock.now + timedelta(minutes=5)))
+    book(service, appointment("later@test", hold_until=clock.now + timedelta(minutes=20)))
+    clock.advance(minutes=6)
+    assert Upkeep(service).release_holds() == 1
+    assert stored(service, "soon@test") is None
+    assert stored(service, "later@test") is not None
+
+
+def test_old_appointments_go_to_the_archive_and_nobody_is_told(service, clock):
+    book(service, appointment("old@test"))
+    book(service, appointment("new@test", at(9, 8)))
+    clock.now = at(9, 7) + timedelta(days=30)
+    assert Upkeep(service, UpkeepSettings(archive_after_days=30)).archive() == 1
+    assert holders(service, "old@test") == []
+    assert stored(service, "new@test") is not None
+    assert actions(service, "old@test") == ["stored", "archived"]
+
+
+def test_clients_see_archived_appointments_leave(service, clock):
+    book(service, appointment())
+    view = service.find(VIEW)
+    clock.now = at(7, 8) + timedelta(days=365)
+    Upkeep(service).archive()
+    with service.database.read() as connection:
+        assert reading.changed_since(connection, view, view.seq) == ([], ["a1@test.ics"])
+
+
+def test_recurring_events_are_expanded_anew_before_the_horizon_is_reached(service, clock):
+    weekly = event("w@test", at(7, 8), RRULE={"FREQ": "WEEKLY"}, SUMMARY="Teamrunde")
+    service.put("clerk1/calendar", "w.ics", weekly, CLERK)
+    clock.advance(days=200)
+    # The opening windows recur without end as well.
+    assert Upkeep(service).roll_horizon() == 3
+    assert Upkeep(service).roll_horizon() == 0
+    far = at(6, 8, month=3, year=2028)
+    with service.database.read() as connection:
+        where = service.find("clerk1/calendar")
+        seen = reading.instances_in(connection, [where.id], int(far.timestamp()), int(far.timestamp()) + 60)
+    assert [instance.uid for instance in seen] == ["w@test"]
+
+
+def test_a_range_beyond_the_horizon_is_answered_all_the_same(service):
+    weekly = event("w@test", at(7, 8), RRULE={"FREQ": "WEEKLY"}, SUMMARY="Teamrunde")
+    service.put("clerk1/calendar", "w.ics", weekly, CLERK)
+    day = at(2, 0, month=12, year=2030).date()
+    office = service.directory.offices[0]
+    with service.database.read() as connection:
+        known = reading.office_collections(connection, office.id)
+        monday = dispatch.board(connection, office, known, day, service.now())
+    free = {clerk.clerk: clerk.free for clerk in monday.office_day.clerks}
+    eight = 1 << (8 * 12)
+    assert not free["clerk1"] & eight
+    assert free["clerk2"] & eight
+
+
+def test_forgotten_changes_end_old_sync_tokens(service, clock):
+    book(service, appointment("a1@test"))
+    view = service.find(VIEW)
+    service.delete(VIEW, "a1@test.ics", Actor("lead"))
+    clock.advance(days=200)
+    book(service, appointment("a2@test", at(5, 9, month=7, year=2027)))
+    assert Upkeep(service).prune() > 0
+    now = service.find(VIEW)
+    with pytest.raises(ValueError, match="out of range"):
+        token_seq(sync_token(view, "i"), now, "i")
+    assert token_seq(sync_token(now, "i"), now, "i") == now.seq
+    assert [change.uid for change in ChangeLog(service.database, BERLIN).read("buergerbuero", 0)] == [
+        "a2@test"
+    ]
+
+
+def test_an_appointment_far_in_the_past_is_no_booking(service):
+    with pytest.raises(RefusedError):
+        service.put(
+            VIEW, "p.ics", to_ical(appointment("p", at(6, 8, month=12, year=2026)), now=NOW), Actor("lead")
+        )
