@@ -23,7 +23,8 @@ class SiteSettings:
     """Settings of the public site.
 
     `calendar_url` is the calendar server's address, `calendar_user` and `calendar_password` the site's own account there;
-    `signing_secret` (at least 16 bytes) signs tokens and forms. `api_keys` maps a trusted partner's key to her name.
+    `signing_secret` (at least 16 bytes) signs tokens and forms. `api_keys` maps the SHA-256 of a trusted
+    partner's key, in hexadecimal, to her name: the key itself stands nowhere.
     """
 
     town: Town

@@ -52,9 +52,9 @@ def partner() -> str | None:
         return None
     if given.type == "bearer" and given.token:
         # Digests have one length, so that the comparison tells nothing of the keys.
-        sought = hashlib.sha256(given.token.encode("utf-8", "replace")).digest()
-        for key, name in current_site().settings.api_keys.items():
-            if hmac.compare_digest(hashlib.sha256(key.encode()).digest(), sought):
+        sought = hashlib.sha256(given.token.encode("utf-8", "replace")).hexdigest()
+        for digest, name in current_site().settings.api_keys.items():
+            if hmac.compare_digest(digest, sought):
                 return name
     raise Unauthorized
 
