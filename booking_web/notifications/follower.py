@@ -1,0 +1,136 @@
+"""Follows the calendar's change log and puts the mails that are due into the outbox.
+
+A change only says where to look: what counts is the appointment as it stands now, against what the citizen was told. So it
+does no harm to follow a change twice, and several changes at once give one mail.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from booking_web.notifications.addresses import AddressError
+from booking_web.notifications.mails import compose
+from booking_web.notifications.reminders import reminder_due
+from booking_web.notifications.told import Snapshot, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from booking_web.notifications.letters import Letters
+    from booking_web.notifications.store import Store, Writing
+    from booking_web.town import Town
+    from calendar_server.ical.appointment import Appointment
+    from calendar_server.storage.changes import Change, ChangeLog
+
+log = structlog.get_logger(__name__)
+
+BATCH = 50
+"""Changes that are followed in one transaction; the sender waits for it."""
+_BOOKINGS = frozenset({"appointment", "hold"})
+_CITIZEN = "site"
+"""The account that writes for citizens."""
+
+
+class Follower:
+    """Follows all offices; `clock` returns the present time, aware."""
+
+    def __init__(
+        self,
+        changes: ChangeLog,
+        store: Store,
+        letters: Letters,
+        town: Town,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._changes = changes
+        self._store = store
+        self._letters = letters
+        self._town = town
+        self._clock = clock
+
+    def step(self) -> int:
+        """Follow everything up to now. Return how many mails were put into the outbox."""
+        return sum(self._follow_office(office) for office in self._changes.offices())
+
+    def _follow_office(self, office: str) -> int:
+        cursor, head = self._store.cursor(office), self._changes.head(office)
+        if head < cursor:
+            # The calendar was restored from a backup. What was told is known, so following everything anew is safe.
+            log.warning("the change log went back, following it from its beginning", office=office)
+            cursor = 0
+        queued = 0
+        while cursor < head and (found := self._changes.read(office, cursor, BATCH)):
+            queued += self._follow(office, found)
+            cursor = found[-1].seq
+        return queued
+
+    def _follow(self, office: str, found: list[Change]) -> int:
+        by_uid: dict[str, list[Change]] = {}
+        for change in found:
+            if change.kind in _BOOKINGS:
+                by_uid.setdefault(change.uid, []).append(change)
+        queued = 0
+        with self._store.writing() as writing:
+            for uid, changes in by_uid.items():
+                current = self._changes.appointment(office, uid)
+                if current is None and changes[-1].action != "deleted":
+                    # It's gone meanwhile, or can't be read. Its deletion is a change of its own; without one nothing is cancelled.
+                    continue
+                queued += self._tell(writing, office, uid, current, by_citizen=_by_citizen(changes))
+            writing.set_cursor(office, found[-1].seq)
+        return queued
+
+    def _tell(
+        self, writing: Writing, office: str, uid: str, current: Appointment | None, *, by_citizen: bool
+    ) -> bool:
+        now = self._clock()
+        standing = writing.standing(office, uid)
+        decision = decide(
+            standing.told,
+            current,
+            office=office,
+            now=now,
+            by_citizen=by_citizen,
+            refused=standing.refused,
+        )
+        if decision is None:
+            writing.withdraw(office, uid, reminders=False)
+            if standing.told is not None and standing.settled and not standing.told.cancelled:
+                self._refresh(writing, standing.told.snapshot, current, office, now)
+            return False
+        if standing.queued == decision.told:
+            return False
+        try:
+            mail = compose(decision, self._letters, self._town, now=now, references=standing.references)
+        except (AddressError, LookupError) as error:
+            log.warning("a mail can't be written", office=office, kind=decision.kind.value, reason=str(error))
+            writing.fail(decision, str(error), now=now)
+            return False
+        except Exception as error:  # one appointment that breaks us mustn't silence all others
+            log.exception("a mail can't be written", office=office, kind=decision.kind.value)
+            writing.fail(decision, f"{type(error).__name__} while writing the mail", now=now)
+            return False
+        writing.replace(decision, mail, now=now)
+        return True
+
+    def _refresh(
+        self, writing: Writing, told: Snapshot, current: Appointment | None, office: str, now: datetime
+    ) -> None:
+        if current is None or current.cancelled or current.is_hold:
+            return
+        seen = Snapshot.of(current, office)
+        if seen == told or not seen.says_the_same(told):
+            return
+        writing.refresh(seen)
+        if seen.reminder != told.reminder:
+            writing.remind_at(seen, reminder_due(seen, self._town.reminder, told_at=now))
+
+
+def _by_citizen(changes: list[Change]) -> bool:
+    """She did it herself: the deletion, or else everything that was changed."""
+    if changes[-1].action == "deleted":
+        return changes[-1].actor == _CITIZEN
+    return all(change.actor == _CITIZEN for change in changes)

@@ -1,0 +1,1 @@
+"""Steps that bring the worker's tables to their newest form (alembic)."""

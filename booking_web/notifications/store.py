@@ -1,0 +1,467 @@
+"""What the worker remembers: how far it followed the change log, what each citizen was told, and the mails that are to leave.
+
+A mail, and how far the change log was followed for it, are stored in one transaction, so a worker that dies anywhere goes on
+without losing or doubling a decision. `told` changes only when a mail has left. What may have left (an attempt under way, or one
+whose answer was lost) counts as told when deciding, and is repeated with the same Message-ID.
+
+At most one worker runs on a store (`booking_web.notifications.worker` sees to it); its follower and its sender use it from two threads.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+
+from booking_web.notifications.mails import Mail, thread
+from booking_web.notifications.schema import cursors, outbox, sent
+from booking_web.notifications.schema import told as told_table
+from booking_web.notifications.told import Kind, Snapshot, Told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Row, Select, Update
+
+    from booking_web.notifications.told import Decision
+    from calendar_server.storage.database import Database
+
+GIVE_UP_AFTER = timedelta(hours=72)
+_SCRIPTS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 4783302
+"""An arbitrary constant, other than the calendar's."""
+
+
+class State(StrEnum):
+    """Where a mail in the outbox stands."""
+
+    QUEUED = "queued"
+    """It waits for the next attempt. Unless an earlier one may have been successful, a newer decision may replace it."""
+    SENDING = "sending"
+    """An attempt is under way, or was when the worker died."""
+    FAILED = "failed"
+    """It won't leave; staff should call the citizen."""
+
+
+_OPEN = (State.QUEUED, State.SENDING)
+_REPLACEABLE = and_(outbox.c.state == State.QUEUED, ~outbox.c.uncertain)
+LONGEST_WAIT = timedelta(hours=1)
+"""Between two attempts. What waits longer was put off by a clock that was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All that a decision about an appointment depends on, besides the appointment.
+
+    `told`: what she was (or may have been) told; `refused`: the newest message that couldn't be delivered;
+    `queued`: the message that still waits, and would be replaced. `references`: the thread's Message-IDs. `settled`: no
+    message about it is under way.
+    """
+
+    told: Told | None
+    refused: Told | None
+    queued: Told | None
+    references: tuple[str, ...]
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A mail that was taken out to be sent; by it, the citizen is told `told`. `attempts` counts this one too."""
+
+    id: int
+    kind: Kind
+    told: Told
+    mail: Mail
+    attempts: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A mail that didn't reach its citizen, for staff: `phone` and `name` as she gave them, `error` as the mail server said it."""
+
+    id: int
+    office: str
+    uid: str
+    kind: Kind
+    start: datetime
+    reference: str
+    name: str
+    email: str
+    phone: str
+    error: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much waits: open mails, failed ones, and since when the oldest open one (None: nothing is open)."""
+
+    waiting: int
+    failed: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A reminder that is due, with what the citizen was told."""
+
+    told: Told
+    references: tuple[str, ...]
+
+
+def migrate(database: Database, revision: str = "head") -> None:
+    """Bring the worker's tables to `revision`. Safe to run from several processes at once, and on up-to-date tables."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+class Writing:
+    """One write transaction of the follower; all of it is stored or nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def standing(self, office: str, uid: str) -> Standing:
+        """Return what is known of an appointment, and keep the sender off its mails until the transaction ends."""
+        # First the outbox: once its rows are locked, a mail that leaves meanwhile can't change what was told.
+        mine = select(outbox).where(outbox.c.office == office, outbox.c.uid == uid)
+        rows = self._connection.execute(mine.order_by(outbox.c.id).with_for_update()).all()
+        known = self._connection.execute(_told_of(office, uid)).one_or_none()
+        messages = [row for row in rows if row.kind != Kind.REMINDER]
+        told = _told(known) if known else None
+        references = tuple(known.thread.split()) if known else ()
+        refused = queued = None
+        settled = True
+        for row in messages:
+            if row.state != State.FAILED and (row.uncertain or row.state == State.SENDING):
+                told, settled = _told(row), False
+                references = thread(references, Mail.from_json(row.mail).message_id)
+            elif row.state == State.QUEUED:
+                queued = _told(row)
+            else:
+                refused = _told(row)
+        return Standing(told, refused, queued, references, settled)
+
+    def replace(self, decision: Decision, mail: Mail, *, now: datetime) -> None:
+        """Put a mail into the outbox, in the place of any other of that appointment that hasn't left."""
+        self.withdraw(decision.told.snapshot.office, decision.told.snapshot.uid)
+        self.add(decision, mail, now=now)
+
+    def add(self, decision: Decision, mail: Mail, *, now: datetime) -> None:
+        """Put a mail into the outbox, behind all others."""
+        self._connection.execute(
+            insert(outbox).values(
+                **_values(decision, now), mail=mail.to_json(), state=State.QUEUED.value, error=""
+            )
+        )
+
+    def fail(self, decision: Decision, error: str, *, now: datetime) -> None:
+        """Note for staff that a mail couldn't even be written; `error` says why."""
+        self.withdraw(decision.told.snapshot.office, decision.told.snapshot.uid)
+        self._connection.execute(
+            insert(outbox).values(**_values(decision, now), mail="", state=State.FAILED.value, error=error)
+        )
+
+    def withdraw(self, office: str, uid: str, *, reminders: bool = True) -> None:
+        """Take back what hasn't left; `reminders` as well, or only news."""
+        mine = and_(outbox.c.office == office, outbox.c.uid == uid, _REPLACEABLE)
+        if not reminders:
+            mine = and_(mine, outbox.c.kind != Kind.REMINDER)
+        self._connection.execute(delete(outbox).where(mine))
+
+    def refresh(self, snapshot: Snapshot) -> None:
+        """Keep details that change without a mail: name, telephone, the wish to be reminded."""
+        self._connection.execute(_update_told(snapshot).values(snapshot=snapshot.to_json()))
+
+    def remind_at(self, snapshot: Snapshot, due: datetime | None) -> None:
+        """Set when she is to be reminded; None: not (any more)."""
+        self._connection.execute(_update_told(snapshot).values(reminder_due=_epoch_or_none(due)))
+
+    def set_cursor(self, office: str, seq: int) -> None:
+        """Note how far the office's change log has been followed."""
+        changed = self._connection.execute(
+            update(cursors).where(cursors.c.office == office).values(seq=seq)
+        ).rowcount
+        if not changed:
+            self._connection.execute(insert(cursors).values(office=office, seq=seq))
+
+
+class Store:
+    """The worker's memory in a database; the tables must exist (`migrate`)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """A write transaction, committed at the end of the block; rolled back on any exception."""
+        with self._database.write() as connection:
+            yield Writing(connection)
+
+    def cursor(self, office: str) -> int:
+        """Return the number of the last change that was followed; 0 at the beginning."""
+        with self._database.read() as connection:
+            seq = connection.execute(select(cursors.c.seq).where(cursors.c.office == office)).scalar()
+        return seq or 0
+
+    def due_reminders(self, now: datetime, limit: int = 100) -> list[Due]:
+        """Return reminders that are due, the oldest first."""
+        query = select(told_table).where(told_table.c.reminder_due <= _epoch(now))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(told_table.c.reminder_due).limit(limit)).all()
+        return [Due(_told(row), tuple(row.thread.split())) for row in rows]
+
+    def recover(self) -> int:
+        """After a start: what was being sent when the last worker ended may have left. Return how many mails that concerns."""
+        with self._database.write() as connection:
+            return connection.execute(
+                update(outbox)
+                .where(outbox.c.state == State.SENDING)
+                .values(state=State.QUEUED.value, uncertain=True, next_attempt_at=0)
+            ).rowcount
+
+    def claim(self, now: datetime, limit: int = 20) -> list[Claimed]:
+        """Take out mails to send: the longest waiting first, and of each appointment only its oldest one."""
+        earlier = outbox.alias("earlier")
+        query = (
+            select(outbox)
+            .where(
+                outbox.c.state == State.QUEUED,
+                or_(
+                    outbox.c.next_attempt_at <= _epoch(now),
+                    outbox.c.next_attempt_at > _epoch(now + LONGEST_WAIT),
+                ),
+                ~exists().where(
+                    earlier.c.office == outbox.c.office,
+                    earlier.c.uid == outbox.c.uid,
+                    earlier.c.id < outbox.c.id,
+                    earlier.c.state.in_(_OPEN),
+                ),
+            )
+            .order_by(outbox.c.next_attempt_at, outbox.c.id)
+            .limit(limit)
+        )
+        with self._database.write() as connection:
+            rows = connection.execute(query.with_for_update(of=outbox)).all()
+            if rows:
+                connection.execute(
+                    update(outbox)
+                    .where(outbox.c.id.in_([row.id for row in rows]))
+                    .values(state=State.SENDING.value, attempts=outbox.c.attempts + 1)
+                )
+        return [
+            Claimed(
+                row.id,
+                Kind(row.kind),
+                _told(row),
+                Mail.from_json(row.mail),
+                row.attempts + 1,
+                _moment(row.expires_at),
+            )
+            for row in rows
+        ]
+
+    def delivered(self, claimed: Claimed, *, now: datetime, reminder_due: datetime | None) -> None:
+        """Note that a mail has left: from now on she has been told. `reminder_due`: when she is to be reminded (None: not).
+
+        Earlier failures of that appointment are settled by it.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(select(outbox).where(outbox.c.id == claimed.id)).one_or_none()
+            if row is None:
+                return
+            connection.execute(delete(outbox).where(outbox.c.id == claimed.id))
+            connection.execute(
+                insert(sent).values(
+                    office=row.office,
+                    uid=row.uid,
+                    kind=row.kind,
+                    sequence=row.sequence,
+                    message_id=claimed.mail.message_id,
+                    attempts=row.attempts,
+                    sent_at=_epoch(now),
+                )
+            )
+            known = connection.execute(_told_of(row.office, row.uid)).one_or_none()
+            references = thread(tuple(known.thread.split()) if known else (), claimed.mail.message_id)
+            if row.kind == Kind.REMINDER:
+                values: dict[str, object] = {"thread": " ".join(references)}
+            else:
+                values = {
+                    "snapshot": row.snapshot,
+                    "sequence": row.sequence,
+                    "cancelled": row.cancelled,
+                    "thread": " ".join(references),
+                    "told_at": _epoch(now),
+                    "ends_at": row.ends_at,
+                    "reminder_due": _epoch_or_none(reminder_due),
+                }
+                connection.execute(
+                    delete(outbox).where(
+                        outbox.c.office == row.office,
+                        outbox.c.uid == row.uid,
+                        outbox.c.state == State.FAILED,
+                    )
+                )
+            mine = and_(told_table.c.office == row.office, told_table.c.uid == row.uid)
+            if known:
+                connection.execute(update(told_table).where(mine).values(**values))
+            elif row.kind != Kind.REMINDER:
+                connection.execute(insert(told_table).values(office=row.office, uid=row.uid, **values))
+
+    def postpone(self, claimed: Claimed, until: datetime, error: str, *, uncertain: bool = False) -> None:
+        """Note that a mail hasn't left (or, `uncertain`, may have): it's tried again at `until`."""
+        values: dict[str, object] = {
+            "state": State.QUEUED.value,
+            "next_attempt_at": _epoch(until),
+            "error": error,
+        }
+        if uncertain:
+            values["uncertain"] = True
+        with self._database.write() as connection:
+            connection.execute(update(outbox).where(outbox.c.id == claimed.id).values(**values))
+
+    def release(self, claimed: list[Claimed]) -> None:
+        """Put back mails that were taken out and not tried."""
+        if not claimed:
+            return
+        with self._database.write() as connection:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.id.in_([one.id for one in claimed]))
+                .values(state=State.QUEUED.value, attempts=outbox.c.attempts - 1)
+            )
+
+    def give_up(self, claimed: Claimed, error: str) -> None:
+        """Note that a mail will never leave."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(outbox).where(outbox.c.id == claimed.id).values(state=State.FAILED.value, error=error)
+            )
+
+    def failures(self, office: str) -> list[Failure]:
+        """Return an office's mails that didn't reach their citizens, the newest first."""
+        query = select(outbox).where(outbox.c.office == office, outbox.c.state == State.FAILED)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(outbox.c.id.desc())).all()
+        return [_failure(row) for row in rows]
+
+    def try_again(self, failure_id: int, *, now: datetime) -> bool:
+        """Put a failed mail back into the queue, for another 72 hours; False if there's none (or it was never written)."""
+        with self._database.write() as connection:
+            changed = connection.execute(
+                update(outbox)
+                .where(outbox.c.id == failure_id, outbox.c.state == State.FAILED, outbox.c.mail != "")
+                .values(
+                    state=State.QUEUED.value,
+                    next_attempt_at=_epoch(now),
+                    expires_at=_epoch(now + GIVE_UP_AFTER),
+                )
+            ).rowcount
+        return changed == 1
+
+    def settle(self, failure_id: int) -> bool:
+        """Forget a failure that staff has dealt with; False if there's none."""
+        with self._database.write() as connection:
+            changed = connection.execute(
+                delete(outbox).where(outbox.c.id == failure_id, outbox.c.state == State.FAILED)
+            ).rowcount
+        return changed == 1
+
+    def load(self) -> Load:
+        """Return how much waits."""
+        with self._database.read() as connection:
+            waiting, oldest = connection.execute(
+                select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.state.in_(_OPEN))
+            ).one()
+            failed = connection.execute(
+                select(func.count()).select_from(outbox).where(outbox.c.state == State.FAILED)
+            ).scalar_one()
+        return Load(waiting, failed, _moment(oldest) if oldest is not None else None)
+
+    def purge(self, before: datetime) -> int:
+        """Delete everything about appointments that ended before then, and the log of mails sent before then. Return how many rows."""
+        limit = _epoch(before)
+        with self._database.write() as connection:
+            return sum(
+                connection.execute(statement).rowcount
+                for statement in (
+                    delete(told_table).where(told_table.c.ends_at < limit),
+                    delete(outbox).where(outbox.c.ends_at < limit),
+                    delete(sent).where(sent.c.sent_at < limit),
+                )
+            )
+
+
+def _values(decision: Decision, now: datetime) -> dict[str, object]:
+    told = decision.told
+    too_late = told.snapshot.start if decision.kind is Kind.REMINDER else told.snapshot.end
+    return {
+        "office": told.snapshot.office,
+        "uid": told.snapshot.uid,
+        "kind": decision.kind.value,
+        "snapshot": told.snapshot.to_json(),
+        "sequence": told.sequence,
+        "cancelled": told.cancelled,
+        "uncertain": False,
+        "attempts": 0,
+        "created_at": _epoch(now),
+        "next_attempt_at": _epoch(now),
+        "expires_at": min(_epoch(now + GIVE_UP_AFTER), _epoch(too_late)),
+        "ends_at": _epoch(told.snapshot.end),
+    }
+
+
+def _told_of(office: str, uid: str) -> Select[tuple[Any, ...]]:
+    return select(told_table).where(told_table.c.office == office, told_table.c.uid == uid)
+
+
+def _update_told(snapshot: Snapshot) -> Update:
+    return update(told_table).where(told_table.c.office == snapshot.office, told_table.c.uid == snapshot.uid)
+
+
+def _told(row: Row[tuple[Any, ...]]) -> Told:
+    return Told(Snapshot.from_json(row.snapshot), row.sequence, row.cancelled)
+
+
+def _failure(row: Row[tuple[Any, ...]]) -> Failure:
+    seen = Snapshot.from_json(row.snapshot)
+    return Failure(
+        id=row.id,
+        office=row.office,
+        uid=row.uid,
+        kind=Kind(row.kind),
+        start=seen.start,
+        reference=seen.reference,
+        name=seen.name,
+        email=seen.email,
+        phone=seen.phone,
+        error=row.error,
+        created_at=_moment(row.created_at),
+    )
+
+
+def _epoch(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _epoch_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else _epoch(moment)
+
+
+def _moment(epoch: int) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)
