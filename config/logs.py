@@ -12,7 +12,9 @@ from typing import Any
 import structlog
 
 LEVEL = logging.INFO
-_QUIET = ("alembic", "asyncio", "granian", "radicale", "urllib3", "werkzeug")
+_WARNINGS = ("alembic", "asyncio", "granian", "radicale", "werkzeug")
+_ERRORS = ("urllib3",)
+"""What a library warns of here, we meet and report ourselves (a calendar server that isn't there yet)."""
 
 
 def set_up(role: str) -> None:
@@ -50,5 +52,7 @@ def set_up(role: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(LEVEL)
-    for name in _QUIET:
+    for name in _ERRORS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in _WARNINGS:
         logging.getLogger(name).setLevel(logging.WARNING)

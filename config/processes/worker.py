@@ -1,0 +1,80 @@
+"""The worker's process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sqlalchemy import inspect
+
+from booking_web.notifications.smtp import Security, SmtpSettings
+from booking_web.notifications.worker import Worker, WorkerSettings
+from calendar_server.storage.database import Database
+from calendar_server.storage.schema import changes
+from config import compose, database, secrets
+
+if TYPE_CHECKING:
+    from config.processes.launch import Launch
+    from config.settings import Settings
+
+MAIL_FOLDER = "mail"
+HEARTBEAT = "worker.heartbeat"
+
+
+def run(launch: Launch, pipe: int) -> None:
+    """Work until told to end."""
+    del pipe  # the parent is watched already: this role is one process
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    settings = build(launch)
+    if wait_for_tables(settings.calendar_database, stop):
+        Worker(settings).run(stop)
+
+
+def wait_for_tables(url: str, stop: threading.Event) -> bool:
+    """Wait until the calendar server has made its tables, at the very first start; False if `stop` was set meanwhile."""
+    calendar = Database.open(url)
+    try:
+        while not stop.is_set():
+            if inspect(calendar.engine).has_table(changes.name):
+                return True
+            stop.wait(0.1)
+    finally:
+        calendar.close()
+    return False
+
+
+def build(launch: Launch) -> WorkerSettings:
+    """Return what the worker needs."""
+    settings = launch.settings(people=False)
+    ours = secrets.ensure(launch.data, settings.server.secrets, demo=launch.demo)
+    return WorkerSettings(
+        town=compose.town(settings),
+        signing_secret=ours.signing_secret.encode(),
+        calendar_database=database.url(settings, launch.data),
+        database=database.worker_url(settings, launch.data),
+        mail_folder=launch.data / MAIL_FOLDER,
+        heartbeat=launch.data / HEARTBEAT,
+        smtp=smtp_settings(settings),
+        retention_days=settings.server.retention.appointment_days,
+    )
+
+
+def smtp_settings(settings: Settings) -> SmtpSettings | None:
+    """Return the mail server; None if mails are to be written to a folder."""
+    table = settings.server.smtp
+    if not table.host:
+        return None
+    return SmtpSettings(
+        host=table.host,
+        port=table.port,
+        security=Security(table.security),
+        user=table.user,
+        password=table.password,
+        ca_file=table.ca_file,
+        timeout_seconds=float(table.timeout_seconds),
+        hello=urlsplit(compose.site_url(settings)).hostname or "localhost",
+    )
