@@ -1,0 +1,238 @@
+"""`termin serve` as a whole: the real processes on free ports, from the first start to the last child."""
+
+from __future__ import annotations
+
+import json
+import mailbox
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import urllib3
+
+from tests.config.test_supervisor import is_running, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+TERMIN = Path(sys.executable).with_name("termin")
+READY_SECONDS = 90
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def descendants(pid: int) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text("ascii", "replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found.add(child)
+            waiting.append(child)
+    return found
+
+
+@dataclass
+class Serving:
+    process: subprocess.Popen[str]
+    data: Path
+    output: Path
+    dav: int
+    site: int
+    staff: int
+
+    def said(self) -> str:
+        return self.output.read_text("utf-8")
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: "Ready after" in self.said() or self.process.poll() is not None, READY_SECONDS)
+        assert self.process.poll() is None, self.said()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def request(self, method: str, port: int, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
+        return urllib3.request(method, f"http://127.0.0.1:{port}{path}", retries=False, timeout=20, **more)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Serving]]:
+    started: list[Serving] = []
+
+    def start(*arguments: str, data: Path | None = None) -> Serving:
+        folder = data or tmp_path_factory.mktemp("serve") / "data"
+        dav, site, staff = free_ports(3)
+        output = tmp_path_factory.mktemp("output") / "output"
+        ports = ("--dav-port", str(dav), "--site-port", str(site), "--staff-port", str(staff))
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [str(TERMIN), "serve", "--demo", "--data", str(folder), *ports, *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        started.append(Serving(process, folder, output, dav, site, staff))
+        return started[-1]
+
+    yield start
+    for serving in started:
+        if serving.process.poll() is None:
+            serving.process.kill()
+            serving.process.wait()
+
+
+@pytest.fixture(scope="module")
+def town(start: Callable[..., Serving]) -> Serving:
+    serving = start()
+    serving.wait_until_ready()
+    return serving
+
+
+def test_it_prints_addresses_accounts_mails_and_how_to_stop(town: Serving) -> None:
+    said = town.said()
+    for port in (town.site, town.staff, town.dav):
+        assert f"http://127.0.0.1:{port}/\n" in said
+    assert "clerk1, clerk2, clerk3, clerk4, lead, admin · password: demo" in said
+    assert f"written to {town.data}/mail/" in said
+    assert "Ctrl+C" in said
+
+
+@pytest.mark.parametrize("port", ["dav", "site", "staff"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_each_port_says_that_it_lives_and_is_ready(town: Serving, port: str, path: str) -> None:
+    assert town.request("GET", getattr(town, port), path).status == 200
+
+
+def test_a_booking_reaches_a_clerk_and_the_mail_folder(town: Serving) -> None:
+    offers = town.request(
+        "GET",
+        town.site,
+        "/api/v1/offers?office=buergerbuero&service=reisepass:2&service=beglaubigung&from=2000-01-01&to=2100-01-01",
+    )
+    start = offers.json()["days"][-1]["starts"][0]
+    booked = town.request(
+        "POST",
+        town.site,
+        "/api/v1/appointments",
+        headers={
+            "Authorization": "Bearer demo",
+            "Idempotency-Key": "1",
+            "Content-Type": "application/json",
+        },
+        body=json.dumps(
+            {
+                "office": "buergerbuero",
+                "services": [{"id": "reisepass", "persons": 2}, {"id": "beglaubigung", "persons": 1}],
+                "start": start,
+                "name": "Erika Mustermann",
+                "email": "erika@example.org",
+            }
+        ),
+    )
+    assert booked.status == 201, booked.data
+    uid = booked.json()["uid"]
+
+    def clerks_with_it() -> list[str]:
+        found = []
+        for clerk in ("clerk1", "clerk2", "clerk3", "clerk4"):
+            headers = urllib3.make_headers(basic_auth=f"{clerk}:demo")
+            answer = town.request("GET", town.dav, f"/{clerk}/calendar/{uid}.ics", headers=headers)
+            found += [clerk] if answer.status == 200 else []
+        return found
+
+    assert len(clerks_with_it()) == 1
+    folder = mailbox.Maildir(town.data / "mail", create=False)
+    wait_until(lambda: len(folder) == 1)
+    (mail,) = folder
+    assert mail["To"] == "erika@example.org" or "erika@example.org" in mail["To"]
+
+
+def test_a_process_that_is_killed_comes_back(town: Serving) -> None:
+    before = descendants(town.process.pid)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: town.said().count("starting it anew") >= 4)
+
+    def all_ready() -> bool:
+        try:
+            return all(
+                town.request("GET", port, "/readyz").status == 200
+                for port in (town.dav, town.site, town.staff)
+            )
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    wait_until(all_ready, READY_SECONDS)
+    assert not before & descendants(town.process.pid)
+
+
+def test_a_second_one_on_the_same_data_or_port_is_refused(
+    town: Serving, start: Callable[..., Serving]
+) -> None:
+    twice = start(data=town.data)
+    assert twice.process.wait(30) == 1
+    assert re.search(r"another termin serve runs the calendar on .*--data", twice.said())
+    busy = start("--site-port", str(town.site))
+    assert busy.process.wait(30) == 1
+    assert f"port {town.site} on 127.0.0.1 is in use: choose another with --site-port" in busy.said()
+
+
+def test_sigterm_ends_everything_with_status_0(town: Serving) -> None:
+    running = descendants(town.process.pid)
+    assert len(running) == 7  # granian has two processes for each of three roles, the worker is one
+    assert town.stop() == 0
+    assert not any(map(is_running, running))
+    assert "is killed" not in town.said().rpartition("starting it anew")[2]
+
+
+def test_nothing_outlives_a_killed_supervisor_and_it_starts_again_on_its_data(
+    town: Serving, start: Callable[..., Serving]
+) -> None:
+    again = start("--role", "calendar", data=town.data)
+    again.wait_until_ready()
+    running = descendants(again.process.pid)
+    again.process.kill()
+    again.process.wait()
+    wait_until(lambda: not any(map(is_running, running)))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+def test_the_demo_refuses_any_address_but_loopback(start: Callable[..., Serving], host: str) -> None:
+    serving = start("--host", host)
+    assert serving.process.wait(30) == 1
+    assert f"refuses to listen on {host}" in serving.said()
+    assert not serving.data.exists()
+
+
+def test_a_folder_of_the_demo_is_not_served_without_it(tmp_path: Path, town: Serving) -> None:
+    done = subprocess.run(
+        [str(TERMIN), "serve", "--data", str(town.data)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "public passwords" in done.stderr
