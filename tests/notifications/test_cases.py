@@ -1,0 +1,228 @@
+"""Who hears of what: the whole way from a change in the calendar to the mail, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from calendar_server.ical.appointment import ServiceLine, to_ical
+from calendar_server.service import Preconditions
+from tests.notifications.town import UID
+from tests.notifications.world import CLERK, LEAD, OFFICE, World
+from tests.support.town import NOW, appointment, at
+
+
+def test_a_booking_is_confirmed(any_world: World):
+    any_world.book()
+    [mail] = any_world.settle()
+    assert (mail.method, mail.sequence, mail.start) == ("REQUEST", 0, at(7, 8))
+    assert mail.event["UID"] == UID
+    assert "7. Dezember 2026, 8:00 Uhr" in mail.subject
+
+
+def test_nothing_new_no_mail(world: World):
+    world.book()
+    world.settle()
+    assert world.settle() == []
+
+
+def test_a_move_by_the_citizen(world: World):
+    world.book()
+    [first] = world.settle()
+    world.change(start=at(7, 9))
+    [second] = world.settle()
+    assert (second.method, second.sequence, second.start) == ("REQUEST", 1, at(7, 9))
+    assert second.event["UID"] == first.event["UID"]
+    assert second.message["In-Reply-To"] == first.id
+    assert second.id != first.id
+    assert "Sie haben Ihren Termin verschoben" in second.text
+    assert "Bisher: Montag, 7. Dezember 2026, 8:00 Uhr" in second.text
+
+
+def test_a_move_in_a_clerks_client(any_world: World):
+    any_world.book()
+    any_world.settle()
+    moved = any_world.stored().at(at(9, 9))
+    owner = any_world.holder()
+    any_world.service.put(
+        f"{owner}/calendar", f"{UID}.ics", to_ical(moved, now=NOW), CLERK, Preconditions(if_match="*")
+    )
+    [mail] = any_world.settle()
+    assert (mail.sequence, mail.start) == (1, at(9, 9))
+    assert "Ihr Termin hat eine neue Zeit" in mail.text
+
+
+def test_a_move_by_a_plan_gives_its_reason(world: World):
+    world.book()
+    world.settle()
+    world.change(start=at(7, 10), reason="Krankheit", actor=LEAD)
+    [mail] = world.settle()
+    assert "Der Grund: Krankheit" in mail.text
+
+
+def test_three_moves_before_the_mail_leaves_are_one_mail(any_world: World):
+    any_world.book()
+    any_world.settle()
+    for hour in (9, 10, 11):
+        any_world.change(start=at(7, hour))
+    [mail] = any_world.settle()
+    assert (mail.sequence, mail.start) == (3, at(7, 11))
+
+
+def test_moves_followed_one_by_one_while_no_mail_leaves_are_one_mail(world: World):
+    world.book()
+    world.settle()
+    for hour in (9, 10):
+        world.change(start=at(7, hour))
+        world.follow()
+    [mail] = world.settle()
+    assert mail.start == at(7, 10)
+
+
+def test_moved_back_before_the_mail_left(any_world: World):
+    any_world.book()
+    any_world.settle()
+    any_world.change(start=at(7, 9))
+    any_world.follow()
+    any_world.change(start=at(7, 8))
+    assert any_world.settle() == []
+    assert any_world.store.load().waiting == 0
+
+
+def test_booked_and_cancelled_before_the_mail_left(world: World):
+    world.book()
+    world.follow()
+    world.delete()
+    assert world.settle() == []
+
+
+def test_cancelled_by_the_citizen(any_world: World):
+    any_world.book()
+    any_world.settle()
+    any_world.delete()
+    [mail] = any_world.settle()
+    assert (mail.method, mail.sequence, mail.event["STATUS"]) == ("CANCEL", 1, "CANCELLED")
+    assert "Sie haben Ihren Termin abgesagt" in mail.text
+
+
+def test_deleted_in_a_clerks_client(world: World):
+    world.book()
+    world.settle()
+    world.delete(actor=CLERK)
+    [mail] = world.settle()
+    assert mail.method == "CANCEL"
+    assert "kann leider nicht stattfinden" in mail.text
+    assert "https://termin.test/termin/?office=buergerbuero&service=meldebescheinigung" in mail.text
+
+
+def test_cancelled_and_booked_anew_under_its_uid(any_world: World):
+    any_world.book()
+    any_world.settle()
+    any_world.delete(actor=CLERK)
+    [cancelled] = any_world.settle()
+    any_world.book(actor=LEAD)
+    [restored] = any_world.settle()
+    assert restored.method == "REQUEST"
+    assert restored.sequence > cancelled.sequence
+    assert "findet er doch statt" in restored.text
+
+
+def test_a_cancellation_that_was_taken_back_before_the_mail_left(any_world: World):
+    any_world.book()
+    any_world.settle()
+    any_world.delete(actor=CLERK)
+    any_world.follow()
+    any_world.book(actor=LEAD)
+    assert any_world.settle() == []
+
+
+def test_a_hold_and_its_expiry_say_nothing(world: World):
+    world.book(hold_until=world.clock() + timedelta(minutes=10))
+    assert world.settle() == []
+    world.clock.advance(minutes=11)
+    world.book(appointment("b" * 26 + "@termin.test", at(7, 10)), email="")
+    assert world.settle() == []
+
+
+def test_a_hold_that_is_confirmed(any_world: World):
+    any_world.book(hold_until=any_world.clock() + timedelta(minutes=10), email="", name="")
+    any_world.settle()
+    any_world.change(hold_until=None, email="erika@example.org", name="Erika Muster")
+    [mail] = any_world.settle()
+    assert "Sie haben einen Termin" in mail.text
+    assert mail.message["To"] == "Erika Muster <erika@example.org>"
+
+
+def test_another_clerk_is_no_news(world: World):
+    world.book()
+    world.settle()
+    owner = world.holder()
+    other = "clerk2" if owner == "clerk1" else "clerk1"
+    names = (f"{owner}/calendar", f"{UID}.ics", f"{other}/calendar", f"{UID}.ics")
+    world.service.move(*names, LEAD, overwrite=False)
+    assert world.holder() == other
+    assert world.settle() == []
+
+
+def test_other_services_are_an_update(world: World):
+    world.book()
+    world.settle()
+    world.change(services=(ServiceLine("reisepass", 2), ServiceLine("meldebescheinigung")))
+    [mail] = world.settle()
+    assert mail.sequence == 1
+    assert "Reisepass (2 Personen), Meldebescheinigung" in mail.text
+
+
+def test_another_place_is_told(world: World):
+    world.book()
+    world.settle()
+    world.change(location="Zimmer 7", actor=CLERK)
+    [mail] = world.settle()
+    assert mail.event["LOCATION"] == "Zimmer 7"
+
+
+def test_without_an_address_nobody_is_told(world: World):
+    world.book(email="")
+    assert world.settle() == []
+    world.delete()
+    assert world.settle() == []
+
+
+def test_an_appointment_that_is_over_is_no_news(world: World):
+    world.book()
+    world.settle()
+    world.clock.now = at(7, 12)
+    world.delete(actor=CLERK)
+    assert world.settle() == []
+
+
+def test_a_corrected_address_gets_a_confirmation(world: World):
+    world.book(email="erica@example.org")
+    world.settle()
+    world.change(email="erika@example.org")
+    [mail] = world.settle()
+    assert mail.message["To"] == "Erika Muster <erika@example.org>"
+    assert "Sie haben einen Termin" in mail.text
+
+
+def test_many_at_once(any_world: World):
+    uids = [f"{letter * 26}@termin.test" for letter in "abcdefghijklmnop"]
+    for at_, uid in enumerate(uids):
+        any_world.book(
+            appointment(uid, at(7, 8) + timedelta(minutes=30 * (at_ // 2))), email=f"{uid[0]}@example.org"
+        )
+    assert len(any_world.settle()) == len(uids)
+    for uid in uids:
+        any_world.delete(uid, actor=LEAD)
+    mails = any_world.settle()
+    assert {mail.event["UID"] for mail in mails} == set(uids)
+    assert {mail.method for mail in mails} == {"CANCEL"}
+
+
+def test_after_a_restored_backup_the_log_is_followed_anew(any_world: World):
+    any_world.book()
+    any_world.settle()
+    with any_world.store.writing() as writing:
+        writing.set_cursor(OFFICE, 10_000)
+    any_world.change(start=at(7, 9))
+    [mail] = any_world.settle()
+    assert mail.start == at(7, 9)
