@@ -1,0 +1,128 @@
+"""Starting, killing and restarting calendar servers; each is a process group that `kill -9` ends as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from calendar_server.accounts import Accounts
+from calendar_server.setup import prepare
+from calendar_server.storage.database import Database
+from tests.proofs.office import proof_directory
+from tests.proofs.ticking import ticking
+from tests.support.calendar import CHEAP, add_accounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port: int, path: str = "/readyz") -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@dataclass
+class Process:
+    """One server on one port."""
+
+    command: list[str]
+    port: int
+    _process: subprocess.Popen[bytes] | None = field(default=None)
+    _pipe: int = field(default=-1)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        read, self._pipe = os.pipe()
+        command = [*self.command, "--port", str(self.port), "--pipe", str(read)]
+        self._process = subprocess.Popen(command, cwd=ROOT, pass_fds=(read,), process_group=0)
+        os.close(read)
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not answers(self.port):
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the server on port {self.port} doesn't get ready")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """`kill -9`, with everything that belongs to it; returns once it is gone."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        os.close(self._pipe)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Calendar servers on one database, and their common clock's beginning."""
+
+    processes: tuple[Process, ...]
+    database_url: str
+    began: float
+
+    @property
+    def urls(self) -> list[str]:
+        return [process.url for process in self.processes]
+
+
+@contextmanager
+def running(database_url: str, count: int = 1, variant: str = "") -> Iterator[Servers]:
+    """Run `count` calendar servers on a new database with the proofs' offices and the demo's accounts."""
+    began = time.monotonic()
+    clock = ticking(began)
+    database = Database.open(database_url)
+    prepare(database, proof_directory(), clock)
+    add_accounts(Accounts(database, clock, CHEAP), proof_directory())
+    database.close()
+    command = [
+        sys.executable,
+        "-m",
+        "tests.proofs.server",
+        "--database",
+        database_url,
+        "--began",
+        repr(began),
+    ]
+    command += ["--variant", variant]
+    servers = Servers(tuple(Process(command, free_port()) for _ in range(count)), database_url, began)
+    try:
+        for process in servers.processes:
+            process.start()
+        for process in servers.processes:
+            process.wait_ready()
+        yield servers
+    finally:
+        for process in servers.processes:
+            process.kill()
