@@ -23,7 +23,7 @@ from radicale.app import Application
 from radicale.app.base import Access
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from calendar_server import multistatus, properties, refusals, reports, xmlbody
+from calendar_server import desk, multistatus, properties, refusals, reports, xmlbody
 from calendar_server.accounts import AccountRole, Accounts
 from calendar_server.busy_feed import BusyFeed, BusyItem
 from calendar_server.plugin import ROOT, TerminAuth, TerminRights, TerminStorage, sync_token
@@ -552,4 +552,10 @@ def create_app(settings: CalendarSettings) -> Shell:
 
     upkeep = Upkeep(calendars, settings.upkeep)
     threading.Thread(target=upkeep.run, args=(threading.Event(),), name="upkeep", daemon=True).start()
-    return Shell(application, ready=ready, max_body=MAX_BODY, trust_proxy=settings.trust_proxy)
+    return Shell(
+        application,
+        ready=ready,
+        max_body=MAX_BODY,
+        trust_proxy=settings.trust_proxy,
+        beside={desk.PREFIX: desk.Desk(calendars, accounts)},
+    )

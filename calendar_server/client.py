@@ -6,9 +6,10 @@ between threads. Every failure is one of the errors below; nothing of HTTP leaks
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import defusedxml.ElementTree as DefusedET
@@ -19,7 +20,7 @@ from calendar_server.ical.appointment import Appointment, from_ical, to_ical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime
     from zoneinfo import ZoneInfo
 
 _DAV = "{DAV:}"
@@ -134,6 +135,39 @@ class CalendarClient:
         response = self._request("REPORT", f"/{quote(office)}/busy/", headers, body)
         return _read_busy_changes(response.data)
 
+    # What CalDAV has no word for (`calendar_server.desk`); plans and snapshots are plain JSON.
+
+    def snapshot(self, office: str, first: date, last: date, *, open_only: bool = False) -> dict[str, Any]:
+        """Return an office over some days, as `calendar_server.snapshot.Snapshot.to_json` writes it."""
+        only = "&open_only=1" if open_only else ""
+        path = f"/.termin/offices/{quote(office, safe='')}/snapshot?from={first}&to={last}{only}"
+        return self._json("GET", path)
+
+    def plans(self, office: str) -> list[dict[str, Any]]:
+        """Return an office's plans, newest first."""
+        found: list[dict[str, Any]] = self._json("GET", f"/.termin/offices/{quote(office, safe='')}/plans")[
+            "plans"
+        ]
+        return found
+
+    def plan(self, plan_id: str) -> dict[str, Any]:
+        """Return one plan. Raises NotFoundError."""
+        return self._json("GET", f"/.termin/plans/{quote(plan_id, safe='')}")
+
+    def propose_plan(self, office: str, plan: dict[str, Any]) -> dict[str, Any]:
+        """Store a plan and return it with its id."""
+        return self._json("POST", f"/.termin/offices/{quote(office, safe='')}/plans", plan)
+
+    def decide_plan(self, plan_id: str, verb: str) -> dict[str, Any]:
+        """Do "apply", "undo" or "dismiss" on a plan. Raises RefusedError("stale-plan"), NotFoundError."""
+        return self._json("POST", f"/.termin/plans/{quote(plan_id, safe='')}/{verb}", {})
+
+    def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        response = self._request(method, path, {"Content-Type": "application/json"}, data)
+        found: dict[str, Any] = response.json()
+        return found
+
     def ready(self) -> bool:
         """True if the calendar server answers that it can do its work."""
         try:
@@ -167,6 +201,8 @@ class CalendarClient:
 
 
 def _refusal(body: bytes) -> CalendarError:
+    if body.startswith(b"{"):
+        return RefusedError(str(json.loads(body).get("error", "")))
     try:
         root = DefusedET.fromstring(body)
     except (ET.ParseError, ValueError):

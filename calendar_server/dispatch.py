@@ -73,12 +73,12 @@ def bits(start: int, end: int) -> int:
     return 0 if end <= start else ((1 << (end - start)) - 1) << start
 
 
-def _inner(start: int, end: int, base: int, grains: int) -> int:
+def inner_bits(start: int, end: int, base: int, grains: int) -> int:
     """The grains that lie wholly inside a period."""
     return bits(max(0, -((base - start) // GRAIN)), min(grains, (end - base) // GRAIN))
 
 
-def _outer(start: int, end: int, base: int, grains: int) -> tuple[int, int]:
+def outer_grains(start: int, end: int, base: int, grains: int) -> tuple[int, int]:
     """The range of grains that a period touches, cut to the day."""
     return max(0, (start - base) // GRAIN), min(grains, -((base - end) // GRAIN))
 
@@ -100,7 +100,7 @@ def office_day(
         holder = where.clerk_of.get(instance.collection_id)
         if holder is None or not instance.transparency or instance.end <= base or instance.start >= end:
             continue
-        first, last = _outer(instance.start, instance.end, base, grains)
+        first, last = outer_grains(instance.start, instance.end, base, grains)
         if instance.kind is Kind.EVENT:
             own[holder] |= bits(first, last)
         elif instance.kind.is_booking and is_live(instance, now) and last > first:
@@ -111,7 +111,7 @@ def office_day(
     for clerk in office.clerks:
         working = 0
         for start, stop in working_periods(clerk, day, office):
-            working |= _inner(start, stop, base, grains)
+            working |= inner_bits(start, stop, base, grains)
         clerks.append(model.ClerkDay(clerk.id, clerk.services, working & ~own[clerk.id]))
     return model.OfficeDay(grains, tuple(clerks), tuple(booked))
 
@@ -122,7 +122,7 @@ def window_bits(windows: OpeningDay, services: frozenset[str]) -> int:
     found = 0
     for window in windows.windows:
         if window.services is None or services <= window.services:
-            found |= _inner(window.start, window.end, windows.start, grains)
+            found |= inner_bits(window.start, window.end, windows.start, grains)
     return found
 
 
@@ -148,7 +148,7 @@ class Board:
         """Return the wish in grains; None if it does not lie within this day."""
         if wish.start < self.windows.start or wish.end > self.windows.end:
             return None
-        first, last = _outer(wish.start, wish.end, self.base, self.office_day.grains)
+        first, last = outer_grains(wish.start, wish.end, self.base, self.office_day.grains)
         return model.Request(first, last - first, wish.services, window_bits(self.windows, wish.services))
 
     def without(self, uid: str) -> Board:

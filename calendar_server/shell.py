@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     Environ = dict[str, Any]
     StartResponse = Callable[..., Any]
@@ -71,12 +71,22 @@ def _valid_credentials(header: str) -> bool:
 
 
 class Shell:
-    """Wraps `app`; `ready` tells whether it can do its work; bodies have at most `max_body` bytes."""
+    """Wraps `app`, and other applications at path prefixes `beside` it.
+
+    `ready` tells whether it can do its work; bodies have at most `max_body` bytes.
+    """
 
     def __init__(
-        self, app: WsgiApp, *, ready: Callable[[], bool], max_body: int, trust_proxy: bool = False
+        self,
+        app: WsgiApp,
+        *,
+        ready: Callable[[], bool],
+        max_body: int,
+        trust_proxy: bool = False,
+        beside: Mapping[str, WsgiApp] | None = None,
     ) -> None:
         self._app = app
+        self._beside = beside or {}
         self._ready = ready
         self._max_body = max_body
         self._trust_proxy = trust_proxy
@@ -101,12 +111,7 @@ class Shell:
         if method not in METHODS:
             allowed = [("Allow", ", ".join(sorted(METHODS)))]
             return _plain(start_response, "405 Method Not Allowed", "method not allowed", allowed)
-        if not self._trust_proxy:
-            for name in _PROXY_HEADERS:
-                environ.pop(name, None)
-        environ["SCRIPT_NAME"] = ""
-        if "HTTP_AUTHORIZATION" in environ and not _valid_credentials(environ["HTTP_AUTHORIZATION"]):
-            del environ["HTTP_AUTHORIZATION"]
+        self._clean_headers(environ)
         try:
             self._bound_body(environ)
         except _TooLargeError:
@@ -115,7 +120,16 @@ class Shell:
             )
         except ValueError:
             return _plain(start_response, "400 Bad Request", "bad Content-Length")
-        return self._app(environ, start_response)
+        app = next((other for prefix, other in self._beside.items() if path.startswith(prefix)), self._app)
+        return app(environ, start_response)
+
+    def _clean_headers(self, environ: Environ) -> None:
+        if not self._trust_proxy:
+            for name in _PROXY_HEADERS:
+                environ.pop(name, None)
+        environ["SCRIPT_NAME"] = ""
+        if "HTTP_AUTHORIZATION" in environ and not _valid_credentials(environ["HTTP_AUTHORIZATION"]):
+            del environ["HTTP_AUTHORIZATION"]
 
     def _bound_body(self, environ: Environ) -> None:
         """Read the whole body, whether it comes with a length or in chunks."""

@@ -177,6 +177,24 @@ archive = Table(
 )
 """Appointments that are long over, out of everybody's calendar; kept for statistics until retention deletes them."""
 
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("office", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("undo", Text, nullable=False, server_default=text("''")),
+    Column("created", BigInteger, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    Column("decided", BigInteger),
+    Column("decided_by", String(80), nullable=False, server_default=text("''")),
+    Column("auto_at", BigInteger),
+    Index(None, "office", "state"),
+)
+"""Plans of repair and balance (`calendar_server.plans`). `auto_at`: applied by itself then, unless somebody decides before."""
+
 accounts = Table(
     "accounts",
     metadata,

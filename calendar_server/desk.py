@@ -1,0 +1,196 @@
+"""What CalDAV has no word for, as JSON under `/.termin/`: snapshots of an office for planners, and plans.
+
+For leads (their office), administrators and the worker; everybody else is told no. `calendar_server.client` speaks it.
+
+    GET  /.termin/offices/<office>/snapshot?from=2026-12-07&to=2026-12-11[&open_only=1]
+    GET  /.termin/offices/<office>/plans            POST the same: propose one
+    GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | dismiss
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from calendar_server import snapshot
+from calendar_server.accounts import Account, AccountRole, Accounts
+from calendar_server.plans import Plan, PlanKind, Plans, Step
+from calendar_server.refusals import MissingError, NotDoneError, RefusedError
+from calendar_server.service import Actor, Calendars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from radicale.types import WSGIEnviron, WSGIStartResponse
+
+    from calendar_server.offices import Office
+
+PREFIX = "/.termin/"
+_MOST_STEPS = 5_000
+_STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 401: "401 Unauthorized"}
+_STATUS |= {403: "403 Forbidden", 404: "404 Not Found", 405: "405 Method Not Allowed"}
+
+
+class _BadRequestError(ValueError):
+    pass
+
+
+class Desk:
+    """A WSGI application for the paths under PREFIX."""
+
+    def __init__(self, calendars: Calendars, accounts: Accounts) -> None:
+        self._calendars = calendars
+        self._accounts = accounts
+        self._plans = Plans(calendars)
+
+    def __call__(self, environ: WSGIEnviron, start_response: WSGIStartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        account = self._login(environ)
+        if account is None:
+            return _answer(start_response, 401, {"error": "unauthorized"})
+        path = str(environ.get("PATH_INFO", "")).removeprefix(PREFIX).strip("/").split("/")
+        try:
+            status, body = self._route(str(environ["REQUEST_METHOD"]), path, environ, account)
+        except MissingError:
+            status, body = 404, {"error": "not-found"}
+        except RefusedError as error:
+            status, body = 403, {"error": error.rule}
+        except NotDoneError:
+            status, body = 403, {"error": "forbidden"}
+        except _BadRequestError as error:
+            status, body = 400, {"error": "bad-request", "detail": str(error)}
+        return _answer(start_response, status, body)
+
+    def _login(self, environ: WSGIEnviron) -> Account | None:
+        header = str(environ.get("HTTP_AUTHORIZATION", ""))
+        if not header:
+            return None
+        # The shell has let only well-formed credentials through.
+        name, _, password = base64.b64decode(header.partition(" ")[2].strip()).decode().partition(":")
+        return self._accounts.login(name, password)
+
+    def _office(self, office_id: str, account: Account) -> Office:
+        office = self._calendars.directory.office(office_id)
+        allowed = account.role in {AccountRole.ADMIN, AccountRole.WORKER} or (
+            account.role is AccountRole.LEAD and account.office in {"", office_id}
+        )
+        if not allowed:
+            raise RefusedError("forbidden")
+        if office is None:
+            raise MissingError(office_id)
+        return office
+
+    def _route(
+        self, method: str, path: list[str], environ: WSGIEnviron, account: Account
+    ) -> tuple[int, dict[str, Any]]:
+        actor = Actor(account.name)
+        match method, path:
+            case "GET", ["offices", office_id, "snapshot"]:
+                return 200, self._snapshot(self._office(office_id, account), environ)
+            case "GET", ["offices", office_id, "plans"]:
+                office = self._office(office_id, account)
+                return 200, {"plans": [_full(plan) for plan in self._plans.all(office.id)]}
+            case "POST", ["offices", office_id, "plans"]:
+                office = self._office(office_id, account)
+                return 201, _full(self._plans.propose(_proposal(office.id, _body(environ)), actor))
+            case "GET", ["plans", plan_id]:
+                return 200, _full(self._permitted(plan_id, account))
+            case "POST", ["plans", plan_id, "apply" | "undo" | "dismiss" as verb]:
+                self._permitted(plan_id, account)
+                done = {"apply": self._plans.apply, "undo": self._plans.undo, "dismiss": self._plans.dismiss}[
+                    verb
+                ]
+                return 200, _full(done(plan_id, actor))
+        raise MissingError("/".join(path))
+
+    def _permitted(self, plan_id: str, account: Account) -> Plan:
+        plan = self._plans.get(plan_id)
+        self._office(plan.office, account)
+        return plan
+
+    def _snapshot(self, office: Office, environ: WSGIEnviron) -> dict[str, Any]:
+        query = parse_qs(str(environ.get("QUERY_STRING", "")))
+        try:
+            first, last = (date.fromisoformat(query[name][0]) for name in ("from", "to"))
+            return snapshot.take(
+                self._calendars, office, first, last, open_only="open_only" in query
+            ).to_json()
+        except (KeyError, ValueError, OverflowError) as error:
+            raise _BadRequestError(str(error)) from error
+
+
+def _full(plan: Plan) -> dict[str, Any]:
+    return {**plan.to_json(), "steps": [_step(step) for step in plan.steps], "decided_by": plan.decided_by}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "uid": step.uid,
+        "etag": step.etag,
+        "clerk": step.clerk,
+        "start": step.start,
+        "to_clerk": step.to_clerk,
+        "to_start": step.to_start,
+        "cancel": step.cancel,
+        "reason": step.reason,
+    }
+
+
+def _body(environ: WSGIEnviron) -> dict[str, Any]:
+    try:
+        body = json.loads(environ["wsgi.input"].read())
+    except (ValueError, RecursionError) as error:
+        raise _BadRequestError("not JSON") from error
+    if not isinstance(body, dict):
+        raise _BadRequestError("not a JSON object")
+    return body
+
+
+def _proposal(office: str, body: dict[str, Any]) -> Plan:
+    try:
+        steps = body["steps"]
+        if not isinstance(steps, list) or len(steps) > _MOST_STEPS:
+            raise _BadRequestError(f"a plan has at most {_MOST_STEPS} steps")
+        return Plan(
+            id="",
+            office=office,
+            kind=PlanKind(body["kind"]),
+            steps=tuple(
+                Step(
+                    uid=str(step["uid"]),
+                    etag=str(step["etag"]),
+                    clerk=str(step["clerk"]),
+                    start=int(step["start"]),
+                    to_clerk=str(step["to_clerk"]),
+                    to_start=int(step["to_start"]),
+                    cancel=bool(step.get("cancel", False)),
+                    reason=str(step.get("reason", "")),
+                )
+                for step in steps
+            ),
+            objective={str(name): float(value) for name, value in dict(body["objective"]).items()},
+            proven_optimal=bool(body["proven_optimal"]),
+            seconds=float(body["seconds"]),
+            note=str(body.get("note", "")),
+            auto_at=None if body.get("auto_at") is None else int(body["auto_at"]),
+        )
+    except KeyError as error:
+        raise _BadRequestError(f"{error.args[0]} is missing") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _BadRequestError(str(error)) from error
+
+
+def _answer(start_response: WSGIStartResponse, status: int, body: dict[str, Any]) -> list[bytes]:
+    data = json.dumps(body).encode()
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(data))),
+        ("Cache-Control", "no-store"),
+    ]
+    if status == 401:
+        headers.append(("WWW-Authenticate", 'Basic realm="termin"'))
+    start_response(_STATUS[status], headers)
+    return [data]

@@ -1,0 +1,163 @@
+"""Plans are applied whole or not at all, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from calendar_server.client import RefusedError as ClientRefusedError
+from calendar_server.plans import Plan, PlanKind, Plans, PlanState, Step
+from calendar_server.refusals import RefusedError
+from calendar_server.service import Actor
+from calendar_server.storage import reading
+from calendar_server.storage.changes import ChangeLog
+from tests.calendar_server.test_service import book, event, holders, stored
+from tests.support.town import BERLIN, NOW, appointment, at
+
+LEAD = Actor("lead")
+
+
+def step(service, uid: str, *, to_clerk: str = "", to_start=None, cancel: bool = False) -> Step:
+    with service.database.read() as connection:
+        row = reading.booking(connection, "buergerbuero", uid)
+    (clerk,) = holders(service, uid)
+    start = row.first if to_start is None else int(to_start.timestamp())
+    return Step(
+        uid, row.etag, clerk, row.first, to_clerk or clerk, start, cancel, "Krankheit" if cancel else ""
+    )
+
+
+def propose(service, *steps: Step, **values) -> Plan:
+    plan = Plan(
+        "",
+        "buergerbuero",
+        PlanKind.REPAIR,
+        steps,
+        {"cancelled": 0},
+        proven_optimal=True,
+        seconds=0.1,
+        **values,
+    )
+    return Plans(service).propose(plan, LEAD)
+
+
+def other(clerk: str) -> str:
+    return "clerk2" if clerk == "clerk1" else "clerk1"
+
+
+def test_a_plan_changes_everything_it_names(service):
+    for uid, start in (("a@t", at(7, 8)), ("b@t", at(7, 9)), ("c@t", at(7, 10))):
+        book(service, appointment(uid, start))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(
+        service,
+        step(service, "a@t", to_clerk=other(clerk)),
+        step(service, "b@t", to_start=at(7, 14)),
+        step(service, "c@t", cancel=True),
+    )
+    assert Plans(service).apply(plan.id, LEAD).state is PlanState.APPLIED
+    assert holders(service, "a@t") == [other(clerk)]
+    assert (stored(service, "a@t").sequence, stored(service, "a@t").start) == (0, at(7, 8))
+    assert (stored(service, "b@t").sequence, stored(service, "b@t").start) == (1, at(7, 14))
+    assert (stored(service, "c@t").cancelled, stored(service, "c@t").reason) == (True, "Krankheit")
+    assert {change.actor for change in ChangeLog(service.database, BERLIN).read("buergerbuero", 0)[-3:]} == {
+        f"plan:{plan.id}"
+    }
+
+
+def test_two_appointments_change_places(service):
+    book(service, appointment("a@t"))
+    book(service, appointment("b@t"))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, step(service, "a@t", to_clerk=other(clerk)), step(service, "b@t", to_clerk=clerk))
+    Plans(service).apply(plan.id, LEAD)
+    assert (holders(service, "a@t"), holders(service, "b@t")) == ([other(clerk)], [clerk])
+
+
+def test_a_plan_that_one_change_made_stale_changes_nothing(service):
+    book(service, appointment("a@t", at(7, 8)))
+    book(service, appointment("b@t", at(7, 9)))
+    plan = propose(
+        service, step(service, "a@t", to_start=at(7, 13)), step(service, "b@t", to_start=at(7, 14))
+    )
+    book(service, appointment("b@t", at(7, 10)), if_match="*")
+    with pytest.raises(RefusedError) as refused:
+        Plans(service).apply(plan.id, LEAD)
+    assert refused.value.rule == "stale-plan"
+    assert stored(service, "a@t").start == at(7, 8)
+    assert Plans(service).get(plan.id).state is PlanState.PROPOSED
+
+
+def test_a_plan_never_makes_two_appointments_overlap(service):
+    book(service, appointment("a@t", at(7, 8)))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, step(service, "a@t", to_start=at(7, 13)))
+    service.put(f"{other(clerk)}/calendar", "m.ics", event("m@t", at(7, 12), 180), Actor(other(clerk)))
+    book(service, appointment("b@t", at(7, 13)))
+    assert holders(service, "b@t") == [clerk]
+    with pytest.raises(RefusedError) as refused:
+        Plans(service).apply(plan.id, LEAD)
+    assert refused.value.rule == "stale-plan"
+
+
+def test_a_plan_is_undone(service):
+    for uid, start in (("a@t", at(7, 8)), ("b@t", at(7, 9)), ("c@t", at(7, 10))):
+        book(service, appointment(uid, start))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(
+        service,
+        step(service, "a@t", to_clerk=other(clerk)),
+        step(service, "b@t", to_start=at(7, 14)),
+        step(service, "c@t", cancel=True),
+    )
+    Plans(service).apply(plan.id, LEAD)
+    assert Plans(service).undo(plan.id, LEAD).state is PlanState.UNDONE
+    assert holders(service, "a@t") == [clerk]
+    assert (stored(service, "a@t").sequence, stored(service, "b@t").sequence) == (0, 2)
+    assert stored(service, "b@t").start == at(7, 9)
+    assert (stored(service, "c@t").cancelled, stored(service, "c@t").reason) == (False, "")
+
+
+def test_a_plan_is_applied_once(service):
+    book(service, appointment("a@t"))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 14)))
+    Plans(service).apply(plan.id, LEAD)
+    with pytest.raises(RefusedError):
+        Plans(service).apply(plan.id, LEAD)
+
+
+def test_plans_that_apply_by_themselves_are_due_in_time(service, clock):
+    book(service, appointment("a@t"))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
+    assert Plans(service).due() == []
+    clock.advance(hours=2)
+    assert [found.id for found in Plans(service).due()] == [plan.id]
+
+
+def test_the_lead_plans_over_http_and_a_clerk_does_not(server):
+    client = server.client("lead")
+    server.client().book(appointment("a@t"), now=NOW)
+    snapshot = client.snapshot("buergerbuero", at(7, 0).date(), at(9, 0).date())
+    (booked,) = snapshot["booked"]
+    steps = [
+        {
+            "uid": booked["uid"],
+            "etag": booked["etag"],
+            "clerk": booked["clerk"],
+            "start": booked["starts_at"],
+            "to_clerk": other(booked["clerk"]),
+            "to_start": booked["starts_at"],
+        }
+    ]
+    body = {
+        "kind": "repair",
+        "steps": steps,
+        "objective": {"cancelled": 0},
+        "proven_optimal": True,
+        "seconds": 0.1,
+    }
+    plan = client.propose_plan("buergerbuero", body)
+    assert client.decide_plan(plan["id"], "apply")["state"] == "applied"
+    assert [each["id"] for each in client.plans("buergerbuero")] == [plan["id"]]
+    for account in ("clerk1", "site"):
+        with pytest.raises(ClientRefusedError):
+            server.client(account).plans("buergerbuero")
