@@ -435,10 +435,10 @@ class Calendars:
         office = self.directory.office_of(name)
         with self.writing(office.id if office else "", actor) as writer:
             # Several devices of one person come for the first time at once; only under the lock one sees who was first.
-            found = reading.collection(writer.connection, name)
-            if found is not None:
-                return found
-            return writer.create_collection(name, Role.PRINCIPAL, tag="", owner=name, props=props or {})
+            first = reading.collection(writer.connection, name)
+            return first or writer.create_collection(
+                name, Role.PRINCIPAL, tag="", owner=name, props=props or {}
+            )
 
     def replace_calendar(
         self, path: str, texts: Iterable[str], props: Mapping[str, str] | None, actor: Actor
