@@ -1,0 +1,219 @@
+"""What the mails say, in every language and kind."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from booking_web.notifications.letters import Letters, as_html, as_text
+from booking_web.notifications.told import Decision, Kind, Snapshot, Told
+from booking_web.notifications.wording import languages, wording
+from calendar_server.ical.appointment import ServiceLine
+from tests.notifications.town import HOST, SECRET, UID, town
+from tests.support.town import appointment, at
+
+LETTERS = Letters(town(), SECRET)
+BOOKED = appointment(
+    UID,
+    reference="K7QM-3XPD",
+    services=(ServiceLine("reisepass", 2), ServiceLine("beglaubigung")),
+)
+LONGEST_SENTENCE = 15
+"""Words; Leichte Sprache asks for about that, B1 allows some more."""
+
+
+def decision(
+    kind: Kind = Kind.CONFIRMATION, *, by_citizen: bool = False, reason: str = "", **values
+) -> Decision:
+    before = Snapshot.of(BOOKED, "buergerbuero")
+    after = replace(before, **values)
+    if kind is Kind.MOVED:
+        after = replace(after, start=at(9, 9), end=at(9, 9) + timedelta(minutes=30))
+    told = Told(after, 1, cancelled=kind is Kind.CANCELLED)
+    previous = None if kind is Kind.CONFIRMATION else before
+    return Decision(kind, told, previous, by_citizen, reason)
+
+
+ALL = [
+    decision(kind, by_citizen=by_citizen, language=language)
+    for kind in Kind
+    for by_citizen in (False, True)
+    for language in languages()
+]
+
+
+def test_a_confirmation_in_german():
+    assert as_text(LETTERS.letter(decision())) == CONFIRMATION.replace("TOKEN", _token(LETTERS))
+
+
+CONFIRMATION = """\
+Guten Tag Erika Muster,
+
+Sie haben einen Termin bei uns. Wir freuen uns auf Sie.
+
+Wann: Montag, 7. Dezember 2026, 8:00 Uhr
+Dauer: etwa 30 Minuten
+Anliegen: Reisepass (2 Personen), Beglaubigung
+Ort: Bürgerbüro, Rathaus, Marktplatz 1, 59872 Meschede
+Vorgangsnummer: K7QM-3XPD
+
+Bitte bringen Sie mit:
+- Alter Pass (für jede Person). Auch abgelaufen.
+- Digitales Foto (für jede Person)
+
+Nur in bestimmten Fällen:
+- Zustimmung der Eltern: für Kinder
+
+Termin ansehen, verschieben oder absagen:
+https://termin.test/termin/TOKEN
+
+Im Anhang finden Sie den Termin für Ihren Kalender.
+
+Haben Sie Fragen? Rufen Sie uns an: +49 291 0000. Sagen Sie uns dann Ihre Vorgangsnummer K7QM-3XPD.
+
+Der Link gilt nur für Ihren Termin. Bitte geben Sie ihn nicht weiter.
+
+Freundliche Grüße
+Bürgerbüro
+Stadt Meschede
+
+--\N{SPACE}
+Ein Programm hat diese E-Mail verschickt.
+"""
+
+
+def _token(letters: Letters) -> str:
+    return letters.manage_url(decision().told.snapshot).rpartition("/")[2]
+
+
+def test_a_move_in_english():
+    letter = LETTERS.letter(decision(Kind.MOVED, language="en", reason="Illness"))
+    text = as_text(letter)
+    assert letter.subject == "Your appointment has been moved: Wednesday, 9 December 2026, 9:00 AM"
+    assert "Before: Monday, 7 December 2026, 8:00 AM" in text
+    assert "The reason: Illness" in text
+    assert f"https://{HOST}/en/termin/" in text
+    assert "Passport (2 persons), Certified copy" in text
+
+
+def test_a_cancellation_leads_to_a_new_booking_and_asks_for_no_documents():
+    text = as_text(LETTERS.letter(decision(Kind.CANCELLED)))
+    assert f"https://{HOST}/termin/?office=buergerbuero&service=reisepass:2&service=beglaubigung\n" in text
+    assert "Alter Pass" not in text
+    assert "/termin/abc" not in text
+
+
+@pytest.mark.parametrize(
+    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}"
+)
+def test_text_and_html_say_the_same(due):
+    letter = LETTERS.letter(due)
+    page = _Words()
+    page.feed(as_html(letter))
+    text = " ".join(as_text(letter).split())
+    for said in (letter.greeting, *letter.paragraphs, *letter.closing, *(value for _, value in letter.facts)):
+        assert said in text
+        assert said in page.text
+    if letter.link:
+        assert letter.link[1] in text
+        assert letter.link[1] in page.links
+    for line in (*letter.documents, *letter.conditional):
+        assert line.name in page.text
+
+
+@pytest.mark.parametrize(
+    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}"
+)
+def test_html_needs_nothing_from_elsewhere(due):
+    page = as_html(LETTERS.letter(due))
+    assert not re.search(r"<(img|script|link|iframe|object)\b|url\(|@import|@font-face", page)
+    assert 'name="color-scheme"' in page
+    assert "prefers-color-scheme: dark" in page
+    assert f'<html lang="{due.told.snapshot.language}">' in page
+
+
+@pytest.mark.parametrize(
+    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}"
+)
+def test_sentences_are_short(due):
+    letter = LETTERS.letter(due)
+    sentences = [
+        sentence
+        for text in (*letter.paragraphs, *letter.closing, *letter.small_print)
+        for sentence in re.split(r"(?<=[.!?:])\s+", text)
+    ]
+    assert sentences
+    too_long = [sentence for sentence in sentences if len(sentence.split()) > LONGEST_SENTENCE]
+    assert too_long == []
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_language_has_the_same_texts_and_places(language):
+    def shape(texts):
+        return {
+            (section, key): {name for _, name, _, _ in string.Formatter().parse(text) if name}
+            for section, keys in texts.items()
+            for key, text in keys.items()
+        }
+
+    assert shape(wording(language).texts) == shape(wording("de").texts)
+
+
+def test_a_language_without_words_gets_german_ones():
+    assert LETTERS.letter(decision(language="tlh")).greeting == "Guten Tag Erika Muster,"
+
+
+def test_what_was_not_booked_on_the_site_has_no_link():
+    text = as_text(LETTERS.letter(decision(uid="5a0c7c9e-drawn-in-thunderbird")))
+    assert "/termin/" not in text
+    assert "Rufen Sie uns an" in text
+
+
+def test_another_room_goes_before_the_offices_address():
+    assert "Ort: Bürgerbüro, Zimmer 7\n" in as_text(LETTERS.letter(decision(location="Zimmer 7")))
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_what_people_enter_stays_text(name, reason):
+    letter = LETTERS.letter(decision(name=f"{name}<script>x</script>", reason=reason))
+    assert "<script" not in as_html(letter)
+    assert "\n" not in letter.greeting
+    assert len(letter.greeting.splitlines()) == 1
+
+
+def test_the_calendar_entry_repeats_documents_and_link():
+    texts = LETTERS.calendar_texts(decision().told.snapshot)
+    assert texts.summary == "Termin: Reisepass und Beglaubigung – Bürgerbüro Meschede"
+    assert texts.location == "Rathaus, Marktplatz 1, 59872 Meschede"
+    assert "- Alter Pass (für jede Person)" in texts.description
+    assert "- Zustimmung der Eltern (für Kinder)" in texts.description
+    assert texts.url in texts.description
+    assert "K7QM-3XPD" in texts.description
+    assert "+49 291 0000" in texts.description
+
+
+class _Words(HTMLParser):
+    """The text that a page shows, and where it leads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self._parts: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "a":
+            self.links.append(dict(attrs)["href"])
+
+    def handle_data(self, data):
+        self._parts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self._parts).split())
