@@ -38,8 +38,11 @@ def ensure_accounts(settings: Settings, data: Path, *, demo: bool) -> None:
         accounts.ensure(Account("site", AccountRole.SITE), ours.site_password)
         accounts.ensure(Account("worker", AccountRole.WORKER), ours.worker_password)
         if demo:
+            # Checking a password is slow on purpose: what is there stays, so that the next start is quick.
+            there = {account.name for account in accounts.all()}
             for account in demo_accounts(settings):
-                accounts.ensure(account, compose.DEMO_PASSWORD)
+                if account.name not in there:
+                    accounts.add(account, compose.DEMO_PASSWORD)
 
 
 def demo_accounts(settings: Settings) -> list[Account]:

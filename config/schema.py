@@ -87,8 +87,8 @@ def _zone(value: str) -> str:
     return value
 
 
-def _holiday_region(value: str) -> str:
-    if not value:
+def _holiday_region(value: str, info: ValidationInfo) -> str:
+    if not value or not (info.context or {}).get("regions", True):
         return value
     # Only here, since it takes a while to load and most commands never need it.
     from holidays import country_holidays  # noqa: PLC0415

@@ -52,10 +52,17 @@ class Settings:
         return replace(self, server=self.server.model_copy(update={"server": server}))
 
 
-def load(path: Path, *, environment: Mapping[str, str] | None = None, people: bool = True) -> Settings:
+def load(
+    path: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    people: bool = True,
+    regions: bool = True,
+) -> Settings:
     """Read the configuration in the folder `path`; `environment` is os.environ unless given.
 
-    `people=False` is for a host that runs the public site alone: clerks may be left out there. Raises ConfigError.
+    `people=False` is for a host that runs the public site alone: clerks may be left out there. `regions=False` leaves out the check
+    of holiday regions, which takes half a second: for a process whose supervisor has made it. Raises ConfigError.
     """
     mistakes: list[Mistake] = []
     if not path.is_dir():
@@ -71,6 +78,7 @@ def load(path: Path, *, environment: Mapping[str, str] | None = None, people: bo
     languages = raw[checks.TOWN].get("languages", ["de", "en"])
     context = {
         "directory": path,
+        "regions": regions,
         "languages": tuple(languages) if _is_list_of_texts(languages) else ("de",),
     }
     known = {name: raw[name] for name in raw if name not in unreadable}

@@ -36,7 +36,8 @@ class StartError(Exception):
 class Spec:
     """A child: `command` gets the descriptor of a pipe that reads as closed once the supervisor is gone.
 
-    `ready_at` is host and port where `GET /readyz` answers 200; None: it's ready as soon as it runs.
+    `ready_at` is host and port where `GET /readyz` answers 200. None: it's ready as soon as it runs, and starts when all others
+    are ready, so that it doesn't keep them waiting for the processor.
     """
 
     name: str
@@ -106,12 +107,17 @@ class Supervisor:
                 delay = min(FIRST_DELAY_SECONDS * 2 ** (child.failures - 1), LONGEST_DELAY_SECONDS)
                 child.next_start = now + delay
                 self._report(f"{child.spec.name} ended ({_how(code)}); starting it anew in {delay:g} s")
-            if child.process is None and now >= child.next_start:
+            if child.process is None and now >= child.next_start and self._may_start(child):
                 child.started = now
                 # A group of its own: Ctrl+C in the terminal reaches the supervisor alone, and the group can be ended as a whole.
                 child.process = subprocess.Popen(  # noqa: S603  our own command line
                     child.spec.command(self._pipe_read), pass_fds=(self._pipe_read,), process_group=0
                 )
+
+    def _may_start(self, child: _Child) -> bool:
+        if child.spec.ready_at is not None:
+            return True
+        return all(other.ready for other in self._children if other.spec.ready_at is not None)
 
     def _end_all(self) -> None:
         running = [child for child in self._children if child.process is not None]

@@ -29,11 +29,11 @@ class Launch:
     threads: int
 
     def settings(self, *, people: bool = True) -> Settings:
-        """Read the configuration, with what the command line said."""
+        """Read the configuration, which the supervisor has checked, with what the command line said."""
         # Only in the process that works with it: the supervising one stays small.
         from config.settings import load  # noqa: PLC0415
 
-        return load(self.config, people=people).with_ports(
+        return load(self.config, people=people, regions=False).with_ports(
             site=self.site_port, staff=self.staff_port, dav=self.dav_port, host=self.host
         )
 
