@@ -1,0 +1,276 @@
+"""Plans for a real office: from a snapshot to the steps that repair or balance it.
+
+`optimizer.repair` solves one day; an absence may hit several. They are planned one after the other, each on the state that the plan so
+far leaves behind. The days after the one in question are the office's next open days, so "one day later" is a distance that a citizen
+understands, whatever lies between.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from optimizer import bits
+from optimizer.office import Appointment, Clerk, Office
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
+
+GRAIN = 300
+"""Seconds of a grain."""
+DAYS_AHEAD = 4
+"""How many open days after the one in question an appointment may move to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one appointment; `start` and `to_start` in epoch seconds, `etag` as in the snapshot."""
+
+    uid: str
+    etag: str
+    clerk: str
+    start: int
+    to_clerk: str
+    to_start: int
+    cancel: bool = False
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if only the clerk changes, so that the citizen needn't know."""
+        return not self.cancel and self.start == self.to_start
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan before it is stored: the changes and what they cost, level by level; proven if each day's part is."""
+
+    office: str
+    changes: tuple[Change, ...]
+    objective: dict[str, int] = field(default_factory=dict)
+    proven_optimal: bool = True
+    seconds: float = 0.0
+
+    def split(self) -> tuple[Draft, Draft]:
+        """Return the quiet part, which can be applied at once, and the rest, which citizens must hear of.
+
+        The rest may need places that the quiet part makes free, so the quiet part goes first.
+        """
+        quiet = tuple(change for change in self.changes if change.is_quiet)
+        loud = tuple(change for change in self.changes if not change.is_quiet)
+        return replace(self, changes=quiet), replace(self, changes=loud)
+
+
+@dataclass(slots=True)
+class _State:
+    """Where every appointment is while a plan grows; None is cancelled. Places are (clerk, day, start)."""
+
+    snapshot: Snapshot
+    places: dict[str, tuple[str, int, int] | None]
+
+    def on(self, day: int) -> list[BookedNow]:
+        found = []
+        for entry in self.snapshot.booked:
+            place = self.places[entry.uid]
+            if place is not None and place[1] == day:
+                found.append(replace(entry, clerk=place[0], day=day, start=place[2]))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A clerk who is away in [start, end), in epoch seconds, whether her calendar says so already or not."""
+
+    clerk: str
+    start: int
+    end: int
+
+
+def repair(
+    snapshot: Snapshot, absence: Absence, *, seconds: float = 30.0, seed: int = 1, notice: int = 0
+) -> Draft:
+    """Plan who takes over what during an absence.
+
+    `seconds` bounds each day's search; nothing is moved to a start within `notice` seconds from now. Appointments that have begun stay.
+    Raises ValueError for an unknown clerk.
+    """
+    if all(entry.id != absence.clerk for entry in snapshot.clerks):
+        raise ValueError(f"the office has no clerk {absence.clerk!r}")
+    hit = {
+        entry.uid
+        for entry in snapshot.booked
+        if entry.clerk == absence.clerk and entry.starts_at < absence.end and entry.ends_at > absence.start
+    }
+    return _repair(snapshot, hit, absence, seconds=seconds, seed=seed, notice=notice)
+
+
+def conflicts(snapshot: Snapshot) -> set[str]:
+    """Return the uids of coming appointments that their clerk's own events cover, since she is away or has something else to do."""
+    working = {entry.id: entry.working for entry in snapshot.clerks}
+    free = {entry.id: entry.free for entry in snapshot.clerks}
+    return {
+        entry.uid
+        for entry in snapshot.booked
+        if entry.starts_at >= snapshot.now
+        and _mask(entry) & working[entry.clerk][entry.day] & ~free[entry.clerk][entry.day]
+    }
+
+
+def resolve(snapshot: Snapshot, *, seconds: float = 30.0, seed: int = 1, notice: int = 0) -> Draft:
+    """Plan who takes over what people's own events cover; see `conflicts` and `repair`."""
+    return _repair(snapshot, conflicts(snapshot), None, seconds=seconds, seed=seed, notice=notice)
+
+
+def _repair(
+    snapshot: Snapshot, hit: set[str], absence: Absence | None, *, seconds: float, seed: int, notice: int
+) -> Draft:
+    from optimizer.repair import repair as solve  # noqa: PLC0415 - loads solvers, which only planning needs
+
+    began = time.monotonic()
+    state = _State(snapshot, {entry.uid: (entry.clerk, entry.day, entry.start) for entry in snapshot.booked})
+    totals = {"cancelled": 0, "moved_grains": 0, "clerk_changes": 0, "imbalance_grains": 0}
+    proven = True
+    days = {entry.day for entry in snapshot.booked if entry.uid in hit and entry.starts_at >= snapshot.now}
+    for day in sorted(days):
+        office = _office(state, day, absence, hit, notice)
+        solution = solve(office, seconds=seconds, seed=seed)
+        for assignment in solution.assignments:
+            place = assignment.place
+            uid = str(assignment.id)
+            state.places[uid] = None if place is None else (str(place.clerk), day + place.day, place.start)
+        totals["cancelled"] += solution.objective.cancelled
+        totals["moved_grains"] += solution.objective.moved_grains
+        totals["clerk_changes"] += solution.objective.clerk_changes
+        totals["imbalance_grains"] += solution.objective.imbalance_grains
+        proven = proven and solution.proven_optimal
+    return Draft(snapshot.office, _changes(state), totals, proven, time.monotonic() - began)
+
+
+def _changes(state: _State) -> tuple[Change, ...]:
+    found = []
+    for entry in state.snapshot.booked:
+        place = state.places[entry.uid]
+        if place == (entry.clerk, entry.day, entry.start):
+            continue
+        if place is None:
+            if not entry.hold:  # a hold that finds no clerk just runs out
+                found.append(
+                    Change(
+                        entry.uid,
+                        entry.etag,
+                        entry.clerk,
+                        entry.starts_at,
+                        entry.clerk,
+                        entry.starts_at,
+                        cancel=True,
+                    )
+                )
+            continue
+        clerk, day, start = place
+        same_time = (day, start) == (entry.day, entry.start)
+        to_start = entry.starts_at if same_time else state.snapshot.days[day].base + start * GRAIN
+        found.append(Change(entry.uid, entry.etag, entry.clerk, entry.starts_at, clerk, to_start))
+    return tuple(found)
+
+
+def _mask(entry: BookedNow) -> int:
+    return bits.span(entry.start, entry.length)
+
+
+def _window(day: DayNow, services: frozenset[str]) -> int:
+    found = day.window
+    for narrowed, admitted in day.narrowed:
+        if services and services <= set(admitted):
+            found |= narrowed
+    return found
+
+
+def _absent(day: DayNow, absence: Absence) -> int:
+    first = max(0, (absence.start - day.base) // GRAIN)
+    last = min(day.grains, -((day.base - absence.end) // GRAIN))
+    return bits.span(first, last - first) if last > first else 0
+
+
+def _free(state: _State, ahead: list[int], absence: Absence | None) -> dict[str, list[int]]:
+    """Each clerk's room on these days; of the later ones what is left beside that day's appointments."""
+    free = {entry.id: [entry.free[index] for index in ahead] for entry in state.snapshot.clerks}
+    for position, index in enumerate(ahead):
+        if position:
+            for entry in state.on(index):
+                free[entry.clerk][position] &= ~_mask(entry)
+        if absence is not None:
+            free[absence.clerk][position] &= ~_absent(state.snapshot.days[index], absence)
+    return free
+
+
+def _office(state: _State, day: int, absence: Absence | None, hit: set[str], notice: int) -> Office:
+    """The day as the solver takes it: day 0 is `day`, the others are the open days after it."""
+    snapshot = state.snapshot
+    ahead = list(range(day, min(day + 1 + DAYS_AHEAD, len(snapshot.days))))
+    days = [snapshot.days[index] for index in ahead]
+    free = _free(state, ahead, absence)
+    skills = {entry.id: frozenset(entry.services) for entry in snapshot.clerks}
+    appointments: list[Appointment] = []
+    taken: dict[str, int] = dict.fromkeys(free, 0)
+    for entry in state.on(day):
+        services = frozenset(entry.services)
+        begun = entry.starts_at < snapshot.now
+        if entry.uid in hit and not begun:
+            appointments.append(_hit(entry, services, days, snapshot, notice))
+            continue
+        mask = _mask(entry)
+        odd = mask & ~free[entry.clerk][0] or mask & taken[entry.clerk] or not services <= skills[entry.clerk]
+        if odd or begun:
+            # What people arranged against the rules, and what has begun, stays where it is and takes its room.
+            free[entry.clerk][0] &= ~mask
+            continue
+        taken[entry.clerk] |= mask
+        appointments.append(
+            Appointment(
+                entry.uid, entry.clerk, entry.start, entry.length, services, hit=False, pinned=entry.pinned
+            )
+        )
+    targets = _targets(snapshot.clerks, appointments, absence.clerk if absence else "", day)
+    clerks = tuple(
+        Clerk(entry.id, frozenset[int | str](skills[entry.id]), tuple(free[entry.id]), targets.get(entry.id))
+        for entry in snapshot.clerks
+    )
+    return Office(
+        f"{snapshot.office} {days[0].day}", max(each.grains for each in days), clerks, tuple(appointments)
+    )
+
+
+def _hit(
+    entry: BookedNow, services: frozenset[str], days: list[DayNow], snapshot: Snapshot, notice: int
+) -> Appointment:
+    starts: list[int] = []
+    for position, each in enumerate(days):
+        allowed = bits.runs(_window(each, services), entry.length) & bits.aligned(each.grains, snapshot.step)
+        earliest = max(0, -((each.base - snapshot.now - notice) // GRAIN))
+        allowed = (allowed >> earliest) << earliest
+        if entry.hold:
+            allowed = 0
+        if position == 0:
+            allowed |= 1 << entry.start
+        starts.append(allowed)
+    return Appointment(
+        entry.uid,
+        entry.clerk,
+        entry.start,
+        entry.length,
+        frozenset[int | str](services),
+        hit=True,
+        starts=tuple(starts),
+    )
+
+
+def _targets(
+    clerks: Iterable[ClerkNow], appointments: list[Appointment], absent_clerk: str, day: int
+) -> dict[str, int]:
+    """Each present clerk's fair part of the day's work, in grains, by part-time share; none for who doesn't work that day."""
+    present = {entry.id: entry.share for entry in clerks if entry.id != absent_clerk and entry.working[day]}
+    whole = sum(present.values())
+    work = sum(entry.length for entry in appointments)
+    return {name: round(work * share / whole) for name, share in present.items()} if whole else {}
