@@ -7,13 +7,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean lock docs
+.PHONY: help run test check bench clean lock docs thunderbird
 
 help:
 	@echo "make run    the demo town on this machine (ARGS=\"--site-port 8080\" for options of termin serve)"
 	@echo "make test   all tests (ARGS=\"tests/config -k port\" for some of them)"
 	@echo "make check  style, types, translations, documentation"
 	@echo "make bench  benchmarks, into benchmarks/results/"
+	@echo "make thunderbird  what clerks do in Thunderbird, in Thunderbird; screenshots into docs/screenshots/"
 	@echo "make docs   the reference in docs/configuration.md and docs/commands.md, from the code"
 	@echo "make lock   resolve the lock files anew"
 	@echo "make clean  remove the environment and everything that was generated, but no data"
@@ -35,6 +36,9 @@ check: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	@mkdir -p benchmarks/results
 	@$(BIN)/python .ci/bench.py $(ARGS)
+
+thunderbird: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.clients.thunderbird docs/screenshots
 
 docs: $(VENV)/installed-dev
 	@$(BIN)/python -m config.reference

@@ -12,7 +12,6 @@ from argon2 import PasswordHasher
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.app import CalendarSettings, create_app
 from calendar_server.client import CalendarClient
-from calendar_server.service import Calendars
 from calendar_server.setup import prepare
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.database import Database
@@ -21,9 +20,11 @@ from tests.support.servers import serving
 from tests.support.town import BERLIN, directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from wsgiref.types import WSGIApplication
 
     from calendar_server.offices import Directory
+    from calendar_server.service import Calendars
 
 PASSWORD = "demo"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -77,9 +78,12 @@ class CalendarServer:
 
 @contextmanager
 def calendar_server(
-    database_url: str, offices: Directory | None = None, clock: Clock | None = None
+    database_url: str,
+    offices: Directory | None = None,
+    clock: Clock | None = None,
+    around: Callable[[WSGIApplication], WSGIApplication] = lambda app: app,
 ) -> Iterator[CalendarServer]:
-    """Run a calendar server with the demo accounts."""
+    """Run a calendar server with the demo accounts; `around` puts something between it and its clients."""
     offices = offices or directory()
     clock = clock or Clock()
     database = Database.open(database_url)
@@ -87,7 +91,7 @@ def calendar_server(
     add_accounts(Accounts(database, clock, CHEAP), offices)
     database.close()
     app = create_app(CalendarSettings(database_url, offices, clock))
-    with serving(app) as url:
+    with serving(around(app)) as url:
         yield CalendarServer(url, database_url, offices, clock)
 
 
