@@ -63,9 +63,14 @@ def attach(app: Flask, site: Site) -> None:
     app.extensions[_KEY] = site
 
 
+def site_of(app: Flask) -> Site:
+    """Return the site of an application."""
+    return cast("Site", app.extensions[_KEY])
+
+
 def current_site() -> Site:
     """Return the site of the application that serves this request."""
-    return cast("Site", current_app.extensions[_KEY])
+    return site_of(current_app)
 
 
 def locale_name() -> str:

@@ -65,6 +65,9 @@ def choice_of_body(fields: Mapping[str, Any], errors: list[FieldError]) -> Choic
     if not isinstance(services, list):
         errors.append(FieldError("services", "required" if services is None else "type"))
         return None
+    if not services:
+        errors.append(FieldError("services", "no-service"))
+        return None
     lines: list[tuple[str, int]] = []
     for number, service in enumerate(services[: _SERVICES_LIMIT + 1]):
         path = f"services[{number}]"

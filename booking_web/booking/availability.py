@@ -6,13 +6,12 @@ starts found for a day (by services and duration) can be kept with it.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from calendar_server.client import CalendarError, SyncTokenError
+from calendar_server.client import CalendarError, SyncTokenError, UnavailableError
 from calendar_server.ical import busy
 from optimizer.admission import Day
 from optimizer.instance import Booked, ClerkDay, OfficeDay
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from calendar_server.client import BusyChanges, CalendarClient
 
 _GRAIN = 300
+_LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,7 @@ class OfficeFeed:
         self._token = ""
         self._days: dict[date, _Day] = {}
         self._synced_at: float | None = None
+        self._failed_at: float | None = None
         self._lock = threading.Lock()
 
     @property
@@ -159,16 +160,23 @@ class OfficeFeed:
             return
         asked_at = self._monotonic()
         with self._lock:
-            # Somebody else may have asked the calendar while this thread waited for the lock.
-            if self._synced_at is None or self._synced_at < asked_at:
-                self._synchronise()
+            # Somebody else may have asked the calendar while this thread waited for the lock: what she learned holds for all.
+            if self._synced_at is not None and self._synced_at >= asked_at:
+                return
+            if self._failed_at is not None and self._failed_at >= asked_at:
+                raise UnavailableError("the calendar didn't answer")
+            began = self._monotonic()
+            try:
+                self._synchronise(began)
+            except CalendarError as error:
+                self._failed_at = began
+                raise UnavailableError("the busy feed can't be read") from error
 
     def outdate(self) -> None:
         """Make the next `fresh` synchronise: something was just booked or given back."""
         self._synced_at = None
 
-    def _synchronise(self) -> None:
-        began = self._monotonic()
+    def _synchronise(self, began: float) -> None:
         try:
             changes = self._client.busy_changes(self.office.id, self._token)
         except SyncTokenError:
@@ -277,9 +285,13 @@ class Follower:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        pause = self._poll
+        while not self._stop.wait(pause):
+            reached = True
             for feed in self.feeds.values():
-                # Away for a while is normal here; `fresh` raises it for whoever asks.
-                with contextlib.suppress(CalendarError):
+                try:
                     feed.fresh(self._poll)
-            self._stop.wait(self._poll)
+                except UnavailableError:
+                    # `fresh` tells whoever asks; here it only means to knock less often.
+                    reached = False
+            pause = self._poll if reached else min(_LONGEST_PAUSE, pause * 2)

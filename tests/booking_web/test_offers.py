@@ -1,0 +1,256 @@
+"""Offers from the busy feed in memory: the same that the calendar server accepts, days of 23 and 25 hours included."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+
+from booking_web.booking.availability import OfficeFeed, on_grid
+from booking_web.booking.choice import choose
+from calendar_server.client import BusyChanges, CalendarClient, UnavailableError
+from calendar_server.ical import busy
+from tests.support.servers import serving
+
+NOW = datetime(2026, 12, 1, 11, 0, tzinfo=UTC)
+MONDAY = date(2026, 12, 7)
+
+
+class Wire:
+    """What a calendar server would send for the busy feed, one answer after another, as a WSGI application."""
+
+    def __init__(self, answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    def __call__(self, environ, start_response):
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode()
+        self.asked.append(re.search("sync-token>(.*?)</", body)[1])
+        answer = self.answers.pop(0)
+        status, text = answer if isinstance(answer, tuple) else ("207 Multi-Status", multistatus(answer))
+        start_response(status, [("Content-Type", "application/xml")])
+        return [text.encode()]
+
+
+UNKNOWN_TOKEN = ("403 Forbidden", '<D:error xmlns:D="DAV:"><D:valid-sync-token/></D:error>')
+BROKEN = ("500 Internal Server Error", "")
+
+
+def multistatus(changes):
+    texts = [busy.clerk_day_text(day, stamp=0) for day in changes.clerk_days]
+    texts += [busy.opening_day_text(day, stamp=0) for day in changes.opening_days]
+    responses = [
+        f"<D:response><D:href>/x</D:href><D:propstat><D:prop><C:calendar-data>{text}</C:calendar-data></D:prop>"
+        "</D:propstat></D:response>"
+        for text in texts
+    ]
+    responses += [
+        f"<D:response><D:href>/buergerbuero/busy/{name}</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>"
+        for name in changes.gone
+    ]
+    return (
+        '<D:multistatus xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">'
+        + "".join(responses)
+        + f"<D:sync-token>{changes.token}</D:sync-token></D:multistatus>"
+    )
+
+
+@pytest.fixture
+def feed_of():
+    """Make a feed that has read the first of these answers; `feed_of.wire` knows what was asked."""
+    with ExitStack() as servers:
+
+        def make(office, *answers):
+            make.wire = Wire(answers)
+            url = servers.enter_context(serving(make.wire))
+            made = OfficeFeed(office, CalendarClient(url, "site", "x"), iter(range(1_000)).__next__)
+            made.fresh(0)
+            return made
+
+        yield make
+
+
+def bounds(office, day):
+    start = datetime.combine(day, time(), office.zone).timestamp()
+    end = datetime.combine(day + timedelta(days=1), time(), office.zone).timestamp()
+    return int(start), int(end)
+
+
+def epoch(office, day, hour, minute=0):
+    return int(datetime.combine(day, time(hour, minute), office.zone).timestamp())
+
+
+def opening(office, day, first=8, last=16, services=None):
+    return busy.OpeningDay(
+        day,
+        *bounds(office, day),
+        (busy.Window(epoch(office, day, first), epoch(office, day, last), services),),
+    )
+
+
+def clerk(office, day, key="k1", periods=(), can=("reisepass", "fundbuero")):
+    return busy.ClerkDay(key, day, *bounds(office, day), frozenset(can), tuple(periods))
+
+
+def period(office, day, first, last, kind=busy.BusyKind.OWN, services=()):
+    return busy.BusyPeriod(epoch(office, day, *first), epoch(office, day, *last), kind, frozenset(services))
+
+
+@pytest.fixture
+def office(town):
+    return town.offices[0]
+
+
+@pytest.fixture
+def passport(town):
+    return choose(town, None, [("reisepass", 1)])
+
+
+def hours(offers):
+    return [f"{start:%H:%M}" for offer in offers for start in offer.starts]
+
+
+def test_an_own_event_and_a_closed_window_take_starts_away(feed_of, office, passport):
+    minutes = passport.duration // timedelta(minutes=1)
+    changes = BusyChanges(
+        "1",
+        (clerk(office, MONDAY, periods=[period(office, MONDAY, (9, 0), (15, 0))]),),
+        (opening(office, MONDAY),),
+    )
+    found = hours(feed_of(office, changes).offers(passport, NOW))
+    last = datetime(2026, 12, 7, 16) - timedelta(minutes=minutes)  # noqa: DTZ001 - a clock's time
+    assert found[0] == "08:00"
+    assert f"{last:%H:%M}" >= found[-1]
+    assert not [each for each in found if "09:00" <= each < "15:00"]
+
+
+def test_a_start_is_offered_if_others_can_make_room(feed_of, office, passport):
+    booked = period(office, MONDAY, (8, 0), (16, 0), busy.BusyKind.APPOINTMENT, ["fundbuero"])
+    changes = BusyChanges(
+        "1",
+        (clerk(office, MONDAY, "k1", [booked]), clerk(office, MONDAY, "k2", can=["fundbuero"])),
+        (opening(office, MONDAY),),
+    )
+    assert "08:00" in hours(feed_of(office, changes).offers(passport, NOW))
+    pinned = replace(
+        changes,
+        clerk_days=(clerk(office, MONDAY, "k1", [replace(booked, pinned=True)]), changes.clerk_days[1]),
+    )
+    assert hours(feed_of(office, pinned).offers(passport, NOW)) == []
+
+
+def test_a_window_can_be_narrowed_to_services(feed_of, office, passport):
+    clerks = (clerk(office, MONDAY),)
+    other = BusyChanges("1", clerks, (opening(office, MONDAY, services=frozenset({"fundbuero"})),))
+    assert feed_of(office, other).offers(passport, NOW) == []
+    same = BusyChanges("1", clerks, (opening(office, MONDAY, services=frozenset({"reisepass"})),))
+    assert feed_of(office, same).offers(passport, NOW)
+
+
+@pytest.mark.parametrize("day", [date(2027, 3, 28), date(2026, 10, 25)])
+def test_starts_lie_on_the_clocks_grid_on_days_of_23_and_25_hours(feed_of, office, passport, day):
+    now = datetime.combine(day, time(), UTC) - timedelta(days=2)
+    hourly = replace(office, release=replace(office.release, step_minutes=120))
+    changes = BusyChanges("1", (clerk(hourly, day),), (opening(hourly, day, 9, 16),))
+    assert hours(feed_of(hourly, changes).offers(passport, now)) == ["10:00", "12:00", "14:00"]
+
+
+def test_changes_touch_only_their_days(feed_of, office, passport):
+    tuesday = MONDAY + timedelta(days=1)
+    first = BusyChanges(
+        "1",
+        (clerk(office, MONDAY), clerk(office, tuesday)),
+        (opening(office, MONDAY), opening(office, tuesday)),
+    )
+    second = BusyChanges("2", (clerk(office, tuesday, periods=[period(office, tuesday, (0, 0), (23, 55))]),))
+    gone = BusyChanges("3", (), (), (busy.opening_href(MONDAY),))
+    feed = feed_of(office, first, second, gone)
+    assert [offer.day for offer in feed.offers(passport, NOW)] == [MONDAY, tuesday]
+    feed.fresh(0)
+    assert [offer.day for offer in feed.offers(passport, NOW)] == [MONDAY]
+    feed.fresh(0)
+    assert feed.offers(passport, NOW) == []
+    assert feed_of.wire.asked == ["", "1", "2"]
+
+
+def test_an_unknown_token_begins_again_and_forgets_the_rest(feed_of, office, passport):
+    tuesday = MONDAY + timedelta(days=1)
+    first = BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),))
+    anew = BusyChanges("9", (clerk(office, tuesday),), (opening(office, tuesday),))
+    feed = feed_of(office, first, UNKNOWN_TOKEN, anew)
+    feed.fresh(0)
+    assert [offer.day for offer in feed.offers(passport, NOW)] == [tuesday]
+
+
+def test_when_the_calendar_is_away_the_asker_is_told_and_the_memory_stays(feed_of, office, passport):
+    feed = feed_of(
+        office, BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),)), UnavailableError()
+    )
+    with pytest.raises(UnavailableError):
+        feed.fresh(0)
+    assert feed.offers(passport, NOW)
+
+
+def test_what_is_fresh_enough_isnt_asked_again(feed_of, office):
+    feed = feed_of(office, BusyChanges("1"))
+    feed.fresh(1_000)
+    assert feed_of.wire.asked == [""]
+
+
+def test_the_nearest_times_are_near_and_in_order(feed_of, office, passport):
+    feed = feed_of(office, BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),)))
+    noon = datetime.combine(MONDAY, time(12), office.zone)
+    assert [f"{each:%H:%M}" for each in feed.nearest(passport, NOW, noon, 3)] == ["11:45", "12:00", "12:15"]
+
+
+def test_seconds_are_never_on_the_grid(office):
+    noon = datetime.combine(MONDAY, time(12), office.zone)
+    assert on_grid(noon, office)
+    assert not on_grid(noon + timedelta(seconds=1), office)
+    assert not on_grid(noon + timedelta(minutes=5), office)
+
+
+def test_every_offered_start_can_be_booked_and_no_other(citizens):
+    """The site's memory and the calendar server's decision are the same, on a day with bookings of all kinds."""
+    browser = citizens.browser()
+
+    def post(services, start):
+        return browser.post(
+            "/api/v1/appointments",
+            json={
+                "office": "buergerbuero",
+                "services": services,
+                "start": start,
+                "name": "Erika M",
+                "email": "e@example.org",
+            },
+        ).status_code
+
+    for hour in range(8, 16):
+        post([{"id": "meldebescheinigung"}], f"2026-12-07T{hour:02}:15:00+01:00")
+        post([{"id": "anmeldung", "persons": 2}], f"2026-12-07T{hour:02}:00:00+01:00")
+        post([{"id": "reisepass"}], f"2026-12-07T{hour:02}:30:00+01:00")
+    wanted = "service=reisepass:2"
+    while True:
+        answer = browser.get(f"/api/v1/offers?{wanted}&from=2026-12-07&to=2026-12-07").json["days"]
+        offered = answer[0]["starts"] if answer else []
+        refused = next(
+            (
+                start
+                for start in (
+                    f"2026-12-07T{hour:02}:{minute:02}:00+01:00"
+                    for hour in range(8, 16)
+                    for minute in (0, 15, 30, 45)
+                )
+                if start not in offered
+            ),
+            None,
+        )
+        if refused:
+            assert post([{"id": "reisepass", "persons": 2}], refused) == 409
+        if not offered:
+            break
+        assert post([{"id": "reisepass", "persons": 2}], offered[len(offered) // 2]) == 201

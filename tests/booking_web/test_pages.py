@@ -1,0 +1,400 @@
+"""The citizen's way through the pages, as her browser walks it without JavaScript, on the real calendar server."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from icalendar import Calendar
+
+CHOICE = "office=buergerbuero&service=reisepass:2&service=beglaubigung"
+MONDAY_8 = "2026-12-07T08:00:00+01:00"
+MONDAY_9 = "2026-12-07T09:00:00+01:00"
+PERSON = {"name": "Ayşe Müller-Öztürk", "email": "ayse@example.org"}
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page: its forms, links and text."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.forms, self.links, self.texts = [], [], []
+        self.feed(answer.text)
+        self.text = re.sub(r"\s+", " ", " ".join(self.texts))
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "form":
+            self.forms.append({"action": given.get("action"), "method": given.get("method"), "fields": {}})
+        elif tag in {"input", "button"} and self.forms and given.get("name"):
+            self.forms[-1]["fields"].setdefault(given["name"], given.get("value", ""))
+        elif tag == "a":
+            self.links.append(given.get("href"))
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def form(self, part):
+        return next(form for form in self.forms if part in form["action"])
+
+
+def begin(browser, start=MONDAY_8, choice=CHOICE, prefix=""):
+    """Choose a time and return the address of the page that asks who comes."""
+    page = Page(browser.get(f"{prefix}/termin/zeit?{choice}"))
+    form = page.form("/termin/zeit")
+    answer = browser.post(form["action"], data={"key": form["fields"]["key"], "start": start})
+    assert answer.status_code == 303, answer.text
+    return answer.location
+
+
+def book(browser, start=MONDAY_8, person=PERSON, **values):
+    """Walk the whole way and return the token."""
+    address = begin(browser, start, **values)
+    checked = browser.post(address, data=person)
+    assert checked.status_code == 200, Page(checked).text
+    form = Page(checked).form("/buchen")
+    answer = browser.post(form["action"], data=form["fields"])
+    assert answer.status_code == 303, Page(answer).text
+    return answer.location.split("/")[-2]
+
+
+def calendar_of(world):
+    return world.calendar.calendar("lead", "buergerbuero/appointments").events()
+
+
+def test_the_start_page_leads_to_every_service(shared):
+    page = Page(shared.browser().get("/"))
+    assert "/termin/?service=reisepass" in page.links
+    assert "Dienstag 8 bis 16 Uhr" in page.text
+
+
+def test_choosing_services_leads_to_a_plain_address(shared):
+    answer = shared.browser().get(
+        "/termin/?office=buergerbuero&service=beglaubigung&service=reisepass&persons-reisepass=2"
+        "&persons-personalausweis=3&q=&weiter=1"
+    )
+    assert answer.status_code == 303
+    assert answer.location == f"/termin/unterlagen?{CHOICE}"
+
+
+def test_choosing_nothing_says_so(shared):
+    answer = shared.browser().get("/termin/?weiter=1")
+    assert answer.status_code == 422
+    assert "Wählen Sie mindestens ein Anliegen." in Page(answer).text
+
+
+@pytest.mark.parametrize(
+    ("query", "service"),
+    [("umgezogen", "anmeldung"), ("Perso", "personalausweis"), ("pass abgelaufen", "reisepass")],
+)
+def test_everyday_words_find_a_service(shared, query, service):
+    page = shared.browser().get("/termin/", query_string={"q": query}).text
+    assert page.index(f'id="service-{service}"')
+
+
+def test_the_search_hides_what_doesnt_match_and_keeps_what_is_ticked(shared):
+    page = shared.browser().get("/termin/?q=umgezogen&service=fundbuero").text
+    assert 'id="service-anmeldung"' in page
+    assert re.search(r'id="service-fundbuero"[^>]*checked', page)
+    assert 'id="service-beglaubigung"' not in page
+
+
+def test_the_documents_of_all_services_are_listed_once(shared):
+    page = Page(shared.browser().get(f"/termin/unterlagen?{CHOICE}"))
+    assert page.text.count("Digitales Passfoto") == 1
+    assert "70,00" in page.text
+    assert f"/termin/zeit?{CHOICE}" in page.links
+
+
+def test_a_choice_that_cant_be_leads_back_to_the_services(shared):
+    answer = shared.browser().get("/termin/zeit?service=magic", follow_redirects=True)
+    assert answer.status_code == 422
+    assert "Dieses Anliegen gibt es hier nicht." in Page(answer).text
+
+
+def test_days_are_mondays_and_wednesdays_and_times_are_buttons(shared):
+    answer = shared.browser().get(f"/termin/zeit?{CHOICE}&day=2026-12-07")
+    days = re.findall(r'href="[^"]*[?&](?:amp;)?day=(\d{4}-\d\d-\d\d)', answer.text)
+    assert days
+    assert {datetime.fromisoformat(day).weekday() for day in days} <= {0, 2}
+    assert f'name="start" value="{MONDAY_8}"' in answer.text
+    assert "Vormittag" in answer.text
+    assert "Nachmittag" in answer.text
+
+
+def test_the_month_view_shows_the_same_days(shared):
+    page = shared.browser().get(f"/termin/zeit?{CHOICE}&ansicht=monat&monat=2026-12-01").text
+    assert "Dezember 2026" in page
+    assert 'aria-label="Montag, 7. Dezember: ' in page
+    assert 'aria-label="Dienstag, 8. Dezember' not in page
+
+
+def test_the_whole_way(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    done = Page(browser.get(f"/termin/{token}/fertig"))
+    assert "Ihr Termin ist gebucht" in done.text
+    assert "Montag, 7. Dezember 2026, 8:00 Uhr" in done.text
+    assert "Digitales Passfoto" in done.text
+    assert f"/termin/{token}/termin.ics" in done.links
+    event = calendar_of(citizens)[0].icalendar_component
+    assert str(event["STATUS"]) == "CONFIRMED"
+    assert str(event["X-TERMIN-NAME"]) == "Ayşe Müller-Öztürk"
+    assert str(event["X-TERMIN-REFERENCE"]) in done.text
+    assert "X-TERMIN-HOLD-UNTIL" not in event
+    ics = browser.get(f"/termin/{token}/termin.ics")
+    assert str(Calendar.from_ical(ics.data).walk("VEVENT")[0]["UID"]) == str(event["UID"])
+
+
+def test_the_whole_way_in_english(citizens):
+    browser = citizens.browser()
+    token = book(browser, prefix="/en")
+    done = Page(browser.get(f"/en/termin/{token}/fertig"))
+    assert "Your appointment is booked" in done.text
+    assert re.search("Monday,? 7 December 2026", done.text)
+    assert str(calendar_of(citizens)[0].icalendar_component["X-TERMIN-LANGUAGE"]) == "en"
+
+
+def test_nothing_personal_is_in_an_address_or_a_cookie(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    checked = browser.post(address, data=PERSON)
+    form = Page(checked).form("/buchen")
+    booked = browser.post(form["action"], data=form["fields"])
+    for text in (address, form["action"], booked.location, str(booked.headers), str(checked.headers)):
+        assert "ayse" not in text.lower()
+    assert "ayse" not in str(browser._cookies).lower()
+
+
+def test_no_cookie_before_a_time_is_chosen(shared):
+    browser = shared.browser()
+    for path in ("/", "/termin/", f"/termin/unterlagen?{CHOICE}", f"/termin/zeit?{CHOICE}", "/datenschutz"):
+        assert "Set-Cookie" not in browser.get(path).headers
+
+
+def test_mistakes_are_listed_and_what_was_entered_stays(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    answer = browser.post(address, data={"name": "Erika", "email": "nobody", "phone": "call me"})
+    page = Page(answer)
+    assert answer.status_code == 422
+    assert {"#field-email", "#field-phone"} <= set(page.links)
+    assert "#field-name" not in page.links
+    assert 'value="Erika"' in answer.text
+    assert 'value="nobody"' in answer.text
+
+
+def test_her_entries_survive_a_change_of_mind_and_more_time(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    changed = browser.post(address, data={**PERSON, "wish": "change"})
+    assert 'value="ayse@example.org"' in changed.text
+    citizens.clock.advance(minutes=8)
+    longer = browser.post(address, data={**PERSON, "wish": "prolong"})
+    assert "bis 12:18 Uhr" in Page(longer).text
+    assert 'value="ayse@example.org"' in longer.text
+
+
+def test_a_double_click_books_once(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    form = Page(browser.post(address, data=PERSON)).form("/buchen")
+    with ThreadPoolExecutor(2) as both:
+        answers = list(
+            both.map(lambda _: citizens.browser().post(form["action"], data=form["fields"]), range(2))
+        )
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert answers[0].location == answers[1].location
+    assert len(calendar_of(citizens)) == 1
+
+
+def test_going_back_after_booking_leads_to_the_appointment(citizens):
+    browser = citizens.browser()
+    times = Page(browser.get(f"/termin/zeit?{CHOICE}")).form("/termin/zeit")
+    chosen = {"key": times["fields"]["key"], "start": MONDAY_8}
+    address = browser.post(times["action"], data=chosen).location
+    form = Page(browser.post(address, data=PERSON)).form("/buchen")
+    token = browser.post(form["action"], data=form["fields"]).location.split("/")[-2]
+    again = browser.post(times["action"], data={**chosen, "start": MONDAY_9})
+    assert again.location == f"/termin/{token}"
+    assert len(calendar_of(citizens)) == 1
+
+
+def test_choosing_another_time_moves_the_hold(citizens):
+    browser = citizens.browser()
+    begin(browser, MONDAY_8)
+    begin(browser, MONDAY_9)
+    holds = [event.icalendar_component for event in calendar_of(citizens)]
+    assert [event.start.isoformat() for event in holds] == [MONDAY_9]
+
+
+def test_a_held_time_is_told_when_she_comes_back(citizens):
+    browser = citizens.browser()
+    begin(browser)
+    page = Page(browser.get(f"/termin/zeit?{CHOICE}"))
+    assert "Wir halten gerade eine Zeit für Sie frei" in page.text
+
+
+def fill(world, start):
+    """Book a time until nobody is free."""
+    while True:
+        answer = world.browser().post(
+            "/api/v1/appointments",
+            json={
+                "office": "buergerbuero",
+                "services": [{"id": "reisepass", "persons": 2}, {"id": "beglaubigung"}],
+                "start": start,
+                "name": "Somebody Else",
+                "email": "else@example.org",
+            },
+        )
+        if answer.status_code != 201:
+            return
+
+
+def test_after_the_hold_ran_out_a_free_time_is_still_booked(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    form = Page(browser.post(address, data=PERSON)).form("/buchen")
+    citizens.clock.advance(minutes=11)
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    assert len(calendar_of(citizens)) == 1
+
+
+def test_after_the_hold_ran_out_and_the_time_went_her_entries_are_kept(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    form = Page(browser.post(address, data=PERSON)).form("/buchen")
+    citizens.clock.advance(minutes=11)
+    fill(citizens, MONDAY_8)
+    answer = browser.post(form["action"], data=form["fields"])
+    assert answer.status_code == 409
+    offered = Page(answer).form("/buchen")
+    assert offered["fields"]["email"] == "ayse@example.org"
+    assert offered["fields"]["start"].startswith("2026-12-07T08")
+    booked = browser.post(offered["action"], data=offered["fields"])
+    assert booked.status_code == 303
+    done = Page(browser.get(booked.location))
+    assert "Ihr Termin ist gebucht" in done.text
+
+
+def test_two_citizens_choose_the_last_place_at_the_same_moment(citizens):
+    fill(citizens, MONDAY_8)
+    victim = citizens.calendar.calendar("lead", "buergerbuero/appointments").events()[0]
+    victim.delete()
+    browsers = [citizens.browser(), citizens.browser()]
+    forms = [Page(browser.get(f"/termin/zeit?{CHOICE}")).form("/termin/zeit") for browser in browsers]
+
+    def choose(at):
+        data = {"key": forms[at]["fields"]["key"], "start": MONDAY_8}
+        return browsers[at].post(forms[at]["action"], data=data)
+
+    with ThreadPoolExecutor(2) as both:
+        answers = list(both.map(choose, range(2)))
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    loser = next(answer for answer in answers if answer.status_code == 409)
+    assert "Diese Zeit ist gerade weg" in Page(loser).text
+    assert "Die nächsten freien Zeiten" in Page(loser).text
+
+
+def test_she_moves_and_cancels_from_her_link(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    assert browser.get(f"/termin/{token}/verschieben?start={MONDAY_9.replace('+', '%2B')}").status_code == 200
+    assert calendar_of(citizens)[0].icalendar_component.start.isoformat() == MONDAY_8, "a GET moves nothing"
+    moved = browser.post(f"/termin/{token}/verschieben", data={"start": MONDAY_9})
+    assert moved.location == f"/termin/{token}?moved=1"
+    event = calendar_of(citizens)[0].icalendar_component
+    assert (event.start.isoformat(), event["SEQUENCE"]) == (MONDAY_9, 1)
+    assert browser.get(f"/termin/{token}/absagen").status_code == 200
+    assert len(calendar_of(citizens)) == 1, "a GET cancels nothing"
+    assert "Ihr Termin ist abgesagt" in Page(browser.post(f"/termin/{token}/absagen")).text
+    assert calendar_of(citizens) == []
+    assert browser.get(f"/termin/{token}").status_code == 404
+    assert browser.post(f"/termin/{token}/absagen").status_code == 404
+
+
+def test_a_move_to_a_time_that_went_keeps_the_old_one(citizens):
+    browser = citizens.browser()
+    token = book(browser, MONDAY_9)
+    fill(citizens, MONDAY_8)
+    answer = browser.post(f"/termin/{token}/verschieben", data={"start": MONDAY_8})
+    assert answer.status_code == 409
+    assert "Ihr alter Termin bleibt bestehen" in Page(answer).text
+
+
+def test_once_it_has_begun_it_says_so(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    citizens.clock.now = datetime.fromisoformat("2026-12-07T08:10:00+01:00")
+    assert "nicht mehr ändern" in Page(browser.get(f"/termin/{token}")).text
+    assert browser.get(f"/termin/{token}/absagen").status_code == 409
+    assert browser.post(f"/termin/{token}/absagen").status_code == 409
+    citizens.clock.advance(days=1)
+    assert "Dieser Termin ist vorbei" in Page(browser.get(f"/termin/{token}")).text
+
+
+def test_an_appointment_drawn_by_the_hotline_has_no_link_that_breaks(citizens):
+    token = book(citizens.browser())
+    event = calendar_of(citizens)[0]
+    event.icalendar_component.pop("X-TERMIN-SERVICE", None)
+    assert citizens.browser().get(f"/termin/{token}").status_code == 200
+
+
+def test_while_the_calendar_is_away_the_pages_say_so_kindly(calendarless):
+    for answer in (
+        calendarless.get(f"/termin/zeit?{CHOICE}"),
+        calendarless.post(f"/termin/zeit?{CHOICE}", data={"start": MONDAY_8, "key": "k"}),
+    ):
+        assert answer.status_code == 503
+        assert "Unser Kalender antwortet gerade nicht" in Page(answer).text
+    for path in ("/", "/termin/", f"/termin/unterlagen?{CHOICE}", "/impressum"):
+        assert calendarless.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/barrierefreiheit", "/datenschutz", "/impressum"])
+def test_every_page_owed_is_there_in_both_languages(shared, path):
+    german, english = shared.browser().get(path), shared.browser().get("/en" + path)
+    assert german.status_code == english.status_code == 200
+    assert 'lang="de"' in german.text
+    assert 'lang="en"' in english.text
+    assert f"/en{path}" in Page(german).links
+
+
+def test_the_other_language_keeps_the_choice(shared):
+    page = Page(shared.browser().get(f"/termin/zeit?{CHOICE}&day=2026-12-09"))
+    english = next(link for link in page.links if link.startswith("/en/"))
+    assert parse_qs(urlsplit(english).query)["service"] == ["reisepass:2", "beglaubigung"]
+    assert parse_qs(urlsplit(english).query)["day"] == ["2026-12-09"]
+
+
+def test_every_answer_is_hardened(shared):
+    for path in ("/", "/termin/", "/api/v1/services", "/nothing", "/healthz"):
+        headers = shared.browser().get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cache-Control"] == "no-store"
+
+
+def test_nothing_inline_and_nothing_from_elsewhere(shared):
+    for path in ("/", "/termin/", f"/termin/zeit?{CHOICE}"):
+        page = shared.browser().get(path).text
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*src=)", page)
+        assert not re.search(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="(?:https?:)?//', page)
+
+
+def test_static_files_are_kept_for_ever_under_their_version(shared):
+    page = shared.browser().get("/").text
+    sheet = re.search(r'href="(/static/[^"]*site\.css)"', page)[1]
+    answer = shared.browser().get(sheet, headers={"Accept-Encoding": "gzip"})
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert shared.browser().get("/static/x/../site.py").status_code == 404

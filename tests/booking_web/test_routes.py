@@ -1,0 +1,101 @@
+"""Which addresses there are, and who may call them."""
+
+from __future__ import annotations
+
+from booking_web.routes import SITE
+from booking_web.staff.routes import STAFF
+
+PAGES = [
+    "",
+    "/ GET public",
+    "/termin/ GET public",
+    "/termin/unterlagen GET public",
+    "/termin/zeit GET public",
+    "/termin/zeit POST public",
+    "/termin/<token:token>/daten GET token",
+    "/termin/<token:token>/daten POST token",
+    "/termin/<token:token>/buchen POST token",
+    "/termin/<token:token>/fertig GET token",
+    "/termin/<token:token> GET token",
+    "/termin/<token:token>/termin.ics GET token",
+    "/termin/<token:token>/verschieben GET token",
+    "/termin/<token:token>/verschieben POST token",
+    "/termin/<token:token>/absagen GET token",
+    "/termin/<token:token>/absagen POST token",
+    "/barrierefreiheit GET public",
+    "/datenschutz GET public",
+    "/impressum GET public",
+    "",
+]
+MACHINES = [
+    "",
+    "/api/v1/openapi.json GET public",
+    "/api/v1/services GET partner-or-public",
+    "/api/v1/offers GET partner-or-public",
+    "/api/v1/appointments POST partner-or-public",
+    "/api/v1/holds POST partner-or-public",
+    "/api/v1/holds/<token>/confirm POST token",
+    "/api/v1/holds/<token> DELETE token",
+    "/api/v1/appointments/<token> GET token",
+    "/api/v1/appointments/<token> DELETE token",
+    "/api/v1/appointments/<token>/move POST token",
+    "/api/v1/appointments/<token>/termin.ics GET token",
+    "/static/<version>/<path:name> GET public",
+    "/favicon.ico GET public",
+    "/robots.txt GET public",
+    "/healthz GET public",
+    "/readyz GET public",
+    "",
+]
+STAFF_PAGES = [
+    "",
+    "/ GET staff",
+    "/login GET public",
+    "/login POST public",
+    "/logout POST staff",
+    "/connect GET staff",
+    "/static/<version>/<path:name> GET public",
+    "/healthz GET public",
+    "/readyz GET public",
+    "",
+]
+
+
+def listed(routes):
+    return sorted(f"{route.rule} {method} {route.access}" for route in routes for method in route.methods)
+
+
+def golden(lines):
+    return sorted(line for line in lines if line)
+
+
+def test_the_public_sites_addresses():
+    assert listed(route for route in SITE if route.localised) == golden(PAGES)
+    assert listed(route for route in SITE if not route.localised) == golden(MACHINES)
+
+
+def test_the_staff_pages_addresses():
+    assert listed(STAFF) == golden(STAFF_PAGES)
+
+
+def test_no_address_without_a_rule(shared):
+    rules = shared.app.extensions["access_rules"]
+    assert {rule.endpoint for rule in shared.app.url_map.iter_rules()} == set(rules)
+
+
+def test_every_page_is_there_in_every_language(shared):
+    rules = {rule.rule for rule in shared.app.url_map.iter_rules()}
+    for route in SITE:
+        if route.localised:
+            assert f"/<any(en):language>{route.rule}" in rules
+
+
+def test_what_needs_a_token_shows_nothing_without_one(shared):
+    browser = shared.browser()
+    for route in SITE:
+        if route.access != "token":
+            continue
+        path = route.rule.replace("<token:token>", "a" * 42).replace("<token>", "a" * 42)
+        for method in route.methods:
+            answer = browser.open(path, method=method, json={} if "api" in path else None)
+            assert answer.status_code in {404, 422}, path
