@@ -1,0 +1,132 @@
+"""Mail servers for tests: the real dialogue by aiosmtpd, with certificates of our own and failures to order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Answer = str | None
+
+
+@dataclass
+class Postbox:
+    """What a server does and what it got. A hook returns an answer ("450 …"), or None to go on; `drop_after_data` closes instead of answering."""
+
+    on_mail: Callable[[str], Answer] = lambda _sender: None
+    on_rcpt: Callable[[str], Answer] = lambda _recipient: None
+    on_data: Callable[[bytes], Answer] = lambda _content: None
+    drop_after_data: int = 0
+    """So many mails are taken and then the connection is closed without an answer."""
+    taken: list[tuple[str, str, bytes]] = field(default_factory=list)
+    peers: set[object] = field(default_factory=set)
+    encrypted: list[bool] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+
+    @property
+    def connections(self) -> int:
+        """Over how many connections somebody began to send."""
+        return len(self.peers)
+
+    async def handle_MAIL(self, _server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
+        self.peers.add(session.peer)
+        if answer := self.on_mail(address):
+            return answer
+        envelope.mail_from = address
+        self.options = options
+        return "250 OK"
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - likewise
+        if answer := self.on_rcpt(address):
+            return answer
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - likewise
+        if answer := self.on_data(envelope.content):
+            return answer
+        self.encrypted.append(session.ssl is not None)
+        self.taken.append((envelope.mail_from, envelope.rcpt_tos[0], envelope.content))
+        if self.drop_after_data:
+            self.drop_after_data -= 1
+            server.transport.abort()
+            await asyncio.sleep(0)
+        return "250 taken"
+
+    @property
+    def recipients(self) -> list[str]:
+        return [recipient for _, recipient, _ in self.taken]
+
+
+class _Server(Controller):
+    def __init__(self, postbox: Postbox, *, port: int, **options: Any) -> None:
+        self._options = options
+        super().__init__(postbox, hostname="127.0.0.1", port=port, ready_timeout=10)
+
+    def factory(self) -> SMTP:
+        return SMTP(self.handler, hostname="mail.test", **self._options)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority that nobody else trusts."""
+
+    ca: trustme.CA = field(default_factory=trustme.CA)
+
+    def file(self, folder: Path) -> str:
+        path = folder / "ca.pem"
+        self.ca.cert_pem.write_to_path(str(path))
+        return str(path)
+
+    def server_context(self, name: str = "127.0.0.1") -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.ca.issue_cert(name).configure_cert(context)
+        return context
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def mail_server(
+    postbox: Postbox,
+    *,
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    password: str = "",
+    utf8: bool = False,
+) -> Iterator[int]:
+    """Run a mail server and yield its port. `password`: only who logs in with it may send."""
+
+    def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        postbox.logins.append(data.login.decode())
+        return AuthResult(success=data.password.decode() == password, handled=False)
+
+    options: dict[str, Any] = {"enable_SMTPUTF8": utf8, "timeout": 20}
+    if tls is not None:
+        options |= {"tls_context": tls, "require_starttls": True}
+    if password:
+        options |= {"authenticator": authenticate, "auth_required": True}
+    server = _Server(postbox, port=port or free_port(), **options)
+    server.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
