@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from optimizer.constraints import complete, eligibility, no_overlap, promised_time, working_time
+from optimizer.objectives import cancelled, clerk_changes, imbalance_grains, moved_grains
+from optimizer.solution import Objective
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optimizer.instance import ClerkDay, OfficeDay, Placement, Reassignment, Request
+    from optimizer.office import Office
+    from optimizer.solution import Assignment
 
 
 def check_placement(day: OfficeDay, request: Request, placement: Placement) -> list[str]:
@@ -76,3 +84,19 @@ def _overlaps(day: OfficeDay, request: Request, placement: Placement) -> list[st
         for other, other_clerk, other_start, other_end in entries[:index]
         if clerk == other_clerk and start < other_end and other_start < end and (uid in new or other in new)
     ]
+
+
+def faults(office: Office, assignments: Sequence[Assignment]) -> list[str]:
+    """Say in sentences what is wrong with a repair plan; an empty list means nothing is."""
+    rules = (complete, eligibility, working_time, no_overlap, promised_time)
+    return [fault for rule in rules for fault in rule.faults(office, assignments)]
+
+
+def objective(office: Office, assignments: Sequence[Assignment]) -> Objective:
+    """Compute the four levels of a repair plan from their definitions."""
+    return Objective(
+        cancelled.cost(office, assignments),
+        moved_grains.cost(office, assignments),
+        clerk_changes.cost(office, assignments),
+        imbalance_grains.cost(office, assignments),
+    )

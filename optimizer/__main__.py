@@ -1,0 +1,99 @@
+"""The command line: plans from instances in files, and their verification.
+
+Exit status 0, 1 with a message on stderr for bad input or a refused solution, 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optimizer import check
+from optimizer.office import office_from_json
+from optimizer.solution import assignments_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m optimizer", description="Plans, computed and checked.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    repairing = commands.add_parser("repair", help="plan days anew after somebody fell ill")
+    repairing.add_argument("instances", nargs="+", type=Path, metavar="INSTANCE.json")
+    repairing.add_argument("--seconds", type=float, default=60.0, help="time for each instance (default: 60)")
+    repairing.add_argument("--seed", type=int, default=1)
+    repairing.add_argument(
+        "--workers", type=int, default=1, help="threads; with more than one, plans may vary"
+    )
+    checking = commands.add_parser("check", help="recompute a plan's rules and costs without the solver")
+    checking.add_argument("instance", type=Path, metavar="INSTANCE.json")
+    checking.add_argument("solution", type=Path, metavar="SOLUTION.json")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "repair":
+            return _repair(chosen)
+        return _check(chosen)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: not a JSON object")  # noqa: TRY004 - input, not a wrong call
+    return data
+
+
+def _print(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _repair(chosen: argparse.Namespace) -> int:
+    from optimizer.repair import InfeasibleError, repair  # noqa: PLC0415 - loads the solvers
+
+    status = 0
+    for path in chosen.instances:
+        try:
+            office = office_from_json(_read(path))
+            plan = repair(office, seconds=chosen.seconds, seed=chosen.seed)
+        except (ValueError, InfeasibleError) as error:
+            sys.stderr.write(f"{path}: {error}\n")
+            status = 1
+            continue
+        _print(plan.to_json())
+    return status
+
+
+def _check(chosen: argparse.Namespace) -> int:
+    office = office_from_json(_read(chosen.instance))
+    solution = _read(chosen.solution)
+    assignments = assignments_from_json(solution)
+    faults = check.faults(office, assignments)
+    costs = check.objective(office, assignments)
+    levels = {
+        "cancelled": costs.cancelled,
+        "moved_grains": costs.moved_grains,
+        "clerk_changes": costs.clerk_changes,
+        "imbalance_grains": costs.imbalance_grains,
+    }
+    faults += [
+        f"{name} is {value}, but the solution says {solution[name]}"
+        for name, value in levels.items()
+        if name in solution and solution[name] != value
+    ]
+    _print({"instance": office.name, "feasible": not faults, **levels, "faults": faults})
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""The linear relaxation of repair, by column generation on HiGHS.
+
+All columns are priced in one array expression, so the relaxation is solved over all of them while the solver only
+sees some thousands: those near the promised time at first, then whatever would improve the solution. A clerk's
+grain gets its row once a column in the solver starts there; up to then its row would follow from the one before.
+The dual values then tell which columns can be in a solution of a given cost at all.
+
+Several levels at once in one weighted objective make the program far less degenerate than one after the other:
+with the number of clerk changes beside the moved grains, the largest office takes one second instead of eight.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import highspy
+import numpy as np
+
+from optimizer.columns import CANCELLED, IMBALANCE, MOVED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from optimizer.columns import Columns, Flags, Ints
+
+    Floats = NDArray[np.float64]
+
+EPSILON = 1e-6
+NEAR = 12
+"""Grains around the promised time that the solver sees from the beginning."""
+BEST = 10
+"""Columns of an appointment on a later day that it sees from the beginning, and that a round of pricing adds."""
+
+
+class OutOfTimeError(Exception):
+    """The deadline passed before the relaxation was solved."""
+
+
+class InfeasibleError(Exception):
+    """Not even a fractional solution keeps all rules and bounds."""
+
+
+class Relaxation:
+    """A linear program over the alive columns, with bounds on what each level costs.
+
+    `alive` is a mask over all columns; `reduced` their reduced costs and `values` their values after `solve`.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.alive: Flags = np.ones(len(columns), dtype=bool)
+        self.reduced: Floats = np.zeros(len(columns))
+        office = columns.office
+        self._appointments = len(office.appointments)
+        self._targets = [(n, c.target) for n, c in enumerate(office.clerks) if c.target is not None]
+        # The last entry of each table of rows stands for "none", which index -1 reaches.
+        self._load_row = np.full(len(office.clerks) + 1, -1, dtype=np.int64)
+        first = self._appointments + IMBALANCE
+        for row, (clerk, _) in enumerate(self._targets):
+            self._load_row[clerk] = first + row
+        self._grain_row = np.full((len(office.clerks) * office.days, office.grains_a_day), -1, dtype=np.int64)
+        self._rows = first + len(self._targets)
+        self._inside: Ints = np.zeros(0, dtype=np.int64)
+        self._outside: Flags = np.ones(len(columns), dtype=bool)
+        # Two columns for each target come first: grains below it, and grains above it.
+        self._deviations = 2 * len(self._targets)
+        self._highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types here
+        self._highs.setOptionValue("output_flag", False)
+        self._highs.setOptionValue("threads", 1)
+        self._begin()
+
+    def solve(self, weights: Sequence[float], seconds: float, *, warm: bool = False) -> float:
+        """Minimise the weighted sum of the four levels over all alive columns and give its value.
+
+        `warm` says that the last solution keeps all bounds. Raises OutOfTimeError and InfeasibleError.
+        """
+        cost = np.asarray(weights[:IMBALANCE], dtype=np.float64) @ self.columns.cost
+        deviation = np.full(self._deviations, float(weights[IMBALANCE]))
+        inside = np.concatenate([deviation, cost[self._inside]])
+        self._highs.changeColsCost(len(inside), np.arange(len(inside), dtype=np.int32), inside)
+        # A change of objective alone leaves the last solution feasible: then the primal simplex goes on from it.
+        self._highs.setOptionValue("simplex_strategy", 4 if warm else 1)
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, seconds))
+        while True:
+            self._highs.run()
+            status = self._highs.getModelStatus()
+            if status == highspy.HighsModelStatus.kTimeLimit:
+                raise OutOfTimeError
+            if status != highspy.HighsModelStatus.kOptimal:
+                raise InfeasibleError(self._highs.modelStatusToString(status))
+            self._price(cost)
+            wanted = self._wanted()
+            if not len(wanted):
+                return float(self._highs.getInfo().objective_function_value)
+            self._add(wanted, cost)
+
+    def bound(self, level: int, least: float, most: float) -> None:
+        """Demand that a level costs no less and no more than this."""
+        self._highs.changeRowBounds(self._appointments + level, least, most)
+
+    def restrict(self, alive: Flags) -> None:
+        """Let only these columns be used from now on."""
+        self.alive = alive
+        upper = np.where(alive[self._inside], highspy.kHighsInf, 0.0)
+        index = (self._deviations + np.arange(len(self._inside))).astype(np.int32)
+        self._highs.changeColsBounds(len(index), index, np.zeros(len(index)), upper)
+
+    def values(self) -> Floats:
+        """Give each column's value in the last solution."""
+        found = np.zeros(len(self.columns))
+        found[self._inside] = np.asarray(self._highs.getSolution().col_value)[self._deviations :]
+        return found
+
+    def _begin(self) -> None:
+        inf = highspy.kHighsInf
+        lower = np.full(self._rows, -inf)
+        upper = np.full(self._rows, inf)
+        lower[: self._appointments] = upper[: self._appointments] = 1.0
+        rows = []
+        for clerk, target in self._targets:
+            row = self._load_row[clerk]
+            lower[row] = upper[row] = float(target or 0)
+            rows += [row, row]
+        chosen = np.flatnonzero(self._near())
+        keys = np.unique(self._key(chosen))
+        keys = keys[keys >= 0]
+        self._grain_row.ravel()[keys] = self._rows + np.arange(len(keys))
+        self._rows += len(keys)
+        begins, index, values = self._entries(chosen)
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = self._deviations + len(chosen), self._rows
+        lp.col_cost_ = np.zeros(lp.num_col_)
+        lp.col_lower_ = np.zeros(lp.num_col_)
+        lp.col_upper_ = np.full(lp.num_col_, inf)
+        lp.row_lower_ = np.concatenate([lower, np.full(len(keys), -inf)])
+        lp.row_upper_ = np.concatenate([upper, np.ones(len(keys))])
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        begins = np.append(begins, len(index)) + len(rows)
+        lp.a_matrix_.start_ = np.concatenate([np.arange(self._deviations), begins])
+        lp.a_matrix_.index_ = np.concatenate([np.array(rows, dtype=np.int64), index])
+        lp.a_matrix_.value_ = np.concatenate([np.tile([1.0, -1.0], len(self._targets)), values])
+        self._highs.passModel(lp)
+        self._inside = chosen
+        self._outside[chosen] = False
+
+    def _near(self) -> Flags:
+        """Mark the columns to begin with: all within `NEAR`, and an appointment's `BEST` on each later day."""
+        columns = self.columns
+        moved = columns.cost[MOVED]
+        near: Flags = (columns.cost[CANCELLED] > 0) | (moved <= NEAR)
+        grains = columns.office.grains_a_day
+        later = np.flatnonzero(moved >= grains)
+        order = later[np.lexsort((moved[later], columns.appointment[later]))]
+        group = columns.appointment[order] * max(1, columns.office.days) + columns.slot[order] % max(
+            1, columns.office.days
+        )
+        order = order[np.argsort(group, kind="stable")]
+        group = np.sort(group)
+        near[order[np.arange(len(order)) - np.searchsorted(group, group) < BEST]] = True
+        return near
+
+    def _price(self, cost: Floats) -> None:
+        """Compute all columns' reduced costs: own cost less the duals of the rows that a column is in."""
+        columns = self.columns
+        dual = np.append(np.asarray(self._highs.getSolution().row_dual), 0.0)
+        grain = np.zeros((self._grain_row.shape[0] + 1, self._grain_row.shape[1] + 1))
+        np.cumsum(dual[self._grain_row], axis=1, out=grain[:-1, 1:])
+        levels = dual[self._appointments : self._appointments + IMBALANCE]
+        self.reduced = (
+            cost
+            - dual[columns.appointment]
+            - (grain[columns.slot, columns.start + columns.length] - grain[columns.slot, columns.start])
+            - levels @ columns.cost
+            - columns.work * dual[self._load_row[columns.clerk]]
+        )
+
+    def _wanted(self) -> Ints:
+        """Give, for each appointment, its few cheapest columns that would improve the solution."""
+        wanted = np.flatnonzero(self.alive & self._outside & (self.reduced < -EPSILON))
+        order = np.lexsort((self.reduced[wanted], self.columns.appointment[wanted]))
+        wanted = wanted[order]
+        owner = self.columns.appointment[wanted]
+        rank = np.arange(len(wanted)) - np.searchsorted(owner, owner)
+        chosen: Ints = wanted[rank < BEST]
+        return chosen
+
+    def _key(self, chosen: Ints) -> Ints:
+        """Give each column's place in the table of rows for where it starts; negative for cancellations."""
+        slot = self.columns.slot[chosen]
+        return np.where(slot < 0, -1, slot * self._grain_row.shape[1] + self.columns.start[chosen])
+
+    def _entries(self, chosen: Ints) -> tuple[Ints, Ints, Floats]:
+        """Give the matrix entries of columns: where each begins, the rows, the values."""
+        columns = self.columns
+        count = len(chosen)
+        index = np.arange(count)
+        length = columns.length[chosen]
+        owner = np.repeat(index, length)
+        offset = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
+        grain = self._grain_row[columns.slot[chosen][owner], columns.start[chosen][owner] + offset]
+        owner, grain = owner[grain >= 0], grain[grain >= 0]
+        loaded = np.flatnonzero((columns.work[chosen] > 0) & (self._load_row[columns.clerk[chosen]] >= 0))
+        costing = [np.flatnonzero(columns.cost[row, chosen]) for row in range(IMBALANCE)]
+        owners = np.concatenate([index, owner, loaded, *costing])
+        rows = np.concatenate(
+            [
+                columns.appointment[chosen],
+                grain,
+                self._load_row[columns.clerk[chosen][loaded]],
+                *(np.full(len(which), self._appointments + row) for row, which in enumerate(costing)),
+            ]
+        )
+        values = np.concatenate(
+            [
+                np.ones(count + len(owner)),
+                columns.work[chosen][loaded].astype(np.float64),
+                *(columns.cost[row, chosen[which]].astype(np.float64) for row, which in enumerate(costing)),
+            ]
+        )
+        order = np.argsort(owners, kind="stable")
+        return np.searchsorted(owners[order], index), rows[order], values[order]
+
+    def _add(self, chosen: Ints, cost: Floats) -> None:
+        self._add_grain_rows(chosen)
+        count = len(chosen)
+        begins, rows, values = self._entries(chosen)
+        self._highs.addCols(
+            count,
+            cost[chosen],
+            np.zeros(count),
+            np.full(count, highspy.kHighsInf),
+            len(rows),
+            begins.astype(np.int32),
+            rows.astype(np.int32),
+            values,
+        )
+        self._outside[chosen] = False
+        self._inside = np.concatenate([self._inside, chosen])
+
+    def _add_grain_rows(self, chosen: Ints) -> None:
+        """Add the rows for grains at which a column starts for the first time, over the columns already there."""
+        keys = np.unique(self._key(chosen))
+        keys = keys[keys >= 0]
+        keys = keys[self._grain_row.ravel()[keys] < 0]
+        if not len(keys):
+            return
+        columns, inside = self.columns, self._inside
+        begin = self._key(inside)
+        first = np.searchsorted(keys, begin)
+        # The slot's end bounds the period, so no column reaches into the next slot's keys.
+        last = np.where(begin < 0, first, np.searchsorted(keys, begin + columns.length[inside]))
+        count = last - first
+        owner = np.repeat(np.arange(len(inside)), count)
+        which = first[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        order = np.argsort(which, kind="stable")
+        begins = np.searchsorted(which[order], np.arange(len(keys)))
+        self._grain_row.ravel()[keys] = self._rows + np.arange(len(keys))
+        self._rows += len(keys)
+        self._highs.addRows(
+            len(keys),
+            np.full(len(keys), -highspy.kHighsInf),
+            np.ones(len(keys)),
+            len(owner),
+            begins.astype(np.int32),
+            (self._deviations + owner[order]).astype(np.int32),
+            np.ones(len(owner)),
+        )

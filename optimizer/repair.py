@@ -1,0 +1,257 @@
+"""Repair: somebody is absent; who takes over what, when, and what must be cancelled.
+
+Lexicographic: fewest cancelled, fewest grains moved in time, fewest clerk changes of others, least imbalance.
+
+The method: the linear relaxation gives a bound for each level in turn, rounded up and demanded of the next. Reduced
+costs then leave only the columns that a solution at exactly these bounds can use. If the last relaxation is integral,
+that is the proven optimum; otherwise branch and cut looks for a solution at the bounds among the columns left. Where there
+is none, the first level whose bound can't be reached is raised, and the levels after it are computed anew.
+"""
+
+from __future__ import annotations
+
+import time
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer import check
+from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
+from optimizer.relaxation import EPSILON, InfeasibleError, OutOfTimeError, Relaxation
+from optimizer.selection import Question, choose
+from optimizer.solution import Assignment, Place, Solution
+
+if TYPE_CHECKING:
+    from optimizer.columns import Columns, Flags, Ints
+    from optimizer.office import Office
+    from optimizer.relaxation import Floats
+
+__all__ = ["InfeasibleError", "repair"]
+
+FAR = 10**9
+"""More grains than any plan is out of balance."""
+SLACK = 1e-5
+"""How far a reduced cost may be off before a column counts as useless; far under the cost 1 of any change."""
+
+
+def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
+    """Plan the day anew.
+
+    With enough time the same input and seed give the same plan. When the time runs out, the best
+    plan found so far is given, not proven. Raises InfeasibleError when the appointments that keep their time can't
+    be assigned at all.
+    """
+    started = time.monotonic()
+    task = _Task(all_columns(office), started + seconds, seed)
+    try:
+        chosen, proven = task.solve(), True
+    except OutOfTimeError:
+        chosen, proven = task.fallback(), False
+    assignments = _assignments(task.columns, chosen)
+    faults = check.faults(office, assignments)
+    assert not faults, faults
+    return Solution(
+        office.name,
+        check.objective(office, assignments),
+        proven,
+        time.monotonic() - started,
+        assignments,
+    )
+
+
+def _assignments(columns: Columns, chosen: Ints) -> tuple[Assignment, ...]:
+    office = columns.office
+    days = max(1, office.days)
+    found = []
+    for column in chosen.tolist():
+        clerk = int(columns.clerk[column])
+        place = (
+            None
+            if clerk < 0
+            else Place(office.clerks[clerk].id, int(columns.slot[column]) % days, int(columns.start[column]))
+        )
+        found.append(Assignment(office.appointments[int(columns.appointment[column])].id, place))
+    return tuple(found)
+
+
+class _Task:
+    """One run.
+
+    `least` is what each of the first three levels costs at least, given the levels before; `sure` are those of which
+    it's known that a choice reaches it. `useful` are the columns that a choice at `least` can use.
+    """
+
+    def __init__(self, columns: Columns, deadline: float, seed: int) -> None:
+        self.columns = columns
+        self.deadline = deadline
+        self.seed = seed
+        self.incumbent: Ints | None = None
+        self.least = [0, 0, 0]
+        self.sure: set[int] = set()
+        self.useful: Flags = np.ones(len(columns), dtype=bool)
+        # One moved grain outweighs all clerk changes that there can be.
+        self.weight = len(columns.office.appointments) + 1
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; raises OutOfTimeError behind it."""
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise OutOfTimeError
+        return seconds
+
+    def solve(self) -> Ints:
+        """Give the optimal choice of columns; raises OutOfTimeError and InfeasibleError."""
+        if not self.columns.office.appointments:
+            return np.zeros(0, dtype=np.int64)
+        relaxation = Relaxation(self.columns)
+        self._relax_cancelled(relaxation)
+        while True:
+            alive = self._relax_changed(relaxation)
+            found = self._most_even(relaxation, alive)
+            if found is not None:
+                return found
+            if MOVED not in self.sure:
+                self._settle_moved(relaxation)
+            else:
+                self._settle_changed(relaxation)
+
+    def fallback(self) -> Ints:
+        """Give the best choice found so far, or everybody's present place and all hit ones cancelled."""
+        if self.incumbent is not None:
+            return self.incumbent
+        columns = self.columns
+        chosen = np.flatnonzero(columns.kept | (columns.cost[CANCELLED] > 0))
+        faults = check.faults(columns.office, _assignments(columns, chosen))
+        if faults:
+            raise InfeasibleError(
+                f"no plan was found in time, and the day as it stands has faults: {faults[0]}"
+            )
+        return chosen
+
+    def _relax_cancelled(self, relaxation: Relaxation) -> None:
+        """Bound the first two levels."""
+        # A cancellation outweighs any single move; whether it outweighs all of them is seen afterwards.
+        dear = self.weight * self.columns.office.grains_a_day * (self.columns.office.days + 1)
+        relaxation.solve((dear, self.weight, 1, 0), self.left)
+        costs = self._costs(relaxation)
+        if costs[CANCELLED] > EPSILON:
+            value = relaxation.solve((1, 0, 0, 0), self.left, warm=True)
+            self.least[CANCELLED] = ceil(value - EPSILON)
+        least = self.least[CANCELLED]
+        relaxation.bound(CANCELLED, least, least)
+        if abs(costs[CANCELLED] - least) > EPSILON:
+            relaxation.solve((0, self.weight, 1, 0), self.left)
+            costs = self._costs(relaxation)
+        self.least[MOVED] = ceil(costs[MOVED] - EPSILON)
+
+    def _relax_changed(self, relaxation: Relaxation) -> Flags:
+        """Bound the third level, given the first two; give the columns of choices at these bounds."""
+        cancelled, moved, _ = self.least
+        relaxation.bound(CANCELLED, cancelled, cancelled)
+        relaxation.bound(MOVED, moved, moved)
+        relaxation.bound(CHANGED, 0, inf)
+        relaxation.restrict(self.useful)
+        value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
+        self.least[CHANGED] = max(self.least[CHANGED], ceil(value - EPSILON))
+        alive: Flags = self.useful & (relaxation.reduced <= self.least[CHANGED] - value + SLACK)
+        return alive
+
+    def _most_even(self, relaxation: Relaxation, alive: Flags) -> Ints | None:
+        """Give the most even choice at exactly the bounds, None if there is none."""
+        relaxation.restrict(alive)
+        relaxation.bound(CHANGED, self.least[CHANGED], self.least[CHANGED])
+        try:
+            value = relaxation.solve((0, 0, 0, 1), self.left, warm=True)
+        except InfeasibleError:
+            return None
+        values = relaxation.values()
+        if (np.abs(values - np.round(values)) < EPSILON).all():
+            return np.flatnonzero(values > 0.5)
+        even = self._even(alive, value)
+        reduced = relaxation.reduced
+        fixed = {level: (self.least[level], self.least[level]) for level in range(IMBALANCE)}
+        if CHANGED not in self.sure:
+            near = alive & (reduced <= even - value + SLACK)
+            found = self._choose(near, fixed | {IMBALANCE: (even, even)}, None)
+            if found is not None:
+                return found
+        return self._choose(alive, fixed | {IMBALANCE: (even, FAR)}, IMBALANCE)
+
+    def _even(self, alive: Flags, value: float) -> int:
+        """Round a bound on the imbalance up, to the parity that it has when the day's work is the same in any choice.
+
+        The sum of |load - target| and the sum of load - target are both even or both odd.
+        """
+        columns = self.columns
+        even = ceil(value - EPSILON)
+        targets = {number: c.target for number, c in enumerate(columns.office.clerks) if c.target is not None}
+        counted = np.isin(columns.clerk, list(targets))
+        work = np.where(counted, columns.work, 0)[alive]
+        owner = columns.appointment[alive]
+        most = np.zeros(len(columns.office.appointments), dtype=np.int64)
+        least = np.full(len(columns.office.appointments), np.iinfo(np.int64).max)
+        np.maximum.at(most, owner, work)
+        np.minimum.at(least, owner, work)
+        if (most == least).all():
+            even += (int(most.sum()) - sum(targets.values()) - even) % 2
+        return even
+
+    def _settle_moved(self, relaxation: Relaxation) -> None:
+        """Find the least moved grains that a choice reaches; if there is none, one more must be cancelled."""
+        cancelled, moved, _ = self.least
+        relaxation.bound(MOVED, 0, inf)
+        relaxation.bound(CHANGED, 0, inf)
+        relaxation.restrict(np.ones(len(self.columns), dtype=bool))
+        relaxation.solve((0, self.weight, 1, 0), self.left)
+        value = relaxation.solve((0, 1, 0, 0), self.left, warm=True)
+        reduced = relaxation.reduced
+        most = int(self.columns.cost[MOVED].max()) * len(self.columns.office.appointments)
+        for more in (2, 8, 32, 128, most):
+            alive = reduced <= moved + more - value + SLACK
+            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (moved, moved + more)}
+            found = self._choose(alive, bounds, MOVED)
+            if found is not None:
+                total = int(self.columns.cost[MOVED, found].sum())
+                self.least = [cancelled, total, 0]
+                self.sure = {CANCELLED, MOVED}
+                self.useful = reduced <= total - value + SLACK
+                return
+        if cancelled >= len(self.columns.office.appointments):
+            raise InfeasibleError("the appointments that keep their time can't all be assigned")
+        relaxation.bound(CANCELLED, cancelled + 1, cancelled + 1)
+        relaxation.solve((0, self.weight, 1, 0), self.left)
+        self.least = [cancelled + 1, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
+
+    def _settle_changed(self, relaxation: Relaxation) -> None:
+        """Find the fewest clerk changes that a choice with the least moved grains reaches."""
+        cancelled, moved, changed = self.least
+        relaxation.bound(CHANGED, 0, inf)
+        relaxation.restrict(self.useful)
+        value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
+        for more in (10, self.weight):
+            alive = self.useful & (relaxation.reduced <= changed + more - value + SLACK)
+            bounds = {
+                CANCELLED: (cancelled, cancelled),
+                MOVED: (moved, moved),
+                CHANGED: (changed, changed + more),
+            }
+            found = self._choose(alive, bounds, CHANGED)
+            if found is not None:
+                self.least[CHANGED] = int(self.columns.cost[CHANGED, found].sum())
+                self.sure.add(CHANGED)
+                return
+        raise AssertionError("a choice with these moved grains was found before")
+
+    def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
+        choice = choose(self.columns, Question(alive, bounds, level), self.left, seed=self.seed)
+        if choice.columns is not None:
+            self.incumbent = choice.columns
+        if not choice.proven:
+            raise OutOfTimeError
+        return choice.columns
+
+    def _costs(self, relaxation: Relaxation) -> Floats:
+        costs: Floats = self.columns.cost @ relaxation.values()
+        return costs

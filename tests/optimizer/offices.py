@@ -1,0 +1,69 @@
+"""Offices with an absence for tests: tiny, with every plan enumerated."""
+
+from hypothesis import strategies as st
+
+from optimizer import check
+from optimizer.constraints import no_overlap
+from optimizer.office import Appointment, Clerk, Office
+from optimizer.solution import Assignment, Place
+
+
+@st.composite
+def offices(draw, grains=5, days=2, most_hit=2, most_others=3):
+    """An office in which clerk 0 is absent; what stays may already be impossible."""
+    skills = st.frozensets(st.sampled_from("ab"), min_size=1)
+    count = draw(st.integers(2, 3))
+    free = st.tuples(*[st.integers(0, 2**grains - 1)] * days)
+    clerks = [Clerk(0, draw(skills), (0,) * days)]
+    clerks += [
+        Clerk(
+            n,
+            draw(skills),
+            ((2**grains - 1) & ~draw(st.sampled_from([0, 1, 4, 24])), *draw(free)[1:]),
+            draw(st.integers(0, 5)),
+        )
+        for n in range(1, count)
+    ]
+    entries = []
+    for number in range(draw(st.integers(0, most_hit)) + draw(st.integers(0, most_others))):
+        hit = number < most_hit
+        length = draw(st.integers(1, 3))
+        start = draw(st.integers(0, grains - length))
+        clerk = 0 if hit else draw(st.integers(1, count - 1))
+        needs = frozenset(draw(st.sampled_from("ab")))
+        pinned = not hit and draw(st.integers(0, 4)) == 0
+        starts = draw(st.sampled_from([None, None, (21, 10)])) if hit else None
+        entries.append(Appointment(number, clerk, start, length, needs, hit, pinned, starts))
+    return Office("tiny", grains, tuple(clerks), tuple(entries))
+
+
+def best_by_trying(office):
+    """The least objective over all plans that `check` accepts; None when there is none."""
+    everywhere = [
+        Place(clerk.id, day, start)
+        for clerk in office.clerks
+        for day in range(office.days)
+        for start in range(office.grains_a_day)
+    ]
+    choices = []
+    for entry in office.appointments:
+        alone = Office("alone", office.grains_a_day, office.clerks, (entry,))
+        possible = [Assignment(entry.id, place) for place in [None, *everywhere]]
+        choices.append([one for one in possible if not check.faults(alone, [one])])
+    best = None
+
+    def extend(plan):
+        nonlocal best
+        if no_overlap.faults(office, plan):
+            return
+        if len(plan) < len(choices):
+            for one in choices[len(plan)]:
+                extend([*plan, one])
+            return
+        assert not check.faults(office, plan)
+        cost = check.objective(office, plan)
+        if best is None or cost < best:
+            best = cost
+
+    extend([])
+    return best
