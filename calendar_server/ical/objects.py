@@ -103,10 +103,7 @@ class CalendarObject:
         self.zones = zones
         self.transparencies = transparencies
         self._fixed = fixed
-        master = series.master if series else None
-        self.recurring = bool(
-            series and (series.overrides or (master and (master.rule is not None or master.additions)))
-        )
+        self.recurring = series is not None and series.recurs
 
     @cached_property
     def calendar(self) -> icalendar.Calendar:
@@ -138,6 +135,12 @@ class CalendarObject:
         ]
         found.sort()
         return found
+
+    def members_meeting(self, start: int, end: int) -> set[int]:
+        """The indexes in `members` of the components of which an instance meets [start, end)."""
+        if self.series is not None:
+            return self.series.meeting(start, end)
+        return {0} if self.instances(start, end) else set()
 
     def enclosing(self) -> tuple[int, int | None]:
         """Epoch of the first start, and of the last end (None: without end).

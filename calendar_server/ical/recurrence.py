@@ -8,9 +8,11 @@ first instance mean it; an override stands even where EXDATE removes the instanc
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from calendar_server.ical.rules import WORK, Rule, Work, starts
@@ -147,9 +149,9 @@ class Series:
         """The occurrence of a start of the set, moved by the THISANDFUTURE override that holds there."""
         assert self.master is not None
         entry, at = self.master, start
-        for since, shift, override in self._future:
-            if epoch < since:
-                break
+        held = bisect_right(self._future, epoch, key=lambda item: item[0])
+        if held:
+            _, shift, override = self._future[held - 1]
             zone = override.start.zone
             entry, end = override, None
             local, is_date = to_local(zone, epoch), override.start.is_date
@@ -158,7 +160,7 @@ class Series:
         begin = epoch if at is start else at.epoch
         if end is None:
             end = begin + entry.length.seconds if not entry.length.days else at.after(entry.length)
-        return Occurrence(begin, max(begin, end), at, entry.index, start)
+        return Occurrence(begin, max(begin, end), at, entry.index, start if self.recurs else None)
 
     def _set(self, low: int, high: int, work: Work) -> Iterator[tuple[Moment, int, int | None]]:
         """(start, its epoch, its end if RDATE gives one) of the master's recurrence set around [low, high), without its EXDATEs."""
@@ -188,28 +190,74 @@ class Series:
                 seen.add(epoch)
                 yield Moment(local, zone, first.is_date, first.floating), epoch, None
 
-    def occurrences(self, low: int, high: int, *, limit: int, work: Work | None = None) -> list[Occurrence]:
-        """All occurrences that meet [low, high), ascending, at most `limit`; fewer if the work limit ends it."""
-        work = work or Work()
-        found = []
+    def _overridden(self, low: int, high: int) -> Iterator[Occurrence]:
         for one in self.overrides:
-            begin, finish = one.start.epoch, one.end(one.start)
-            if intersects(begin, finish, low, high):
-                found.append(Occurrence(begin, finish, one.start, one.index, one.recurrence_id))
+            begin, end = one.start.epoch, one.end(one.start)
+            if intersects(begin, end, low, high):
+                yield Occurrence(begin, end, one.start, one.index, one.recurrence_id)
+
+    def _remaining(self, low: int, high: int, work: Work) -> Iterator[Occurrence]:
+        """What meets [low, high) of the set that no override replaces."""
         slack = self._slack()
-        recurs = self.master is not None and (self.master.rule is not None or bool(self.master.additions))
         for start, epoch, end in self._set(low - slack, high + slack, work):
             if self._exceptions.find(epoch, start.local) is not None:
                 continue
             if self.overrides and self._replaced.find(epoch, start.local) is not None:
                 continue
-            one_ = self._made(start, epoch, end)
-            if intersects(one_.start, one_.end, low, high):
-                found.append(one_ if recurs else Occurrence(one_.start, one_.end, one_.at, one_.index, None))
-                if len(found) >= limit:
-                    break
+            one = self._made(start, epoch, end)
+            if intersects(one.start, one.end, low, high):
+                yield one
+
+    @property
+    def recurs(self) -> bool:
+        """True unless there is one component alone, without a rule or RDATE."""
+        master = self.master
+        return bool(self.overrides) or (
+            master is not None and (master.rule is not None or bool(master.additions))
+        )
+
+    def occurrences(self, low: int, high: int, *, limit: int, work: Work | None = None) -> list[Occurrence]:
+        """All occurrences that meet [low, high), ascending, at most `limit`; fewer if the work limit ends it."""
+        work = work or Work()
+        found = list(self._overridden(low, high))
+        if len(found) < limit:
+            found.extend(islice(self._remaining(low, high, work), limit - len(found)))
         found.sort(key=lambda one: (one.start, one.end, one.index))
         return found[:limit]
+
+    def meeting(self, low: int, high: int) -> set[int]:
+        """The indexes of the components that an occurrence that meets [low, high) is made of."""
+        found = {one.index for one in self._overridden(low, high)}
+        possible = {item[2].index for item in self._future}
+        if self.master is not None:
+            possible.add(self.master.index)
+        for one in self._remaining(low, high, Work()):
+            found.add(one.index)
+            if possible <= found:
+                break
+        return found
+
+    def made_of(self, index: int, low: int, high: int, work: Work) -> Iterator[Occurrence]:
+        """The occurrences that meet [low, high) and are made of one component, in no order."""
+        for one in self.overrides:
+            if one.index == index:
+                begin, end = one.start.epoch, one.end(one.start)
+                if intersects(begin, end, low, high):
+                    yield Occurrence(begin, end, one.start, one.index, one.recurrence_id)
+                if not one.this_and_future:
+                    return
+        yield from (one for one in self._remaining(low, high, work) if one.index == index)
+
+    def touches(self, override: Entry, low: int, high: int) -> bool:
+        """Whether an override changes what meets [low, high): by its own time, by the time it replaces, or all that follows it."""
+        named = override.recurrence_id
+        if named is None or intersects(override.start.epoch, override.end(override.start), low, high):
+            return True
+        replaced = self._named(named)
+        if override.this_and_future:
+            return replaced.epoch < high
+        lasts = self.master or override
+        return intersects(replaced.epoch, lasts.end(replaced), low, high)
 
     def bounds(self) -> tuple[int, int | None] | None:
         """(first start, last end or None for "without end"); None if there's no instance.

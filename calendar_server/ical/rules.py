@@ -29,7 +29,7 @@ MAX_TIMES_A_DAY = 288
 """Combinations of BYHOUR, BYMINUTE and BYSECOND: one for each five minutes."""
 MAX_COUNT = 20_000
 """From here on COUNT isn't counted: daily, these are 54 years."""
-WORK = 200_000
+WORK = 50_000
 """Candidates that one expansion may look at."""
 _VET_WORK = 20_000
 _VET_YEARS = 100
