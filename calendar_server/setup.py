@@ -16,6 +16,7 @@ from sqlalchemy import insert, select
 
 from calendar_server.ical.appointment import PRODID
 from calendar_server.ical.zones import vtimezone
+from calendar_server.opening import is_holiday
 from calendar_server.rights import APPOINTMENTS, BUSY, OPENING
 from calendar_server.service import Actor, Calendars, file_name
 from calendar_server.storage import reading
@@ -66,6 +67,8 @@ def prepare(database: Database, directory: Directory, clock: Callable[[], dateti
     calendars = Calendars(database, directory, clock)
     for office in directory.offices:
         _first_windows(calendars, office, clock())
+        # The holidays of all countries are loaded at the first question; better now than while a booking holds the lock.
+        is_holiday(clock().astimezone(office.zone).date(), office.holiday_region)
     return calendars
 
 

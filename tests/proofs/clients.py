@@ -49,6 +49,8 @@ class Answer:
     rule: str = ""
     etag: str = ""
     seen: tuple[Entry, ...] = ()
+    unsent: bool = False
+    """True if no server was there to be asked, so that nothing can have happened."""
 
 
 def _epoch(moment: datetime) -> int:
@@ -67,6 +69,10 @@ def bookings_in(body: str) -> tuple[Entry, ...]:
             )
             found.append((fields["UID"], _epoch(start), _epoch(end)))
     return tuple(found)
+
+
+def _unsent(error: BaseException | None) -> bool:
+    return isinstance(getattr(error, "reason", error), urllib3.exceptions.NewConnectionError)
 
 
 def own_event(uid: str, start: datetime, end: datetime) -> bytes:
@@ -123,12 +129,20 @@ class Client:
     def _ask(
         self, kind: Kind, uid: str, ask: Callable[[], Answer], *, again: bool = False, **fields: object
     ) -> Answer:
-        """Ask, and if there is no answer and asking `again` does no harm, again for a while; one entry in the history."""
-        invoked = time.monotonic()
+        """Ask, and again for a while if nobody was there, or nobody answered and asking `again` does no harm; one entry in the history."""
+        began = invoked = time.monotonic()
         answer = ask()
-        while again and answer.result is Result.UNKNOWN and time.monotonic() < invoked + TRY_FOR:
-            time.sleep(0.1)
+        never_sent = answer.unsent
+        while (
+            answer.unsent or (again and answer.result is Result.UNKNOWN)
+        ) and time.monotonic() < began + TRY_FOR:
+            time.sleep(0.05)
+            if never_sent:
+                invoked = time.monotonic()
             answer = ask()
+            never_sent &= answer.unsent
+        if never_sent:
+            return answer
         answered = math.inf if answer.result is Result.UNKNOWN else time.monotonic()
         operation = Operation(self.number, kind, uid, invoked, answered, answer.result, **fields)  # type: ignore[arg-type]
         self.history.append(replace(operation, rule=answer.rule, seen=answer.seen))
@@ -145,7 +159,9 @@ class Client:
             return Answer(Result.MISSING)
         except UnavailableError as error:
             status = str(error).rpartition(" ")[2]
-            return Answer(Result.UNKNOWN, status if status.isdecimal() else "")
+            return Answer(
+                Result.UNKNOWN, status if status.isdecimal() else "", unsent=_unsent(error.__cause__)
+            )
 
     def _send(
         self, method: str, path: str, headers: dict[str, str], body: bytes = b""
@@ -161,8 +177,8 @@ class Client:
                     **{name: value.replace("{url}", url) for name, value in headers.items()},
                 },
             )
-        except urllib3.exceptions.HTTPError:
-            return Answer(Result.UNKNOWN), None
+        except urllib3.exceptions.HTTPError as error:
+            return Answer(Result.UNKNOWN, unsent=_unsent(error)), None
         status = response.status
         if 200 <= status < 300:
             return Answer(Result.DONE, etag=response.headers.get("ETag", "")), response

@@ -46,42 +46,72 @@ def answers(port: int, path: str = "/readyz") -> bool:
         connection.close()
 
 
+@dataclass(frozen=True)
+class _Started:
+    process: subprocess.Popen[bytes]
+    pipe: int
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            self.process.stdin.close()
+        os.close(self.pipe)
+
+
 @dataclass
 class Process:
     """One server on one port."""
 
     command: list[str]
     port: int
-    _process: subprocess.Popen[bytes] | None = field(default=None)
-    _pipe: int = field(default=-1)
+    _process: _Started | None = field(default=None)
+    _spare: _Started | None = field(default=None)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def prepare(self) -> None:
+        """Have a process ready that has loaded everything and serves when it is told to."""
+        if self._spare is None:
+            read, write = os.pipe()
+            command = [*self.command, "--port", str(self.port), "--pipe", str(read)]
+            process = subprocess.Popen(
+                command, cwd=ROOT, pass_fds=(read,), process_group=0, stdin=subprocess.PIPE
+            )
+            os.close(read)
+            self._spare = _Started(process, write)
+
     def start(self) -> None:
-        read, self._pipe = os.pipe()
-        command = [*self.command, "--port", str(self.port), "--pipe", str(read)]
-        self._process = subprocess.Popen(command, cwd=ROOT, pass_fds=(read,), process_group=0)
-        os.close(read)
+        self.prepare()
+        self._process, self._spare = self._spare, None
+        assert self._process is not None
+        assert self._process.process.stdin is not None
+        self._process.process.stdin.write(b"\n")
+        self._process.process.stdin.close()
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while not answers(self.port):
             assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server on port {self.port} doesn't get ready")
             time.sleep(0.05)
 
     def kill(self) -> None:
         """`kill -9`, with everything that belongs to it; returns once it is gone."""
-        if self._process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
-        os.close(self._pipe)
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
+
+    def end(self) -> None:
+        """End it for good."""
+        self.kill()
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +149,12 @@ def running(database_url: str, count: int = 1, variant: str = "") -> Iterator[Se
     servers = Servers(tuple(Process(command, free_port()) for _ in range(count)), database_url, began)
     try:
         for process in servers.processes:
+            process.prepare()
+        for process in servers.processes:
             process.start()
         for process in servers.processes:
             process.wait_ready()
         yield servers
     finally:
         for process in servers.processes:
-            process.kill()
+            process.end()

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from functools import partial
 from typing import Any
 
-from calendar_server.app import CalendarSettings, create_app
+from calendar_server import app as calendar_app
+from calendar_server.opening import is_holiday
+from calendar_server.storage.database import Database
 from config.processes.web import serve
 from tests.proofs.office import proof_directory
 from tests.proofs.ticking import ticking
+from tests.proofs.variants import broken_app
+from tests.support.town import NOW
 
 
 def build(database_url: str, began: float, variant: str) -> Any:
     """Return the application; `variant` names a broken one, "" is the real one."""
     if variant:
-        from tests.proofs.variants import broken_app  # noqa: PLC0415 - the real server knows nothing of them
-
         return broken_app(variant, database_url, ticking(began))
-    return create_app(CalendarSettings(database_url, proof_directory(), ticking(began)))
+    return calendar_app.create_app(
+        calendar_app.CalendarSettings(database_url, proof_directory(), ticking(began))
+    )
 
 
 def main() -> None:
@@ -31,6 +36,12 @@ def main() -> None:
     parser.add_argument("--variant", default="")
     given = parser.parse_args()
     os.environ["PYTHONWARNINGS"] = "ignore"
+    # Loads the database's driver and the holidays, as the start would; nothing is connected yet.
+    Database.open(given.database).close()
+    for office in proof_directory().offices:
+        is_holiday(NOW.date(), office.holiday_region)
+    # Everything is there: from here on the start is quick, and a killed server's place is taken at once.
+    sys.stdin.readline()
     app = partial(build, given.database, given.began, given.variant)
     serve(app, host="127.0.0.1", port=given.port, threads=8, pipe=given.pipe)
 
