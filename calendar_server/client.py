@@ -195,6 +195,8 @@ class CalendarClient:
             raise NotFoundError(path)
         if response.status in {409, 412}:
             raise ChangedError(path)
+        if response.status == 400:
+            raise RefusedError("bad-request")
         if response.status == 403:
             raise _refusal(response.data)
         raise UnavailableError(f"{method} answered {response.status}")

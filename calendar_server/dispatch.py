@@ -174,11 +174,28 @@ def board(
     connection: Connection, office: Office, known: reading.OfficeCollections, day: date, now: int
 ) -> Board:
     """Read one day of an office."""
+    return boards(connection, office, known, [day], now)[0]
+
+
+def boards(
+    connection: Connection, office: Office, known: reading.OfficeCollections, days: list[date], now: int
+) -> list[Board]:
+    """Read several days of an office (ascending), with as many queries as for one."""
     where = calendars(known, office)
-    start, end = opening.day_bounds(day, office.zone)
-    instances = agenda.instances(connection, where.ids, start, end, office)
-    (windows,) = opening.opening_days(connection, office, known, [day])
-    return Board(day, start, office_day(office, where, day, instances, now), windows)
+    windows = opening.opening_days(connection, office, known, days)
+    first, last = windows[0].start, windows[-1].end
+    by_day: dict[date, list[InstanceRow]] = {day: [] for day in days}
+    for instance in agenda.instances(connection, where.ids, first, last, office):
+        day = max(local_day(instance.start, office), days[0])
+        until = min(local_day(max(instance.start, instance.end - 1), office), days[-1])
+        while day <= until:
+            if day in by_day:
+                by_day[day].append(instance)
+            day += timedelta(days=1)
+    return [
+        Board(each.day, each.start, office_day(office, where, each.day, by_day[each.day], now), each)
+        for each in windows
+    ]
 
 
 def clerk_days(

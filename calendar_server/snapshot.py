@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from calendar_server import dispatch, opening
+from calendar_server import dispatch
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
 from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
@@ -13,10 +13,12 @@ from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
 if TYPE_CHECKING:
     from datetime import date
 
+    from sqlalchemy import Connection
+
     from calendar_server.offices import Office
     from calendar_server.service import Calendars
 
-MOST_DAYS = 62
+MOST_DAYS = 400
 
 
 def take(
@@ -30,20 +32,17 @@ def take(
     if not 1 <= count <= MOST_DAYS:
         raise ValueError(f"a snapshot covers 1 to {MOST_DAYS} days")
     now = calendars.now()
-    days: list[DayNow] = []
-    boards: list[dispatch.Board] = []
-    booked: list[BookedNow] = []
     with calendars.database.read() as connection:
         known = reading.office_collections(connection, office.id)
         seq = reading.office_seq(connection, office.id)
-        for ahead in range(count):
-            board = dispatch.board(connection, office, known, first + timedelta(days=ahead), now)
-            if open_only and ahead and not board.windows.windows and not board.office_day.booked:
-                continue
-            index = len(days)
-            days.append(_day(board, office))
-            boards.append(board)
-            booked.extend(_booked(connection, office, known, board, index, now))
+        every = [first + timedelta(days=ahead) for ahead in range(count)]
+        boards = [
+            board
+            for index, board in enumerate(dispatch.boards(connection, office, known, every, now))
+            if not (open_only and index) or board.windows.windows or board.office_day.booked
+        ]
+        booked = _booked(connection, office, known, boards, now)
+    days = [_day(board, office) for board in boards]
     clerks = tuple(
         ClerkNow(
             clerk.id,
@@ -83,34 +82,35 @@ def _working(office: Office, clerk_id: str, board: dispatch.Board) -> int:
 
 
 def _booked(
-    connection: Any,
+    connection: Connection,
     office: Office,
     known: reading.OfficeCollections,
-    board: dispatch.Board,
-    index: int,
+    boards: list[dispatch.Board],
     now: int,
 ) -> list[BookedNow]:
     where = dispatch.calendars(known, office)
-    start, end = opening.day_bounds(board.day, office.zone)
+    index = {board.day: position for position, board in enumerate(boards)}
+    first, last = boards[0].windows.start, boards[-1].windows.end
     instances = [
         instance
-        for instance in reading.instances_in(connection, where.ids, start, end)
-        if instance.kind.is_booking and start <= instance.start < end and dispatch.is_live(instance, now)
+        for instance in reading.instances_in(connection, where.ids, first, last)
+        if instance.kind.is_booking and instance.start >= first and dispatch.is_live(instance, now)
     ]
     rows = reading.objects_by_id(connection, [instance.object_id for instance in instances])
     found = []
     for instance in instances:
         row = rows[instance.object_id]
+        board = boards[index[dispatch.local_day(instance.start, office)]]
         summary, mailed = _words(row.text)
-        first, last = dispatch.outer_grains(instance.start, instance.end, board.base, board.office_day.grains)
+        start, end = dispatch.outer_grains(instance.start, instance.end, board.base, board.office_day.grains)
         found.append(
             BookedNow(
                 row.uid,
                 row.etag,
                 where.clerk_of[row.collection_id],
-                index,
-                first,
-                last - first,
+                index[board.day],
+                start,
+                end - start,
                 instance.start,
                 instance.end,
                 tuple(sorted(row.services)),

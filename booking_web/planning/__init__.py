@@ -1,0 +1,1 @@
+"""Planning as people use it: repair after an absence, balance, plans to approve."""

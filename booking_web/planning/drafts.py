@@ -1,0 +1,43 @@
+"""From a draft of the optimizer to a plan that the calendar server stores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optimizer.planning import Draft
+
+
+def body(
+    draft: Draft, kind: str, *, note: str = "", reason: str = "", auto_at: int | None = None
+) -> dict[str, Any]:
+    """Return what `CalendarClient.propose_plan` takes. `reason` is told to citizens whose appointment moves or is cancelled."""
+    steps = [{**asdict(change), "reason": "" if change.is_quiet else reason} for change in draft.changes]
+    return {
+        "kind": kind,
+        "steps": steps,
+        "objective": draft.objective,
+        "proven_optimal": draft.proven_optimal,
+        "seconds": draft.seconds,
+        "note": note,
+        "auto_at": auto_at,
+    }
+
+
+def proposed_for(plans: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the plans that wait for a decision."""
+    return [plan for plan in plans if plan["state"] == "proposed"]
+
+
+def same_steps(plan: dict[str, Any], other: dict[str, Any]) -> bool:
+    """True if two plans change the same appointments, from the same state, in the same way."""
+
+    def key(step: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(
+            step[name] for name in ("uid", "etag", "clerk", "start", "to_clerk", "to_start", "cancel")
+        )
+
+    return sorted(map(key, plan["steps"])) == sorted(map(key, other["steps"]))
