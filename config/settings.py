@@ -27,6 +27,8 @@ ENVIRONMENT = "environment"
 PREFIX = "TERMIN_"
 FOLDERS = ("TERMIN_CONFIG", "TERMIN_DATA")
 """Variables that name the folders, read by the command line."""
+FOR_TESTS = "TERMIN_TEST_"
+"""Variables for the project's own tests; no part of the program reads them."""
 _ENCODING_HINT = "isn't text in UTF-8"
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -133,7 +135,7 @@ def _apply_environment(
     }
     origins = {}
     for name, value in environment.items():
-        if not name.startswith(PREFIX) or name in FOLDERS:
+        if not name.startswith(PREFIX) or name in FOLDERS or name.startswith(FOR_TESTS):
             continue
         if name not in names:
             mistakes.append(Mistake(ENVIRONMENT, name, f"isn't a known setting{similar(name, names)}"))

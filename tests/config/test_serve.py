@@ -18,6 +18,7 @@ import pytest
 import urllib3
 
 from tests.config.test_supervisor import is_running, wait_until
+from tests.support.databases import fresh_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,55 +78,7 @@ class Serving:
         return urllib3.request(method, f"http://127.0.0.1:{port}{path}", retries=False, timeout=20, **more)
 
 
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Serving]]:
-    started: list[Serving] = []
-
-    def start(*arguments: str, data: Path | None = None) -> Serving:
-        folder = data or tmp_path_factory.mktemp("serve") / "data"
-        dav, site, staff = free_ports(3)
-        output = tmp_path_factory.mktemp("output") / "output"
-        ports = ("--dav-port", str(dav), "--site-port", str(site), "--staff-port", str(staff))
-        with output.open("w") as file:
-            process = subprocess.Popen(
-                [str(TERMIN), "serve", "--demo", "--data", str(folder), *ports, *arguments],
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        started.append(Serving(process, folder, output, dav, site, staff))
-        return started[-1]
-
-    yield start
-    for serving in started:
-        if serving.process.poll() is None:
-            serving.process.kill()
-            serving.process.wait()
-
-
-@pytest.fixture(scope="module")
-def town(start: Callable[..., Serving]) -> Serving:
-    serving = start()
-    serving.wait_until_ready()
-    return serving
-
-
-def test_it_prints_addresses_accounts_mails_and_how_to_stop(town: Serving) -> None:
-    said = town.said()
-    for port in (town.site, town.staff, town.dav):
-        assert f"http://127.0.0.1:{port}/\n" in said
-    assert "clerk1, clerk2, clerk3, clerk4, lead, admin · password: demo" in said
-    assert f"written to {town.data}/mail/" in said
-    assert "Ctrl+C" in said
-
-
-@pytest.mark.parametrize("port", ["dav", "site", "staff"])
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_each_port_says_that_it_lives_and_is_ready(town: Serving, port: str, path: str) -> None:
-    assert town.request("GET", getattr(town, port), path).status == 200
-
-
-def test_a_booking_reaches_a_clerk_and_the_mail_folder(town: Serving) -> None:
+def book_and_follow(town: Serving) -> None:
     offers = town.request(
         "GET",
         town.site,
@@ -163,10 +116,71 @@ def test_a_booking_reaches_a_clerk_and_the_mail_folder(town: Serving) -> None:
         return found
 
     assert len(clerks_with_it()) == 1
-    folder = mailbox.Maildir(town.data / "mail", create=False)
-    wait_until(lambda: len(folder) == 1)
-    (mail,) = folder
+    new = town.data / "mail" / "new"
+    wait_until(lambda: new.is_dir() and any(new.iterdir()), READY_SECONDS)
+    (mail,) = mailbox.Maildir(town.data / "mail", create=False)
     assert mail["To"] == "erika@example.org" or "erika@example.org" in mail["To"]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Serving]]:
+    started: list[Serving] = []
+
+    def start(*arguments: str, data: Path | None = None, **variables: str) -> Serving:
+        folder = data or tmp_path_factory.mktemp("serve") / "data"
+        dav, site, staff = free_ports(3)
+        output = tmp_path_factory.mktemp("output") / "output"
+        ports = ("--dav-port", str(dav), "--site-port", str(site), "--staff-port", str(staff))
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [str(TERMIN), "serve", "--demo", "--data", str(folder), *ports, *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, **variables},
+            )
+        started.append(Serving(process, folder, output, dav, site, staff))
+        return started[-1]
+
+    yield start
+    for serving in started:
+        if serving.process.poll() is None:
+            serving.process.kill()
+            serving.process.wait()
+
+
+@pytest.fixture(scope="module")
+def town(start: Callable[..., Serving]) -> Serving:
+    serving = start()
+    serving.wait_until_ready()
+    return serving
+
+
+def test_it_prints_addresses_accounts_mails_and_how_to_stop(town: Serving) -> None:
+    said = town.said()
+    for port in (town.site, town.staff, town.dav):
+        assert f"http://127.0.0.1:{port}/\n" in said
+    assert "clerk1, clerk2, clerk3, clerk4, lead, admin · password: demo" in said
+    assert f"written to {town.data}/mail/" in said
+    assert "Ctrl+C" in said
+
+
+@pytest.mark.parametrize("port", ["dav", "site", "staff"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_each_port_says_that_it_lives_and_is_ready(town: Serving, port: str, path: str) -> None:
+    assert town.request("GET", getattr(town, port), path).status == 200
+
+
+def test_a_booking_reaches_a_clerk_and_the_mail_folder(town: Serving) -> None:
+    book_and_follow(town)
+
+
+def test_the_same_on_postgresql(start: Callable[..., Serving]) -> None:
+    serving = start(TERMIN_DATABASE_URL=fresh_postgresql())
+    serving.wait_until_ready()
+    book_and_follow(serving)
+    assert not list(serving.data.glob("*.sqlite"))
+    assert serving.stop(signal.SIGINT) == 0
 
 
 def test_a_process_that_is_killed_comes_back(town: Serving) -> None:

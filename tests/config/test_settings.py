@@ -280,6 +280,10 @@ def test_the_environment_goes_before_the_file(folder: Folder) -> None:
     assert settings.server.database.url == "postgresql+psycopg://u:p@db/termin"
 
 
+def test_variables_of_the_tests_are_left_alone(folder: Folder) -> None:
+    assert folder.load(TERMIN_TEST_POSTGRESQL="x", TERMIN_DATA="y")
+
+
 def test_a_password_of_digits_stays_a_text(folder: Folder) -> None:
     settings = folder.load(TERMIN_SMTP_HOST="mail.example", TERMIN_SMTP_USER="u", TERMIN_SMTP_PASSWORD="0815")
     assert settings.server.smtp.password == "0815"
