@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CLIENTS = 8
 SLOTS = 10
 HOLD_SECONDS = 4.0
+PATIENCE = 120.0
 AT_ONCE = 6
 """So many appointments a client keeps, about one more than there are places for: most slots are full, and some are not."""
 
@@ -150,39 +151,47 @@ class _Desk:
 
 
 def chaos(
-    servers: Servers, seconds: float, seed: int, *, killing: bool = True
+    servers: Servers, seconds: float, seed: int, *, kills: int = 3, operations: int = 100
 ) -> tuple[list[Operation], int]:
-    """Let clients work for so long; return what they asked and heard, and how many times a server was killed."""
+    """Let clients work for so long, and on a busy machine until so much has happened (but give up after two minutes more).
+
+    Return what they asked and heard, and how many times a server was killed.
+    """
     deadline = time.monotonic() + seconds
     starts = slots(SLOTS)
     over = threading.Event()
-    kills = 0
+    killed = 0
 
     def kill() -> None:
-        nonlocal kills
+        nonlocal killed
         dice = random.Random(f"{seed}/kill")
         for process in servers.processes:
             process.prepare()
         while not over.wait(dice.uniform(0.3, 2.5)):
             process = dice.choice(servers.processes)
             process.kill()
-            kills += 1
+            killed += 1
             over.wait(dice.uniform(0, 0.3))
             process.start()
             process.prepare()
             process.wait_ready()
 
+    def enough() -> bool:
+        left = deadline - time.monotonic()
+        done = sum(len(client.history) for client in clients)
+        return left < 0 and ((killed >= kills and done >= operations) or left < -PATIENCE)
+
     def run(client: Client) -> None:
         desk = _Desk(client, starts)
-        while time.monotonic() < deadline:
+        while not enough():
             desk.step()
 
     clients = [Client(number, servers.urls, servers.began, seed) for number in range(CLIENTS)]
-    killer = threading.Thread(target=kill if killing else over.wait)
+    killer = threading.Thread(target=kill if kills else over.wait)
     killer.start()
     try:
-        operations = together(clients, run)
+        history = together(clients, run)
     finally:
         over.set()
         killer.join()
-    return operations, kills
+    return history, killed

@@ -109,7 +109,7 @@ class Timid(Calendars):
     """Refuses now and then though there is room, as programs do that take their locks for granted."""
 
     def _place(self, writer: Writer, office: Office, booking: Booking, *, prefer: str) -> str:
-        if hash(booking.content.uid) % 5 == 0:
+        if sum(booking.content.uid.encode()) % 5 == 0:
             raise RefusedError(refusals.NO_FREE_CLERK)
         return super()._place(writer, office, booking, prefer=prefer)
 
