@@ -38,7 +38,9 @@ def _calendar_away(_error: CalendarError) -> BaseResponse:
     if is_api():
         answer = problem(503, "calendar-unavailable", gettext("Der Kalender ist gerade nicht erreichbar."))
     else:
-        answer = _page("unavailable.html", 503)
+        # What she entered stays in her browser's form, so that nothing has to be typed again.
+        retry = request.full_path.rstrip("?") if request.method == "POST" else ""
+        answer = _page("unavailable.html", 503, retry=retry, entries=request.form)
     answer.headers["Retry-After"] = str(RETRY_SECONDS)
     return answer
 

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from icalendar import Calendar
 
+from tests.booking_web.conftest import site
+
 CHOICE = "office=buergerbuero&service=reisepass:2&service=beglaubigung"
 MONDAY_8 = "2026-12-07T08:00:00+01:00"
 MONDAY_9 = "2026-12-07T09:00:00+01:00"
@@ -354,6 +356,16 @@ def test_while_the_calendar_is_away_the_pages_say_so_kindly(calendarless):
         assert "Unser Kalender antwortet gerade nicht" in Page(answer).text
     for path in ("/", "/termin/", f"/termin/unterlagen?{CHOICE}", "/impressum"):
         assert calendarless.get(path).status_code == 200
+
+
+def test_while_the_calendar_is_away_her_entries_wait_in_the_form(citizens, town):
+    form = Page(citizens.browser().post(begin(citizens.browser()), data=PERSON)).form("/buchen")
+    with site(town, "http://127.0.0.1:9", citizens.clock) as app:
+        answer = app.test_client().post(form["action"], data=form["fields"])
+    assert answer.status_code == 503
+    again = Page(answer).form("/buchen")
+    assert citizens.browser().post(again["action"], data=again["fields"]).status_code == 303
+    assert str(calendar_of(citizens)[0].icalendar_component["X-TERMIN-NAME"]) == PERSON["name"]
 
 
 @pytest.mark.parametrize("path", ["/barrierefreiheit", "/datenschutz", "/impressum"])
