@@ -359,13 +359,8 @@ _FREE_BUSY_TYPES = {
 }
 
 
-def _free_busy_instances(
-    component: Component, found: dict[str, Property], zones: Zones
-) -> tuple[Instance, ...]:
+def _free_busy_instances(component: Component, zones: Zones) -> tuple[Instance, ...]:
     """A VFREEBUSY meets what its DTSTART and DTEND enclose, else what its periods do (RFC 4791 section 9.9)."""
-    if "DTSTART" in found and "DTEND" in found:
-        low, high = zones.moment(found["DTSTART"]).epoch, zones.moment(found["DTEND"]).epoch
-        return (Instance(low, max(low, high) + 1, Transparency.FREE),)
     instances = []
     for one in component.all("FREEBUSY"):
         kind = _FREE_BUSY_TYPES.get((one.parameter("FBTYPE") or "").upper(), Transparency.BUSY)
@@ -375,6 +370,10 @@ def _free_busy_instances(
             instances.append(Instance(start.epoch, end, kind))
         if len(instances) > MAX_DATES:
             raise InvalidObjectError(f"FREEBUSY: more than {MAX_DATES} periods", "max-instances")
+    begins, ends = component.first("DTSTART"), component.first("DTEND")
+    if begins is not None and ends is not None:
+        low, high = zones.moment(begins).epoch, zones.moment(ends).epoch
+        return (Instance(low, max(low, high) + 1, Transparency.FREE),)
     return tuple(sorted(instances))
 
 
@@ -466,7 +465,9 @@ def _times(
     """The series of an object that takes place in time, else the periods that stand for it."""
     name = members[0].name
     if name == "VFREEBUSY":
-        return None, _free_busy_instances(members[0], indexes[0], zones)
+        if len(members) > 1:
+            raise InvalidObjectError("more than one VFREEBUSY", "valid-calendar-object-resource")
+        return None, _free_busy_instances(members[0], zones)
     if any("EXRULE" in found for found in indexes):
         raise InvalidObjectError("EXRULE is not supported (RFC 5545 has dropped it)")
     entries = [

@@ -183,7 +183,7 @@ class Series:
                     return
                 high = min(high, rule.until + DAY)
             locals_ = starts(rule, first.local, to_local(zone, low) - DAY, to_local(zone, high) + DAY, work)
-        until = MAX_EPOCH if rule is None or rule.until is None else rule.until
+        until = high if rule is None or rule.until is None else rule.until
         for local in locals_:
             epoch = to_epoch(zone, local)
             if epoch not in seen and epoch <= until:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 DAY = 86_400
 EPOCH_LOCAL = date(1970, 1, 1).toordinal() * DAY
 """The epoch as local seconds of UTC."""
-MIN_EPOCH = date(1, 1, 2).toordinal() * DAY - EPOCH_LOCAL
-MAX_EPOCH = date(9999, 12, 30).toordinal() * DAY - EPOCH_LOCAL
-"""What stands for "without end" in an instance: no calendar of ours reaches there."""
+MIN_EPOCH = -EPOCH_LOCAL - DAY
+MAX_EPOCH = (date.max.toordinal() + 2) * DAY - EPOCH_LOCAL
+"""Before and after every start that a value can name; MAX_EPOCH stands for "without end" in an instance."""
 MAX_DURATION = 400 * 366 * DAY
 _FIRST_LOCAL = date(2, 1, 1).toordinal() * DAY
 _LAST_LOCAL = date(9998, 12, 31).toordinal() * DAY
+
+_LAST_SECOND = (date.max.toordinal() + 1) * DAY - 1
 
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d))?(Z)?", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(
@@ -156,8 +158,8 @@ def utc_offset(value: str) -> int:
 
 
 def stamp(moment_: Moment) -> str:
-    """Return a DATE or DATE-TIME as text; in UTC with a Z, else the local time alone."""
-    days, seconds = divmod(moment_.local, DAY)
+    """Return a DATE or DATE-TIME as text, in UTC with a Z; what lies beyond the calendar becomes its first or last second."""
+    days, seconds = divmod(min(max(moment_.local, DAY), _LAST_SECOND), DAY)
     text = date.fromordinal(days).strftime("%Y%m%d").rjust(8, "0")
     if moment_.is_date:
         return text
@@ -167,4 +169,4 @@ def stamp(moment_: Moment) -> str:
 
 def utc_stamp(epoch: int) -> str:
     """Return an instant as a DATE-TIME in UTC."""
-    return stamp(Moment(min(max(epoch, MIN_EPOCH), MAX_EPOCH) + EPOCH_LOCAL, UTC))
+    return stamp(Moment(epoch + EPOCH_LOCAL, UTC))
