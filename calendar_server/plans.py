@@ -233,6 +233,13 @@ class Plans:
             self._decide(writer, plan_id, PlanState.DISMISSED)
         return self.get(plan_id)
 
+    def put_aside(self, plan_id: str, actor: Actor) -> None:
+        """Mark a plan that no longer fits, so that it isn't tried again."""
+        plan = self.get(plan_id)
+        with self._calendars.writing(plan.office, actor) as writer:
+            if self._get(writer.connection, plan_id)[0].state is PlanState.PROPOSED:
+                self._decide(writer, plan_id, PlanState.STALE)
+
     def apply(self, plan_id: str, actor: Actor) -> Plan:
         """Make all changes of a plan, or none. Refuses with "stale-plan" if anything is no longer as it was when the plan was made."""
         plan = self.get(plan_id)

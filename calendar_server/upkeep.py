@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError
 
-from calendar_server.refusals import NotDoneError
+from calendar_server.plans import Plans
+from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
 from calendar_server.storage import reading
 from calendar_server.storage.schema import changes, collections, tombstones
@@ -121,12 +122,24 @@ class Upkeep:
                         pruned += count
         return pruned
 
+    def apply_due_plans(self) -> int:
+        """Apply the plans that nobody decided on in time; one that no longer fits is put aside. Returns how many were applied."""
+        plans = Plans(self._calendars)
+        applied = 0
+        for plan in plans.due():
+            try:
+                plans.apply(plan.id, SYSTEM)
+                applied += 1
+            except RefusedError:
+                plans.put_aside(plan.id, SYSTEM)
+        return applied
+
     def run(self, stop: threading.Event) -> None:
         """Do all of it again and again until `stop`; a failure is logged and tried again."""
         rest: list[Callable[[], int]] = [self.roll_horizon, self.archive, self.prune]
         waited = _REST_EVERY
         while not stop.is_set():
-            steps = [self.release_holds]
+            steps = [self.release_holds, self.apply_due_plans]
             if waited >= _REST_EVERY:
                 steps, waited = [*steps, *rest], 0.0
             for step in steps:

@@ -32,6 +32,7 @@ COMMANDS = {
     "app-password": Entry(
         "config.commands.app_password:app_password", "Add, list and revoke passwords for calendar programs."
     ),
+    "plan": Entry("config.commands.plan:plan", "Make, show, apply and undo plans."),
 }
 """Every command, in the order of `--help`."""
 

@@ -684,6 +684,17 @@ class Retention(Table):
     """How long logs are kept; the privacy notice says the same."""
 
 
+class Repair(Table):
+    """What happens by itself when a clerk is away."""
+
+    notice_hours: StrictInt = Field(default=24, ge=0, le=336)
+    """No appointment is moved to a start sooner than this."""
+    auto_hours: StrictInt = Field(default=0, ge=0, le=336)
+    """A plan that moves or cancels appointments is applied after so many hours if nobody decides on it; 0: it waits."""
+    seconds: StrictInt = Field(default=20, ge=1, le=300)
+    """How long the search for a day's plan may take."""
+
+
 class Partner(Table):
     """A trusted program that books by the JSON API, such as a hotline's."""
 
@@ -731,6 +742,8 @@ class ServerFile(Table):
     """The mail server."""
     retention: Retention = Retention()
     """When personal data is deleted."""
+    repair: Repair = Repair()
+    """What happens by itself when a clerk is away."""
     secrets: Secrets = Secrets()
     """Secrets that several hosts share."""
     api: Api = Api()

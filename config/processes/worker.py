@@ -11,6 +11,9 @@ from sqlalchemy import inspect
 
 from booking_web.notifications.smtp import Security, SmtpSettings
 from booking_web.notifications.worker import Worker, WorkerSettings
+from booking_web.planning.watch import RepairSettings, RepairWatch
+from calendar_server.client import CalendarClient
+from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.database import Database
 from calendar_server.storage.schema import changes
 from config import compose, database, secrets
@@ -31,6 +34,8 @@ def run(launch: Launch, pipe: int) -> None:
         signal.signal(number, lambda _number, _frame: stop.set())
     settings = build(launch)
     if wait_for_tables(settings.calendar_database, stop):
+        watch = repair_watch(launch, settings)
+        threading.Thread(target=watch.run, args=(stop,), name="repair", daemon=True).start()
         Worker(settings).run(stop)
 
 
@@ -60,6 +65,22 @@ def build(launch: Launch) -> WorkerSettings:
         heartbeat=launch.data / HEARTBEAT,
         smtp=smtp_settings(settings),
         retention_days=settings.server.retention.appointment_days,
+    )
+
+
+def repair_watch(launch: Launch, worker: WorkerSettings) -> RepairWatch:
+    """Return what watches for absences; it plans through the calendar server, with the worker's account."""
+    settings = launch.settings(people=False)
+    ours = secrets.ensure(launch.data, settings.server.secrets, demo=launch.demo)
+    table = settings.server.repair
+    zone = worker.town.zone
+    return RepairWatch(
+        CalendarClient(compose.dav_internal_url(settings), "worker", ours.worker_password),
+        ChangeLog(Database.open(worker.calendar_database), zone),
+        zone,
+        RepairSettings(
+            notice_hours=table.notice_hours, auto_hours=table.auto_hours or None, seconds=float(table.seconds)
+        ),
     )
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.architecture.imports import PACKAGES, Import, all_imports, imports_of, within
 
 WORKER = "booking_web.notifications"
+WATCH = "booking_web.planning.watch"
+"""The worker's other task: it follows the change log as well."""
 
 # What a part may import of ours, besides itself (DESIGN, section 7). The more special parts first.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -17,6 +19,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "optimizer.admission",
         "optimizer.instance",
         "optimizer.offers",
+        "optimizer.snapshot",
     ),
     WORKER: (
         "booking_web",
@@ -25,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "calendar_server.storage",
         "optimizer",
     ),
+    WATCH: ("booking_web", "calendar_server.client", "calendar_server.storage.changes", "optimizer"),
     "booking_web": ("calendar_server.ical", "calendar_server.client", "optimizer"),
     "optimizer": (),
     "config": PACKAGES,

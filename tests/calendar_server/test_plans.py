@@ -10,6 +10,7 @@ from calendar_server.refusals import RefusedError
 from calendar_server.service import Actor
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
+from calendar_server.upkeep import Upkeep
 from tests.calendar_server.test_service import book, event, holders, stored
 from tests.support.town import BERLIN, NOW, appointment, at
 
@@ -130,7 +131,18 @@ def test_plans_that_apply_by_themselves_are_due_in_time(service, clock):
     plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
     assert Plans(service).due() == []
     clock.advance(hours=2)
-    assert [found.id for found in Plans(service).due()] == [plan.id]
+    assert Upkeep(service).apply_due_plans() == 1
+    assert stored(service, "a@t").start == at(7, 14)
+    assert Plans(service).get(plan.id).decided_by == "system"
+
+
+def test_a_plan_that_no_longer_fits_when_it_is_due_is_put_aside(service, clock):
+    book(service, appointment("a@t"))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
+    book(service, appointment("a@t", at(7, 10)), if_match="*")
+    clock.advance(hours=2)
+    assert Upkeep(service).apply_due_plans() == 0
+    assert Plans(service).get(plan.id).state is PlanState.STALE
 
 
 def test_the_lead_plans_over_http_and_a_clerk_does_not(server):

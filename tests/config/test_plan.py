@@ -1,0 +1,174 @@
+"""`termin plan` on a database with appointments in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from calendar_server.ical.appointment import Appointment, ServiceLine, to_ical
+from calendar_server.service import Actor
+from calendar_server.setup import prepare
+from calendar_server.storage import reading
+from calendar_server.storage.database import Database
+from config import compose, database
+from config.commands.plan import plan
+from config.commands.options import EXAMPLE
+from config.settings import load
+
+
+@pytest.fixture(scope="module")
+def monday():
+    """A Monday in the demo town that is no public holiday, some weeks ahead: the command itself has no clock to set."""
+    office = compose.directory(load(EXAMPLE)).offices[0]
+    day = datetime.now(office.zone).date() + timedelta(days=14)
+    while (
+        day.weekday() != 0
+        or (day.month, day.day) in {(1, 1), (5, 1), (10, 3), (11, 1), (12, 25), (12, 26)}
+        or day.month in {3, 4, 5, 6}
+    ):
+        day += timedelta(days=1)
+    return datetime.combine(day, time(9), office.zone)
+
+
+@pytest.fixture
+def data(tmp_path, monday):
+    """A data folder in which both clerks who may do passports have one at the same time."""
+    settings = load(EXAMPLE)
+    offices = compose.directory(settings)
+    opened = Database.open(database.url(settings, tmp_path))
+    calendars = prepare(opened, offices, lambda: datetime.now(UTC))
+    value = Appointment(
+        "a@t",
+        "buergerbuero",
+        monday,
+        monday + timedelta(minutes=20),
+        offices.offices[0].zone,
+        (ServiceLine("reisepass"),),
+    )
+    for uid in ("a@t", "b@t"):
+        text = to_ical(replace(value, uid=uid), now=monday)
+        calendars.put("buergerbuero/appointments", f"{uid}.ics", text, Actor("site", authoritative=True))
+    opened.close()
+    return tmp_path
+
+
+def run(data, *words: str):
+    return CliRunner().invoke(plan, [*words, "--data", str(data), "--config", str(EXAMPLE)])
+
+
+def holder(data, uid: str) -> str:
+    opened = Database.open(database.url(load(EXAMPLE), data))
+    with opened.read() as connection:
+        row = reading.booking(connection, "buergerbuero", uid)
+        found = reading.office_collections(connection, "buergerbuero").by_id(row.collection_id).owner
+    opened.close()
+    return found
+
+
+def test_repair_is_planned_applied_and_undone(data, monday):
+    ill = holder(data, "a@t")
+    day = str(monday.date())
+    planned = run(
+        data, "repair", "--office", "buergerbuero", "--clerk", ill, "--from", day, "--to", day, "--json"
+    )
+    assert planned.exit_code == 0, planned.output
+    made = json.loads(planned.output)
+    assert {
+        "id",
+        "office",
+        "cancelled",
+        "moved",
+        "reassigned",
+        "objective",
+        "proven_optimal",
+        "seconds",
+    } <= set(made)
+    assert [*made["cancelled"], *made["moved"], *made["reassigned"]]
+    assert holder(data, "a@t") == ill
+    assert json.loads(run(data, "apply", made["id"], "--json").output)["state"] == "applied"
+    assert holder(data, "a@t") != ill or made["moved"]
+    assert json.loads(run(data, "undo", made["id"], "--json").output)["state"] == "undone"
+    assert holder(data, "a@t") == ill
+    assert "undone" in run(data, "list", "--office", "buergerbuero").output
+
+
+def test_repair_with_apply_is_one_step(data, monday):
+    ill = holder(data, "a@t")
+    day = str(monday.date())
+    done = run(
+        data,
+        "repair",
+        "--office",
+        "buergerbuero",
+        "--clerk",
+        ill,
+        "--from",
+        day,
+        "--to",
+        day,
+        "--apply",
+        "--json",
+    )
+    assert json.loads(done.output)["state"] == "applied"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["repair", "--office", "x", "--clerk", "clerk1", "--from", "2026-12-07", "--to", "2026-12-07"],
+            "no office 'x'",
+        ),
+        (
+            [
+                "repair",
+                "--office",
+                "buergerbuero",
+                "--clerk",
+                "x",
+                "--from",
+                "2026-12-07",
+                "--to",
+                "2026-12-07",
+            ],
+            "no clerk 'x'",
+        ),
+        (
+            [
+                "repair",
+                "--office",
+                "buergerbuero",
+                "--clerk",
+                "clerk1",
+                "--from",
+                "now",
+                "--to",
+                "2026-12-07",
+            ],
+            "--from",
+        ),
+        (
+            [
+                "repair",
+                "--office",
+                "buergerbuero",
+                "--clerk",
+                "clerk1",
+                "--from",
+                "2026-12-08",
+                "--to",
+                "2026-12-07",
+            ],
+            "after --from",
+        ),
+        (["show", "nothing"], "no such plan"),
+    ],
+)
+def test_what_is_wrong_is_said(data, words, message):
+    done = run(data, *words)
+    assert done.exit_code in {1, 2}
+    assert message in done.output
