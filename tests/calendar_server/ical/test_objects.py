@@ -144,7 +144,7 @@ def test_an_event_without_length_is_a_point(start, end, meets):
     ],
 )
 def test_tasks_meet_a_time_range_by_the_table_of_rfc_4791(lines, start, end, meets):
-    assert bool(times_of(component("VTODO", *lines), start=start, end=end)) is meets
+    assert bool(parse(component("VTODO", *lines)).instances(utc(start), utc(end))) is meets
 
 
 def test_a_journal_without_a_start_meets_no_time_range():
