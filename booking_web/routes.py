@@ -56,10 +56,15 @@ SITE: tuple[Route, ...] = (
     # Her appointment
     page("/termin/<token:token>", "appointment", appointment.show, "token"),
     page("/termin/<token:token>/termin.ics", "ics", appointment.ics, "token"),
+    page("/termin/<token:token>/qr.svg", "code", appointment.code, "token"),
+    page("/termin/<token:token>/erinnerung", "remind", appointment.remind, "token", "POST"),
     page("/termin/<token:token>/verschieben", "move", appointment.move, "token"),
     page("/termin/<token:token>/verschieben", "move_now", appointment.move_now, "token", "POST"),
     page("/termin/<token:token>/absagen", "cancel", appointment.cancel, "token"),
     page("/termin/<token:token>/absagen", "cancel_now", appointment.cancel_now, "token", "POST"),
+    # On the town's own website
+    page("/embed", "embed", pages.embed, "public"),
+    Route("/embed.js", "embed_script", assets.embed_script, "public"),
     # What every public site owes
     page("/barrierefreiheit", "accessibility", pages.accessibility, "public"),
     page("/datenschutz", "privacy", pages.privacy, "public"),

@@ -224,6 +224,23 @@ class Appointments:
             return self._booked(office, stored.appointment)
         raise UnavailableError("the appointment kept changing")
 
+    def remind(self, token: str, *, wanted: bool) -> Booked:
+        """Switch the reminder on or off. Raises GoneError, TooLateError, UnavailableError."""
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            self._check_change(office, stored.appointment)
+            if stored.appointment.is_hold:
+                raise GoneError
+            if stored.appointment.reminder == wanted:
+                return self._booked(office, stored.appointment)
+            changed = replace(stored.appointment, reminder=wanted)
+            try:
+                self._put(office, changed, stored)
+            except ChangedError:
+                continue
+            return self._booked(office, changed)
+        raise UnavailableError("the appointment kept changing")
+
     def may_change(self, booked: Booked) -> bool:
         """True while the citizen may still move or cancel it online."""
         return booked.office.release.may_change(booked.appointment.start, self._now())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
+import segno
 from flask import Response, make_response, redirect, render_template, request
 
 from booking_web.booking.calendar_file import calendar_file
@@ -48,9 +51,16 @@ def _page(template: str, booked: Booked, status: int = 200, **values: object) ->
         items=checklist(choice) if choice else (),
         may_change=site.appointments.may_change(booked),
         over=booked.appointment.end <= site.now(),
+        subscription=_subscription(booked),
         **values,
     )
     return make_response(page, status)
+
+
+def _subscription(booked: Booked) -> str:
+    """The address under which a calendar program follows the appointment, moves included."""
+    base = urlsplit(current_site().settings.town.base_url)
+    return urlunsplit(("webcal", base.netloc, page_url("ics", token=booked.token), "", ""))
 
 
 def _to_form(booked: Booked) -> BaseResponse | None:
@@ -85,6 +95,22 @@ def ics(token: str) -> BaseResponse:
     response = Response(text, mimetype="text/calendar")
     response.headers["Content-Disposition"] = 'attachment; filename="termin.ics"'
     return response
+
+
+def code(token: str) -> BaseResponse:
+    """The link to her appointment as a QR code, to take it along on a telephone or on paper."""
+    site = current_site()
+    booked = site.appointments.find(token)
+    picture = io.BytesIO()
+    link = site.settings.town.base_url + page_url("appointment", token=booked.token)
+    segno.make(link, error="m").save(picture, kind="svg", scale=4, border=2, light="#ffffff")
+    return Response(picture.getvalue(), mimetype="image/svg+xml")
+
+
+def remind(token: str) -> BaseResponse:
+    """Switch her reminder on or off."""
+    booked = current_site().appointments.remind(token, wanted=request.form.get("reminder") == "1")
+    return redirect(page_url("appointment", token=booked.token) + "#reminder", 303)
 
 
 def move(token: str) -> BaseResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Response, abort
+from flask import Response, abort, g
 
 from booking_web.looks import emblem_name
 from booking_web.site import current_site
@@ -25,6 +25,14 @@ def favicon() -> BaseResponse:
     if not name:
         abort(404)
     return site.assets.respond("", name)
+
+
+def embed_script() -> BaseResponse:
+    """Answer with the script that fits the iframe's height, under an address that stays."""
+    g.embeddable = True
+    response = current_site().assets.respond("", "embed.js")
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
 
 
 def robots() -> BaseResponse:

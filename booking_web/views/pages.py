@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import render_template
+from flask import g, render_template
 
 from booking_web.site import current_site
 
@@ -10,6 +10,12 @@ from booking_web.site import current_site
 def start() -> str:
     """Welcome: what one can do here, where, and when one needs no appointment."""
     return render_template("start.html", services=current_site().settings.town.services)
+
+
+def embed() -> str:
+    """The choice of services for an iframe on the town's website; what follows opens outside of it."""
+    g.embeddable = True
+    return render_template("embed.html", services=current_site().settings.town.services)
 
 
 def accessibility() -> str:

@@ -410,3 +410,35 @@ def test_static_files_are_kept_for_ever_under_their_version(shared):
     assert "immutable" in answer.headers["Cache-Control"]
     assert answer.headers["Content-Encoding"] == "gzip"
     assert shared.browser().get("/static/x/../site.py").status_code == 404
+
+
+def test_the_reminder_is_switched_on_and_off_from_her_page(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    assert browser.post(f"/termin/{token}/erinnerung", data={"reminder": "1"}).status_code == 303
+    event = calendar_of(citizens)[0].icalendar_component
+    assert str(event["X-TERMIN-REMINDER"]) == "TRUE"
+    assert event["SEQUENCE"] == 0
+    assert "Nicht mehr erinnern" in browser.get(f"/termin/{token}").text
+    browser.post(f"/termin/{token}/erinnerung", data={"reminder": "0"})
+    assert "X-TERMIN-REMINDER" not in calendar_of(citizens)[0].icalendar_component
+
+
+def test_the_code_and_the_subscription_lead_to_her_appointment(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    picture = browser.get(f"/termin/{token}/qr.svg")
+    assert picture.mimetype == "image/svg+xml"
+    assert picture.data.startswith(b"<?xml") or picture.data.startswith(b"<svg")
+    assert f"webcal://termin.example/termin/{token}/termin.ics" in Page(browser.get(f"/termin/{token}")).links
+
+
+def test_only_the_embedded_page_may_stand_in_a_frame(shared):
+    for path in ("/embed", "/en/embed"):
+        headers = shared.browser().get(path).headers
+        assert "frame-ancestors *" in headers["Content-Security-Policy"]
+        assert "X-Frame-Options" not in headers
+    script = shared.browser().get("/embed.js")
+    assert script.mimetype == "text/javascript"
+    assert script.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert shared.browser().get("/termin/").headers["X-Frame-Options"] == "DENY"

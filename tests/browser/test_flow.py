@@ -87,6 +87,7 @@ OTHERS = [
     "/impressum",
     "/datenschutz",
     "/barrierefreiheit",
+    "/embed",
     "/nothing",
     "/termin/" + "a" * 42,
     "/termin/?weiter=1",
