@@ -57,6 +57,14 @@ def gone(where: str) -> str:
     return f"<response><href>{where}</href><status>HTTP/1.1 404 Not Found</status></response>"
 
 
+def truncated(where: str) -> str:
+    """Return the response that says that there is more than was asked for (RFC 6578 section 3.6)."""
+    return (
+        f"<response><href>{where}</href><status>HTTP/1.1 507 Insufficient Storage</status>"
+        "<error><number-of-matches-within-limits/></error></response>"
+    )
+
+
 def document(responses: Iterable[str], sync_token: str = "") -> bytes:
     """Return the whole answer."""
     token = f"<sync-token>{escape(sync_token)}</sync-token>" if sync_token else ""

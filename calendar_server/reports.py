@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from calendar_server import multistatus
+from calendar_server import multistatus, paging
 from calendar_server.busy_feed import UnknownTokenError
-from calendar_server.plugin import sync_token, token_seq
+from calendar_server.plugin import sync_token
 from calendar_server.refusals import DAV, RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
@@ -87,35 +87,42 @@ class Reports:
         token = (root.findtext(_D + "sync-token") or "").strip()
         wanted = Wanted.of(root)
         if where.role is Role.BUSY:
-            return self._sync_busy(where, token, wanted, prefix)
+            return self._sync_busy(where, token, wanted, prefix, paging.limit_of(root))
         with self._calendars.database.read() as connection:
             row = reading.collection(connection, where.path) or where
             incarnation = reading.meta_value(connection, "incarnation") or ""
             current = sync_token(row, incarnation)
             if token == current:
                 return multistatus.document((), current)
-            names: list[str] = []
-            if token:
-                try:
-                    since = token_seq(token, row, incarnation)
-                except ValueError as error:
-                    raise RefusedError("valid-sync-token", namespace=DAV) from error
-                names, gone = reading.changed_since(connection, row, since)
-                rows = reading.items(connection, row, names)
-                responses = [multistatus.gone(_href(prefix, row, name)) for name in gone]
+            try:
+                start = paging.position(token, row, incarnation)
+            except ValueError as error:
+                raise RefusedError("valid-sync-token", namespace=DAV) from error
+            limit = paging.limit_of(root)
+            if token or limit is not None:
+                page = paging.page(connection, row, start, limit or paging.ALL)
+                rows = reading.items(connection, row, page.stored)
+                responses = [multistatus.gone(_href(prefix, row, name)) for name in page.gone]
                 responses += _responses(prefix, row, rows.items(), wanted)
+                if page.position is not None:
+                    current = page.position.token(row, incarnation)
+                    responses.append(multistatus.truncated(_href(prefix, row, "")))
             else:
                 rows_all = ((_name(row, item), item) for item in reading.all_items(connection, row))
                 responses = _responses(prefix, row, rows_all, wanted)
         return multistatus.document(responses, current)
 
-    def _sync_busy(self, where: CollectionRow, token: str, wanted: Wanted, prefix: str) -> bytes:
+    def _sync_busy(
+        self, where: CollectionRow, token: str, wanted: Wanted, prefix: str, limit: int | None
+    ) -> bytes:
         office = self._calendars.office_of(where)
         assert office is not None
         try:
             current, items, gone = self._feed.changes(office, token)
         except UnknownTokenError as error:
             raise RefusedError("valid-sync-token", namespace=DAV) from error
+        if limit is not None and len(items) + len(gone) > limit:
+            raise RefusedError(paging.TOO_MANY, namespace=DAV)
         responses = [multistatus.gone(_href(prefix, where, name)) for name in gone]
         responses += [
             wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
