@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from calendar_server import dispatch, refusals
+from calendar_server import refusals
 from calendar_server.accounts import Accounts
 from calendar_server.app import MAX_BODY, TerminApplication
 from calendar_server.busy_feed import BusyFeed
@@ -16,8 +16,6 @@ from calendar_server.service import ANY, Actor, Calendars, Preconditions, Put
 from calendar_server.setup import prepare
 from calendar_server.shell import Shell
 from calendar_server.storage.database import Database
-from optimizer import admission
-from optimizer.instance import Refusal
 from tests.proofs.office import proof_directory
 
 if TYPE_CHECKING:
@@ -54,14 +52,7 @@ class CheckOutside(Calendars):
 
     def _place(self, writer: Writer, office: Office, booking: Booking, *, prefer: str) -> str:
         if self._chosen.clerk is None:
-            start, end, _ = booking.content.instances[0]
-            day = dispatch.local_day(start, office)
-            board = dispatch.board(writer.connection, office, day, writer.now).without(booking.content.uid)
-            request = board.request(dispatch.Wish(start, end, booking.content.services))
-            found = None if request is None else admission.admit(board.office_day, request)
-            if found is None or isinstance(found, Refusal) or found.reassigned:
-                raise RefusedError(refusals.NO_FREE_CLERK)
-            self._chosen.clerk = found.clerk
+            self._chosen.clerk = super()._place(writer, office, booking, prefer=prefer)
         return self._chosen.clerk
 
 
