@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from booking_web.notifications.reminders import reminder_due
-from booking_web.notifications.store import LONGEST_WAIT
+from booking_web.notifications.store import LONGEST_WAIT, Delivery
 from booking_web.notifications.told import Kind
 from booking_web.notifications.transport import (
     BlockedError,
@@ -34,6 +34,8 @@ BATCH = 20
 _FIRST_WAIT = timedelta(seconds=30)
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(minutes=5)
+_NOTE_AFTER = timedelta(seconds=1)
+"""With a slow server, what has left is noted at least that often; a worker that is killed repeats what it hasn't noted."""
 _IDLE_STEPS = 20
 """After so many steps without a mail, the connection is closed."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +54,7 @@ class Sender:
         self._pause = timedelta(0)
         self._blocked_until = _LONG_AGO
         self._idle = 0
+        self._left: list[Delivery] = []
 
     @property
     def blocked(self) -> bool:
@@ -75,16 +78,26 @@ class Sender:
             return 0
         self._idle = 0
         waiting = claimed
-        while waiting and not stopping():
-            one, *waiting = waiting
-            if not self._deliver(one):
-                break
+        try:
+            while waiting and not stopping():
+                one, *waiting = waiting
+                if not self._deliver(one):
+                    break
+                if self._left and now + _NOTE_AFTER <= self._clock():
+                    self._note()
+        finally:
+            self._note()
         self._store.release(waiting)
         return len(claimed)
 
     def close(self) -> None:
         """Close the transport."""
         self._transport.close()
+
+    def _note(self) -> None:
+        """Store which mails have left, many in one transaction: each costs a write to the disk."""
+        left, self._left = self._left, []
+        self._store.delivered(left)
 
     def _deliver(self, one: Claimed) -> bool:
         """Try one mail and note the outcome. False if no other mail would leave now."""
@@ -114,7 +127,7 @@ class Sender:
             due = None
             if one.kind is not Kind.REMINDER and not one.told.cancelled:
                 due = reminder_due(one.told.snapshot, self._rule, told_at=one.mail.date)
-            self._store.delivered(one, now=self._clock(), reminder_due=due)
+            self._left.append(Delivery(one, self._clock(), due))
         self._pause = timedelta(0)
         return True
 

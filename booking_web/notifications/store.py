@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from booking_web.notifications.mails import Mail, thread
 from booking_web.notifications.schema import cursors, outbox, sent
@@ -82,6 +82,15 @@ class Claimed:
     mail: Mail
     attempts: int
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A mail that left `at`; `reminder_due`: when its citizen is to be reminded (None: not)."""
+
+    claimed: Claimed
+    at: datetime
+    reminder_due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,53 +284,52 @@ class Store:
             for row in rows
         ]
 
-    def delivered(self, claimed: Claimed, *, now: datetime, reminder_due: datetime | None) -> None:
-        """Note that a mail has left: from now on she has been told. `reminder_due`: when she is to be reminded (None: not).
+    def delivered(self, deliveries: list[Delivery]) -> None:
+        """Note that mails have left, each of another appointment: from now on their citizens have been told.
 
-        Earlier failures of that appointment are settled by it.
+        Earlier failures of those appointments are settled by it.
         """
+        if not deliveries:
+            return
         with self._database.write() as connection:
-            row = connection.execute(select(outbox).where(outbox.c.id == claimed.id)).one_or_none()
-            if row is None:
-                return
-            connection.execute(delete(outbox).where(outbox.c.id == claimed.id))
-            connection.execute(
-                insert(sent).values(
-                    office=row.office,
-                    uid=row.uid,
-                    kind=row.kind,
-                    sequence=row.sequence,
-                    message_id=claimed.mail.message_id,
-                    attempts=row.attempts,
-                    sent_at=_epoch(now),
-                )
-            )
-            known = connection.execute(_told_of(row.office, row.uid)).one_or_none()
-            references = thread(tuple(known.thread.split()) if known else (), claimed.mail.message_id)
-            if row.kind == Kind.REMINDER:
-                values: dict[str, object] = {"thread": " ".join(references)}
-            else:
-                values = {
-                    "snapshot": row.snapshot,
-                    "sequence": row.sequence,
-                    "cancelled": row.cancelled,
-                    "thread": " ".join(references),
-                    "told_at": _epoch(now),
-                    "ends_at": row.ends_at,
-                    "reminder_due": _epoch_or_none(reminder_due),
-                }
-                connection.execute(
-                    delete(outbox).where(
-                        outbox.c.office == row.office,
-                        outbox.c.uid == row.uid,
-                        outbox.c.state == State.FAILED,
+            connection.execute(delete(outbox).where(outbox.c.id.in_([one.claimed.id for one in deliveries])))
+            connection.execute(insert(sent), [_sent_values(one) for one in deliveries])
+            uids = [one.claimed.told.snapshot.uid for one in deliveries]
+            known = {
+                (row.office, row.uid): tuple(row.thread.split())
+                for row in connection.execute(
+                    select(told_table.c.office, told_table.c.uid, told_table.c.thread).where(
+                        told_table.c.uid.in_(uids)
                     )
                 )
-            mine = and_(told_table.c.office == row.office, told_table.c.uid == row.uid)
-            if known:
-                connection.execute(update(told_table).where(mine).values(**values))
-            elif row.kind != Kind.REMINDER:
-                connection.execute(insert(told_table).values(office=row.office, uid=row.uid, **values))
+            }
+            news = [one for one in deliveries if one.claimed.kind is not Kind.REMINDER]
+            for one in deliveries:
+                if one.claimed.kind is Kind.REMINDER and _key(one) in known:
+                    references = thread(known[_key(one)], one.claimed.mail.message_id)
+                    connection.execute(
+                        _update_told(one.claimed.told.snapshot).values(thread=" ".join(references))
+                    )
+            if not news:
+                return
+            places = [{"its_office": office, "its_uid": uid} for office, uid in map(_key, news)]
+            connection.execute(
+                delete(told_table).where(
+                    told_table.c.office == bindparam("its_office"), told_table.c.uid == bindparam("its_uid")
+                ),
+                places,
+            )
+            connection.execute(
+                insert(told_table), [_told_values(one, known.get(_key(one), ())) for one in news]
+            )
+            connection.execute(
+                delete(outbox).where(
+                    outbox.c.office == bindparam("its_office"),
+                    outbox.c.uid == bindparam("its_uid"),
+                    outbox.c.state == State.FAILED.value,
+                ),
+                places,
+            )
 
     def postpone(self, claimed: Claimed, until: datetime, error: str, *, uncertain: bool = False) -> None:
         """Note that a mail hasn't left (or, `uncertain`, may have): it's tried again at `until`."""
@@ -423,6 +431,39 @@ def _values(decision: Decision, now: datetime) -> dict[str, object]:
         "next_attempt_at": _epoch(now),
         "expires_at": min(_epoch(now + GIVE_UP_AFTER), _epoch(too_late)),
         "ends_at": _epoch(told.snapshot.end),
+    }
+
+
+def _key(delivery: Delivery) -> tuple[str, str]:
+    snapshot = delivery.claimed.told.snapshot
+    return snapshot.office, snapshot.uid
+
+
+def _sent_values(delivery: Delivery) -> dict[str, object]:
+    claimed = delivery.claimed
+    return {
+        "office": claimed.told.snapshot.office,
+        "uid": claimed.told.snapshot.uid,
+        "kind": claimed.kind.value,
+        "sequence": claimed.told.sequence,
+        "message_id": claimed.mail.message_id,
+        "attempts": claimed.attempts,
+        "sent_at": _epoch(delivery.at),
+    }
+
+
+def _told_values(delivery: Delivery, references: tuple[str, ...]) -> dict[str, object]:
+    told = delivery.claimed.told
+    return {
+        "office": told.snapshot.office,
+        "uid": told.snapshot.uid,
+        "snapshot": told.snapshot.to_json(),
+        "sequence": told.sequence,
+        "cancelled": told.cancelled,
+        "thread": " ".join(thread(references, delivery.claimed.mail.message_id)),
+        "told_at": _epoch(delivery.at),
+        "ends_at": _epoch(told.snapshot.end),
+        "reminder_due": _epoch_or_none(delivery.reminder_due),
     }
 
 
