@@ -23,7 +23,7 @@ from radicale.app import Application
 from radicale.app.base import Access
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from calendar_server import desk, multistatus, properties, refusals, reports, xmlbody
+from calendar_server import desk, multistatus, properties, queries, refusals, reports, xmlbody
 from calendar_server.accounts import AccountRole, Accounts
 from calendar_server.busy_feed import BusyFeed, BusyItem
 from calendar_server.plugin import ROOT, TerminAuth, TerminRights, TerminStorage, sync_token
@@ -103,6 +103,7 @@ class TerminApplication(Application):
         self.calendars = calendars
         self.feed = feed
         self.reports = reports.Reports(calendars, feed)
+        self.queries = queries.Queries(calendars, feed)
         super().__init__(
             _configuration(
                 storage=lambda configuration: TerminStorage(configuration, calendars, feed),
@@ -335,11 +336,13 @@ class TerminApplication(Application):
             root = self._read_xml_request_body(environ, request_info)
         except RuntimeError:
             return httputils.BAD_REQUEST
-        if where is not None and where.tag and root is not None and reports.plain_calendar_data(root):
+        if where is not None and where.tag and root is not None:
             if root.tag == reports.SYNC:
                 return self._as(user, lambda: _multistatus(self.reports.sync(where, root, base_prefix)))
-            if root.tag == reports.MULTIGET:
-                return self._as(user, lambda: _multistatus(self.reports.multiget(where, root, base_prefix)))
+            if root.tag in {queries.MULTIGET, queries.QUERY}:
+                return self._as(user, lambda: _multistatus(self.queries.answer(where, root, base_prefix)))
+            if root.tag == queries.FREE_BUSY:
+                return self._as(user, lambda: _calendar(self.queries.free_busy(where, root)))
         _rewind(environ)
         return self._as(
             user,
@@ -491,6 +494,10 @@ def _rewind(environ: Environ) -> None:
 
 def _multistatus(body: bytes) -> Response:
     return _MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": httputils.DAV_HEADERS}, body, None
+
+
+def _calendar(text: str) -> Response:
+    return _OK, {"Content-Type": "text/calendar; charset=utf-8"}, text.encode(), None
 
 
 def _not_done(error: NotDoneError) -> Response:

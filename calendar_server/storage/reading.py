@@ -322,13 +322,11 @@ def instances_of(connection: Connection, object_id: int) -> list[tuple[int, int,
     return [(row.start, row.end, row.transparency) for row in connection.execute(query)]
 
 
-def object_ids_in(
-    connection: Connection, where: CollectionRow, ids: Sequence[int], start: int, end: int
-) -> list[int]:
-    """Return the row ids of the objects with an instance that touches [start, end), each once, in no order."""
-    rows = connection.execute(_OBJECT_IDS_IN, _range(ids, start, end)).scalars()
-    del where
-    return list(dict.fromkeys(rows))
+def object_ids_in(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[int]:
+    """Return the row ids of the objects in these collections with a stored instance that touches [start, end), each once."""
+    if not ids:
+        return []
+    return list(dict.fromkeys(connection.execute(_OBJECT_IDS_IN, _range(ids, start, end)).scalars()))
 
 
 def busy_changed(connection: Connection, office: str, seq: int) -> list[tuple[str, str]]:

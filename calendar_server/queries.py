@@ -1,0 +1,202 @@
+"""calendar-query, calendar-multiget and free-busy-query (RFC 4791 sections 7.8 to 7.10) on our storage.
+
+A filter that is only about time, as clients send it, is answered from the instance index; nothing is parsed. Other filters look at the objects that
+the index leaves over. Objects are parsed one at a time when a client wants them expanded or in parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from calendar_server import agenda, multistatus
+from calendar_server.ical import query
+from calendar_server.ical.data import DataRequest, parse_calendar_data, render
+from calendar_server.ical.freebusy import free_busy_text
+from calendar_server.ical.objects import Instance, InvalidObjectError, Transparency
+from calendar_server.refusals import CALDAV, RefusedError
+from calendar_server.reports import Wanted
+from calendar_server.storage import reading
+from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from xml.etree.ElementTree import Element
+
+    from sqlalchemy import Connection
+
+    from calendar_server.busy_feed import BusyFeed
+    from calendar_server.offices import Office
+    from calendar_server.service import Calendars
+
+_D = "{DAV:}"
+_C = query.CALDAV
+MULTIGET = _C + "calendar-multiget"
+QUERY = _C + "calendar-query"
+FREE_BUSY = _C + "free-busy-query"
+_LONGEST_FREE_BUSY = 400 * 86_400
+
+
+def _data_request(root: Element) -> DataRequest:
+    prop = root.find(_D + "prop")
+    element = None if prop is None else prop.find(_C + "calendar-data")
+    return DataRequest() if element is None else parse_calendar_data(element)
+
+
+class Queries:
+    """Answers for one calendar server."""
+
+    def __init__(self, calendars: Calendars, feed: BusyFeed) -> None:
+        self._calendars = calendars
+        self._feed = feed
+
+    def answer(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
+        """Answer calendar-query or calendar-multiget. Refuses with the precondition that the request breaks."""
+        try:
+            wanted, data = Wanted.of(root), _data_request(root)
+            if root.tag == MULTIGET:
+                return multistatus.document(self._multiget(where, root, prefix, wanted, data))
+            element = root.find(_C + "filter")
+            condition = query.parse_filter(element) if element is not None else None
+        except query.InvalidFilterError as error:
+            raise RefusedError(error.precondition, str(error), namespace=CALDAV) from error
+        if condition is None:
+            raise RefusedError("valid-filter", "calendar-query needs a filter", namespace=CALDAV)
+        return multistatus.document(self._query(where, condition, prefix, wanted, data))
+
+    def free_busy(self, where: CollectionRow, root: Element) -> str:
+        """Answer free-busy-query with a VFREEBUSY of what the calendar's own objects take."""
+        element = root.find(_C + "time-range")
+        try:
+            within = query.time_range(element) if element is not None else None
+        except query.InvalidFilterError as error:
+            raise RefusedError(error.precondition, str(error), namespace=CALDAV) from error
+        if within is None or within.end - within.start > _LONGEST_FREE_BUSY or where.role is Role.BUSY:
+            raise RefusedError(
+                "valid-filter", "a free-busy-query covers a time-range of at most 400 days", namespace=CALDAV
+            )
+        office = self._calendars.office_of(where)
+        with self._calendars.database.read() as connection:
+            ids = self._ids(connection, where)
+            if office is not None:
+                rows = agenda.instances(connection, ids, within.start, within.end, office)
+            else:
+                rows = reading.instances_in(connection, ids, within.start, within.end)
+        taken = [
+            Instance(row.start, row.end, Transparency(row.transparency))
+            for row in rows
+            if where.role is not Role.VIEW or row.kind.is_booking
+        ]
+        return free_busy_text([taken], within.start, within.end, self._calendars.now())
+
+    def _multiget(
+        self, where: CollectionRow, root: Element, prefix: str, wanted: Wanted, data: DataRequest
+    ) -> Iterator[str]:
+        names, foreign = _names(where, root, prefix)
+        if where.role is Role.BUSY:
+            office = self._calendars.office_of(where)
+            found = {name: self._feed.item(office, name) for name in names} if office is not None else {}
+            for name, item in found.items():
+                href = _href(prefix, where, name)
+                yield (
+                    multistatus.gone(href)
+                    if item is None
+                    else wanted.response(href, item.etag, item.text, "VFREEBUSY")
+                )
+        else:
+            with self._calendars.database.read() as connection:
+                rows = reading.items(connection, where, names)
+            show = self._shower(where, prefix, wanted, data)
+            for name in names:
+                yield show(name, rows[name]) if name in rows else multistatus.gone(_href(prefix, where, name))
+        for path in foreign:
+            yield multistatus.gone(multistatus.escape(path))
+
+    def _query(
+        self, where: CollectionRow, condition: query.Filter, prefix: str, wanted: Wanted, data: DataRequest
+    ) -> Iterator[str]:
+        office = self._calendars.office_of(where)
+        if where.role is Role.BUSY:
+            for item in self._feed.items(office) if office is not None else ():
+                if query.matches(condition, self._calendars.parse(item.text, office)):
+                    yield wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
+            return
+        simple = query.simple_time_range(condition)
+        show = self._shower(where, prefix, wanted, data)
+        with self._calendars.database.read() as connection:
+            for row in self._candidates(connection, where, condition, office):
+                if simple is not None:
+                    matches = simple[0] in {"", row.component}
+                else:
+                    matches = query.matches(condition, self._calendars.parse(row.text, office))
+                if matches:
+                    yield show(reading.listed(row, where).name, row)
+
+    def _candidates(
+        self, connection: Connection, where: CollectionRow, condition: query.Filter, office: Office | None
+    ) -> Iterator[ObjectRow]:
+        """The objects that the time range of the filter's component leaves over; all of them if it has none."""
+        comps = condition.calendar.comps
+        within = comps[0].time_range if len(comps) == 1 and not comps[0].is_not_defined else None
+        if within is None:
+            yield from reading.all_items(connection, where)
+            return
+        ids = self._ids(connection, where)
+        incomplete = {row.id: row for row in reading.unexpanded(connection, ids, within.start, within.end)}
+        found = [
+            number
+            for number in reading.object_ids_in(connection, ids, within.start, within.end)
+            if number not in incomplete
+        ]
+        for row in reading.objects_by_id(connection, found).values():
+            if where.role is not Role.VIEW or row.view_href is not None:
+                yield row
+        for row in incomplete.values():
+            if where.role is not Role.VIEW and self._calendars.parse(row.text, office).instances(
+                within.start, within.end, limit=1
+            ):
+                yield row
+
+    @staticmethod
+    def _ids(connection: Connection, where: CollectionRow) -> list[int]:
+        if where.role is not Role.VIEW:
+            return [where.id]
+        return [row.id for row in reading.office_collections(connection, where.office).of(Role.CLERK)]
+
+    def _shower(
+        self, where: CollectionRow, prefix: str, wanted: Wanted, data: DataRequest
+    ) -> Callable[[str, ObjectRow], str]:
+        office = self._calendars.office_of(where)
+
+        def show(name: str, row: ObjectRow) -> str:
+            text = row.text
+            if wanted.data and not data.plain:
+                try:
+                    text = render(self._calendars.parse(row.text, office), data)
+                except InvalidObjectError as error:
+                    raise RefusedError(error.precondition, namespace=CALDAV) from error
+            return wanted.response(_href(prefix, where, name), row.etag, text, row.component)
+
+        return show
+
+
+def _names(where: CollectionRow, root: Element, prefix: str) -> tuple[list[str], list[str]]:
+    """The names in this calendar that a multiget asks for, each once, and paths that lie elsewhere."""
+    names: list[str] = []
+    foreign: list[str] = []
+    head = f"{prefix}/{where.path}/"
+    for element in root.iterfind(_D + "href"):
+        text = (element.text or "").strip()
+        try:
+            path = unquote(urlparse(text).path)
+        except ValueError:
+            path = text
+        name = path.removeprefix(head)
+        (names if path.startswith(head) and name and "/" not in name else foreign).append(
+            name if path.startswith(head) else path
+        )
+    return list(dict.fromkeys(names)), list(dict.fromkeys(foreign))
+
+
+def _href(prefix: str, where: CollectionRow, name: str) -> str:
+    return multistatus.href(prefix, *where.path.split("/"), name)

@@ -1,0 +1,143 @@
+"""calendar-query, calendar-multiget and free-busy-query over HTTP, against a real server."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from icalendar import Calendar
+
+from tests.calendar_server.test_caldav import OFFICE, http, names
+from tests.calendar_server.test_service import event
+from tests.support.town import NOW, appointment, at
+
+NS = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"'
+
+
+def utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def query(server, path: str, condition: str, data: str = "", account: str = "lead"):
+    body = (
+        f"<C:calendar-query {NS}><D:prop><D:getetag/><C:calendar-data>{data}</C:calendar-data></D:prop>"
+        f'<C:filter><C:comp-filter name="VCALENDAR">{condition}</C:comp-filter></C:filter></C:calendar-query>'
+    )
+    return http(server, "REPORT", path + "/", account, data=body, headers={"Depth": "1"})
+
+
+def events(condition: str = "") -> str:
+    return f'<C:comp-filter name="VEVENT">{condition}</C:comp-filter>'
+
+
+def within(start: datetime, end: datetime) -> str:
+    return f'<C:time-range start="{utc(start)}" end="{utc(end)}"/>'
+
+
+def hrefs(answer) -> list[str]:
+    assert answer.status_code == 207, answer.text
+    return sorted(re.findall(r"<href>[^<]*/([^/<]+)</href>", answer.text))
+
+
+@pytest.fixture
+def filled(server):
+    own = server.calendar("clerk1")
+    for name, text in {
+        "early": event("early@t", at(7, 8), SUMMARY="Früh"),
+        "late": event("late@t", at(7, 14), SUMMARY="Spät"),
+        "weekly": event("weekly@t", at(2, 9), RRULE={"FREQ": "WEEKLY"}, SUMMARY="Teamrunde"),
+        "long": event("long@t", at(10, 0), minutes=3 * 24 * 60, SUMMARY="Urlaub"),
+    }.items():
+        assert http(server, "PUT", f"clerk1/calendar/{name}.ics", "clerk1", data=text).status_code == 201
+    assert own is not None
+    return server
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        (at(7, 0), at(8, 0), ["early.ics", "late.ics"]),
+        (at(7, 9), at(7, 14), []),
+        (at(7, 8, 59), at(7, 9), ["early.ics"]),
+        (at(9, 9), at(9, 10), ["weekly.ics"]),
+        (at(12, 12), at(12, 13), ["long.ics"]),
+        (at(4, 9, month=12, year=2030), at(4, 10, month=12, year=2030), ["weekly.ics"]),
+        (at(1, 0, year=2020), at(1, 0, year=2021), []),
+    ],
+)
+def test_a_time_range_finds_what_takes_place_in_it(filled, start, end, found):
+    assert hrefs(query(filled, "clerk1/calendar", events(within(start, end)))) == found
+
+
+def test_a_filter_on_a_property_looks_inside(filled):
+    condition = events('<C:prop-filter name="SUMMARY"><C:text-match>team</C:text-match></C:prop-filter>')
+    assert hrefs(query(filled, "clerk1/calendar", condition)) == ["weekly.ics"]
+    both = events(
+        within(at(7, 0), at(8, 0))
+        + '<C:prop-filter name="SUMMARY"><C:text-match>sp</C:text-match></C:prop-filter>'
+    )
+    assert hrefs(query(filled, "clerk1/calendar", both)) == ["late.ics"]
+
+
+def test_another_component_finds_nothing(filled):
+    assert hrefs(query(filled, "clerk1/calendar", '<C:comp-filter name="VTODO"/>')) == []
+    assert len(hrefs(query(filled, "clerk1/calendar", ""))) == 4
+
+
+def test_recurring_events_are_expanded_on_demand(filled):
+    start, end = at(1, 0), at(24, 0)
+    data = f'<C:expand start="{utc(start)}" end="{utc(end)}"/>'
+    answer = query(filled, "clerk1/calendar", events(within(at(16, 0), at(17, 0))), data)
+    assert hrefs(answer) == ["weekly.ics"]
+    assert answer.text.count("BEGIN:VEVENT") == 4
+    assert "RRULE" not in answer.text
+
+
+def test_the_office_view_is_queried_like_a_calendar(filled):
+    filled.client().book(appointment("a1@test"), now=NOW)
+    answer = query(filled, OFFICE, events(within(at(7, 0), at(8, 0))))
+    assert names_in(answer) == ["a1@test.ics"]
+    found = filled.calendar("lead", OFFICE).search(start=at(7, 0), end=at(8, 0), event=True)
+    assert names(found) == ["a1@test.ics"]
+
+
+def names_in(answer) -> list[str]:
+    return [name.replace("%40", "@") for name in hrefs(answer)]
+
+
+def test_multiget_tells_of_what_is_missing(filled):
+    body = (
+        f"<C:calendar-multiget {NS}><D:prop><D:getetag/><C:calendar-data/></D:prop>"
+        "<D:href>/clerk1/calendar/early.ics</D:href><D:href>/clerk1/calendar/none.ics</D:href>"
+        "<D:href>/clerk2/calendar/x.ics</D:href></C:calendar-multiget>"
+    )
+    answer = http(filled, "REPORT", "clerk1/calendar/", "clerk1", data=body)
+    assert answer.text.count("404 Not Found") == 2
+    assert answer.text.count("BEGIN:VEVENT") == 1
+
+
+def test_free_busy_of_a_calendar(filled):
+    body = f"<C:free-busy-query {NS}>{within(at(7, 0), at(10, 0))}</C:free-busy-query>"
+    answer = http(filled, "REPORT", "clerk1/calendar/", "clerk1", data=body, headers={"Depth": "1"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/calendar")
+    (busy,) = Calendar.from_ical(answer.text).walk("VFREEBUSY")
+    listed = busy["FREEBUSY"] if isinstance(busy["FREEBUSY"], list) else [busy["FREEBUSY"]]
+    periods = [period.start for entry in listed for period in getattr(entry, "periods", [entry])]
+    assert [moment.astimezone(at(7, 0).tzinfo) for moment in periods] == [at(7, 8), at(7, 14), at(9, 9)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<C:calendar-query {NS}><D:prop><D:getetag/></D:prop></C:calendar-query>",
+        f'<C:calendar-query {NS}><C:filter><C:comp-filter name="VEVENT"/></C:filter></C:calendar-query>',
+        f"<C:free-busy-query {NS}/>",
+        f'<C:free-busy-query {NS}><C:time-range start="1" end="2"/></C:free-busy-query>',
+    ],
+)
+def test_a_bad_filter_is_refused_by_its_precondition(filled, body):
+    answer = http(filled, "REPORT", "clerk1/calendar/", "clerk1", data=body, headers={"Depth": "1"})
+    assert answer.status_code == 403
+    assert "valid-filter" in answer.text
