@@ -107,8 +107,14 @@ class CalendarObject:
 
     @cached_property
     def calendar(self) -> icalendar.Calendar:
-        """The whole object in icalendar's classes; parsed at the first use, which takes a millisecond or two."""
-        return icalendar.Calendar.from_ical(self.text)
+        """The whole object in icalendar's classes; parsed at the first use, which takes a millisecond or two.
+
+        Raises InvalidObjectError where icalendar is stricter about a property than storing it asks for.
+        """
+        try:
+            return icalendar.Calendar.from_ical(self.text)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise InvalidObjectError("a property that icalendar can't read") from error
 
     @cached_property
     def events(self) -> list[icalendar.Event]:

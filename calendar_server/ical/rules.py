@@ -4,8 +4,9 @@ A rule runs on the wall clock of DTSTART's zone, in local seconds (see `calendar
 because general ones can't be bounded: they search a rule without instances to the year 9999, and
 they start at DTSTART for every window. Here a window costs what it contains, unless COUNT makes it count.
 
-Where the RFC leaves it open: DTSTART is the first instance even if the rule doesn't produce it, and counts for COUNT; BYWEEKNO
-without BYDAY means DTSTART's weekday.
+Where the RFC leaves it open: DTSTART is the first instance even if the rule doesn't produce it, and COUNT then counts the rule's own
+instances, as clients do that show them (section 3.8.5.3 calls such a set undefined); BYWEEKNO without BYDAY means
+DTSTART's weekday.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import calendar
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, date
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from calendar_server.ical.values import DAY, InvalidValueError, Moment, moment, to_epoch, to_local
@@ -452,16 +453,10 @@ def starts(rule: Rule, first: int, not_before: int, not_after: int, work: Work) 
             if local != first:
                 yield local
         return
-    left = rule.count - 1
     if not_before <= first <= not_after:
         yield first
-    for local in candidates(rule, first, first, not_after, work):
-        if local == first:
-            continue
-        if left <= 0:
-            return
-        left -= 1
-        if local >= not_before:
+    for local in islice(candidates(rule, first, first, not_after, work), rule.count):
+        if local >= not_before and local != first:
             yield local
 
 

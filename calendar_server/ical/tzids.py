@@ -119,7 +119,8 @@ def _observance_changes(observance: Component) -> list[tuple[int, int, int]]:
         rule = parse_rule(rules[0].value, first, _UTC_ZONE)
         vet(rule, first)
         until = None if rule.until is None else rule.until + EPOCH_LOCAL + old
-        low = max(first.local, _FIRST)
+        # A rule that ended before these years counts with its last change: that offset may still hold.
+        low = max(first.local, _FIRST if until is None else min(_FIRST, until - 2 * 366 * DAY))
         for local in starts(rule, first.local, low, _LAST, Work(20 * _MAX_CHANGES)):
             if (until is not None and local > until) or len(onsets) > _MAX_CHANGES:
                 break

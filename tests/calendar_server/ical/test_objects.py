@@ -569,3 +569,10 @@ def test_an_object_says_what_it_is():
     assert obj.members[0].first("SUMMARY").text == "Grüße, alle"
     assert not parse(event(MARCH)).recurring
     assert parse(component("VTODO")).events == []
+
+
+def test_what_icalendar_cannot_read_is_refused_when_it_is_asked():
+    obj = parse(component("VJOURNAL", "DTSTART:20260302T080000Z", "CREATED:19970901T1300Z"))
+    assert times(obj.instances(utc("2026-01-01"), utc("2027-01-01"))) == ["2026-03-02 08:00/08:00"]
+    with pytest.raises(InvalidObjectError):
+        assert obj.calendar

@@ -144,8 +144,8 @@ def test_rules_give_what_dateutil_gives(seed):
         ("FREQ=MONTHLY;BYDAY=1MO,FR;COUNT=4", "2026-03-02 09:00", ["2026-03-02 09:00", "2026-03-06 09:00", "2026-03-13 09:00", "2026-03-20 09:00"]),
         # Numbers mean nothing in a weekly rule.
         ("FREQ=WEEKLY;BYDAY=1MO", "2026-03-02 09:00", ["2026-03-02 09:00", "2026-03-09 09:00"]),
-        # DTSTART counts, whether or not the rule gives it.
-        ("FREQ=WEEKLY;BYDAY=MO;COUNT=2", "2026-03-03 09:00", ["2026-03-03 09:00", "2026-03-09 09:00"]),
+        # DTSTART is an instance, but COUNT counts the rule's own.
+        ("FREQ=WEEKLY;BYDAY=MO;COUNT=2", "2026-03-03 09:00", ["2026-03-03 09:00", "2026-03-09 09:00", "2026-03-16 09:00"]),
         ("FREQ=DAILY;BYSECOND=60;COUNT=1", "2026-03-03 09:00", ["2026-03-03 09:00"]),
         ("freq=daily;count=2;", "2026-03-03 09:00", ["2026-03-03 09:00", "2026-03-04 09:00"]),
         ("RSCALE=GREGORIAN;FREQ=DAILY;SKIP=OMIT;X-A=1", "2026-03-03 09:00", ["2026-03-03 09:00"]),
@@ -157,8 +157,10 @@ def test_a_rule_gives_what_the_rfc_says(text, start, expected):
     assert rule_starts(text, start, number=len(expected)) == expected
 
 
-def test_count_ends_a_rule():
-    assert len(rule_starts("FREQ=DAILY;COUNT=3", "2026-03-03 09:00")) == 3
+@pytest.mark.parametrize("since", ["2026-03-03", "2026-03-04", "2026-03-05"])
+def test_count_ends_a_rule_wherever_the_window_begins(since):
+    assert rule_starts("FREQ=DAILY;COUNT=3", "2026-03-03 09:00", since=since)[-1] == "2026-03-05 09:00"
+    assert len(rule_starts("FREQ=WEEKLY;BYDAY=MO;COUNT=2", "2026-03-03 09:00")) == 3
 
 
 def test_parts_finer_than_a_day_are_ignored_beside_a_date():

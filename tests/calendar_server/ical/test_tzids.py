@@ -161,3 +161,11 @@ def test_a_definition_ends_with_until_and_lists_dates():
     assert [hours(text) for text in ("1999-06-01", "2000-03-01", "2000-07-01", "2025-12-31", "2026-01-02")] == [
         0, 1, 3, 3, 1,
     ]  # fmt: skip
+
+
+def test_the_last_change_of_a_rule_that_ended_long_ago_still_holds():
+    zone_ = own(
+        "BEGIN:DAYLIGHT", "DTSTART:19480502T000000", "TZOFFSETFROM:+0900", "TZOFFSETTO:+1000", "RRULE:FREQ=YEARLY;UNTIL=19510505T000000Z;BYMONTH=5;BYDAY=1SU", "END:DAYLIGHT",
+        "BEGIN:STANDARD", "DTSTART:19480912T010000", "TZOFFSETFROM:+1000", "TZOFFSETTO:+0900", "RRULE:FREQ=YEARLY;UNTIL=19510908T150000Z;BYMONTH=9;BYDAY=SU;BYMONTHDAY=8,9,10,11,12,13,14", "END:STANDARD",
+    )  # fmt: skip
+    assert datetime(2026, 7, 1, tzinfo=zone_).utcoffset().total_seconds() == 9 * 3600
