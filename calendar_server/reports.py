@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 from calendar_server import multistatus, paging
 from calendar_server.busy_feed import UnknownTokenError
@@ -21,15 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
-    from sqlalchemy import Connection
-
     from calendar_server.busy_feed import BusyFeed
     from calendar_server.service import Calendars
 
 _D = "{DAV:}"
 _C = "{urn:ietf:params:xml:ns:caldav}"
 SYNC = _D + "sync-collection"
-MULTIGET = _C + "calendar-multiget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +64,6 @@ class Wanted:
 def _empty(tag: str) -> str:
     namespace, _, name = tag.removeprefix("{").rpartition("}")
     return f'<X:{name} xmlns:X="{multistatus.escape(namespace)}"/>' if namespace else f'<{name} xmlns=""/>'
-
-
-def plain_calendar_data(root: Element) -> bool:
-    """True if calendar-data, where it is asked for, is wanted as it is stored (not expanded, not in parts)."""
-    return all(len(element) == 0 for element in root.iter(_C + "calendar-data"))
 
 
 class Reports:
@@ -129,50 +120,6 @@ class Reports:
             for item in items
         ]
         return multistatus.document(responses, current)
-
-    def multiget(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
-        """Answer calendar-multiget; names that aren't there get a 404 each."""
-        wanted = Wanted.of(root)
-        names: list[str] = []
-        foreign: list[str] = []
-        head = f"{prefix}/{where.path}/"
-        for element in root.iterfind(_D + "href"):
-            path = unquote(_path_of(element.text or ""))
-            name = path.removeprefix(head)
-            if path.startswith(head) and name and "/" not in name:
-                names.append(name)
-            else:
-                foreign.append(path)
-        with self._calendars.database.read() as connection:
-            rows = self._rows(connection, where, list(dict.fromkeys(names)))
-        responses = [
-            multistatus.gone(_href(prefix, where, name)) for name in dict.fromkeys(names) if name not in rows
-        ]
-        responses += [multistatus.gone(multistatus.escape(path)) for path in foreign]
-        responses += [
-            wanted.response(_href(prefix, where, name), etag, text, component)
-            for name, (etag, text, component) in rows.items()
-        ]
-        return multistatus.document(responses)
-
-    def _rows(
-        self, connection: Connection, where: CollectionRow, names: list[str]
-    ) -> dict[str, tuple[str, str, str]]:
-        office = self._calendars.office_of(where)
-        if where.role is Role.BUSY and office is not None:
-            found = {name: self._feed.item(office, name) for name in names}
-            return {
-                name: (item.etag, item.text, "VFREEBUSY") for name, item in found.items() if item is not None
-            }
-        rows = reading.items(connection, where, names)
-        return {name: (row.etag, row.text, row.component) for name, row in rows.items()}
-
-
-def _path_of(text: str) -> str:
-    try:
-        return urlparse(text.strip()).path
-    except ValueError:
-        return text
 
 
 def _href(prefix: str, where: CollectionRow, name: str) -> str:
