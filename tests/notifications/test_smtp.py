@@ -184,18 +184,18 @@ def test_a_connection_that_breaks_before_the_data_is_not_uncertain():
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def talk():
-            for _ in range(2):
-                client, _address = listening.accept()
-                with client, client.makefile("rb") as lines:
-                    client.sendall(b"220 hello\r\n")
-                    lines.readline()
-                    client.sendall(b"250 hello\r\n")
-                    lines.readline()
+            client, _address = listening.accept()
+            with client, client.makefile("rb") as lines:
+                client.sendall(b"220 hello\r\n")
+                lines.readline()
+                client.sendall(b"250 hello\r\n")
+                lines.readline()
 
         thread = threading.Thread(target=talk, daemon=True)
         thread.start()
         with pytest.raises(BlockedError):
             SmtpTransport(settings(listening.getsockname()[1])).send(MAIL)
+        thread.join()
 
 
 def test_umlaut_domains_travel_in_ascii(transport, postbox):
