@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean lock docs thunderbird
+.PHONY: help run test check bench proofs clean lock docs thunderbird
 
 help:
 	@echo "make run    the demo town on this machine (ARGS=\"--site-port 8080\" for options of termin serve)"
@@ -15,6 +15,7 @@ help:
 	@echo "make check  style, types, translations, documentation"
 	@echo "make bench  benchmarks, into benchmarks/results/"
 	@echo "make thunderbird  what clerks do in Thunderbird, in Thunderbird; screenshots into docs/screenshots/"
+	@echo "make proofs races, and servers killed at random, on both databases (ARGS=\"chaos --seconds 600\" for one of them)"
 	@echo "make docs   the reference in docs/configuration.md and docs/commands.md, from the code"
 	@echo "make lock   resolve the lock files anew"
 	@echo "make clean  remove the environment and everything that was generated, but no data"
@@ -39,6 +40,9 @@ bench: $(VENV)/installed-dev
 
 thunderbird: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.clients.thunderbird docs/screenshots
+
+proofs: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.proofs $(or $(ARGS),all)
 
 docs: $(VENV)/installed-dev
 	@$(BIN)/python -m config.reference
