@@ -318,7 +318,6 @@ class Client:
             Kind.BLOCK,
             uid,
             lambda: self._caldav("PUT", f"{clerk}/calendar/{uid}.ics", text),
-            again=True,
             clerk=clerk,
             **self._period(start),
         )
