@@ -113,6 +113,15 @@ class Calendars:
         except InvalidObjectError as error:
             raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
 
+    def _accept(self, text: str | bytes, office: Office | None) -> CalendarObject:
+        """Parse an object to store, in icalendar's classes too: here, not while others wait, and refused if they can't read it."""
+        obj = self.parse(text, office)
+        try:
+            obj.events  # noqa: B018 - the attribute parses
+        except InvalidObjectError as error:
+            raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
+        return obj
+
     @contextmanager
     def writing(self, office_id: str, actor: Actor) -> Iterator[Writer]:
         """A write transaction in one office, from the lock to the commit; what collides in the database is refused."""
@@ -144,8 +153,7 @@ class Calendars:
     ) -> Put:
         """Store an object as `href` in the collection at `path`; in an office's appointments that means to book it."""
         where = self._parent(path)
-        obj = self.parse(text, self.office_of(where))
-        obj.events  # noqa: B018 - parsed here, not while others wait
+        obj = self._accept(text, self.office_of(where))
         with self.writing(where.office, actor) as writer:
             return self._put(writer, where, href, obj, actor, preconditions)
 
@@ -449,7 +457,7 @@ class Calendars:
             where = self.create_calendar(path, props or {"tag": "VCALENDAR"}, actor)
         if where.role not in {Role.CLERK, Role.PLAIN, Role.OPENING}:
             raise ForbiddenError(path)
-        parsed = [self.parse(text, self.office_of(where)) for text in texts]
+        parsed = [self._accept(text, self.office_of(where)) for text in texts]
         with self.writing(where.office, actor) as writer:
             for row in list(reading.all_items(writer.connection, where)):
                 if not row.kind.is_booking:
