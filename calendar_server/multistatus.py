@@ -19,6 +19,8 @@ _NAMESPACES = (
 _HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<multistatus {_NAMESPACES}>'
 # XML 1.0 section 2.2 has no way to write these characters at all.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Names that need neither percent-encoding nor escaping: nearly all of them.
+_PLAIN = re.compile(r"[A-Za-z0-9@:._~-]+")
 CONTENT_TYPE = "application/xml; charset=utf-8"
 
 
@@ -36,9 +38,12 @@ def data(text: str) -> str:
 
 
 def href(prefix: str, *segments: str, collection: bool = False) -> str:
-    """Return a path as the content of an href: percent-encoded, and so without anything to escape."""
-    path = "/".join(quote(segment, safe="@:+=,!$'()*;~") for segment in segments)
-    return escape(f"{prefix}/{path}{'/' if collection else ''}")
+    """Return a path as the content of an href: percent-encoded, and so without anything to escape but in the prefix."""
+    path = "/".join(
+        segment if _PLAIN.fullmatch(segment) else escape(quote(segment, safe="@:+=,!$'()*;~"))
+        for segment in segments
+    )
+    return f"{escape(prefix) if prefix else ''}/{path}{'/' if collection else ''}"
 
 
 def found(where: str, properties: str, missing: str = "") -> str:

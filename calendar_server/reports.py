@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
+    from sqlalchemy import Connection
+
     from calendar_server.busy_feed import BusyFeed
     from calendar_server.service import Calendars
 
@@ -99,8 +101,7 @@ class Reports:
                     current = page.position.token(row, incarnation)
                     responses.append(multistatus.truncated(_href(prefix, row, "")))
             else:
-                rows_all = ((_name(row, item), item) for item in reading.all_items(connection, row))
-                responses = _responses(prefix, row, rows_all, wanted)
+                responses = _everything(connection, prefix, row, wanted)
         return multistatus.document(responses, current)
 
     def _sync_busy(
@@ -128,6 +129,16 @@ def _href(prefix: str, where: CollectionRow, name: str) -> str:
 
 def _name(where: CollectionRow, row: ObjectRow) -> str:
     return (row.view_href or row.href) if where.role is Role.VIEW else row.href
+
+
+def _everything(connection: Connection, prefix: str, where: CollectionRow, wanted: Wanted) -> list[str]:
+    if wanted.data:
+        rows = ((_name(where, item), item) for item in reading.all_items(connection, where))
+        return _responses(prefix, where, rows, wanted)
+    return [
+        wanted.response(_href(prefix, where, item.name), item.etag, "", item.component)
+        for item in reading.listing(connection, where)
+    ]
 
 
 def _responses(
