@@ -6,6 +6,7 @@ does no harm to follow a change twice, and several changes at once give one mail
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from booking_web.notifications.addresses import AddressError
 from booking_web.notifications.mails import compose
 from booking_web.notifications.reminders import reminder_due
-from booking_web.notifications.told import Snapshot, decide
+from booking_web.notifications.told import Kind, Snapshot, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from booking_web.notifications.letters import Letters
     from booking_web.notifications.store import Store, Writing
+    from booking_web.notifications.told import Decision
     from booking_web.town import Town
     from calendar_server.ical.appointment import Appointment
     from calendar_server.storage.changes import Change, ChangeLog
@@ -29,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 """Changes that are followed in one transaction; the sender waits for it."""
+SECOND_THOUGHTS = timedelta(seconds=5)
+"""So long a change by the office waits: people drag twice or press "undo", and clients write a move to another
+calendar as a deletion and a new object. What is taken back within that time is never told."""
 _BOOKINGS = frozenset({"appointment", "hold"})
 _CITIZEN = "site"
 """The account that writes for citizens."""
@@ -113,7 +118,7 @@ class Follower:
             log.exception("a mail can't be written", office=office, kind=decision.kind.value)
             writing.fail(decision, f"{type(error).__name__} while writing the mail", now=now)
             return False
-        writing.replace(decision, mail, now=now)
+        writing.replace(decision, mail, now=now, wait=_second_thoughts(decision))
         return True
 
     def _refresh(
@@ -127,6 +132,11 @@ class Follower:
         writing.refresh(seen)
         if seen.reminder != told.reminder:
             writing.remind_at(seen, reminder_due(seen, self._town.reminder, told_at=now))
+
+
+def _second_thoughts(decision: Decision) -> timedelta:
+    at_once = decision.by_citizen or decision.kind is Kind.CONFIRMATION
+    return timedelta(0) if at_once else SECOND_THOUGHTS
 
 
 def _by_citizen(changes: list[Change]) -> bool:

@@ -165,17 +165,18 @@ class Writing:
                 refused = _told(row)
         return Standing(told, refused, queued, references, settled)
 
-    def replace(self, decision: Decision, mail: Mail, *, now: datetime) -> None:
-        """Put a mail into the outbox, in the place of any other of that appointment that hasn't left."""
+    def replace(
+        self, decision: Decision, mail: Mail, *, now: datetime, wait: timedelta = timedelta(0)
+    ) -> None:
+        """Put a mail into the outbox, in the place of any other of that appointment that hasn't left. It leaves after `wait`."""
         self.withdraw(decision.told.snapshot.office, decision.told.snapshot.uid)
-        self.add(decision, mail, now=now)
+        self.add(decision, mail, now=now, wait=wait)
 
-    def add(self, decision: Decision, mail: Mail, *, now: datetime) -> None:
-        """Put a mail into the outbox, behind all others."""
+    def add(self, decision: Decision, mail: Mail, *, now: datetime, wait: timedelta = timedelta(0)) -> None:
+        """Put a mail into the outbox, behind all others. It leaves after `wait`."""
+        values = _values(decision, now) | {"next_attempt_at": _epoch(now + wait)}
         self._connection.execute(
-            insert(outbox).values(
-                **_values(decision, now), mail=mail.to_json(), state=State.QUEUED.value, error=""
-            )
+            insert(outbox).values(**values, mail=mail.to_json(), state=State.QUEUED.value, error="")
         )
 
     def fail(self, decision: Decision, error: str, *, now: datetime) -> None:

@@ -33,7 +33,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An appointment as the citizen knows it; `start` and `end` in UTC. Who serves her isn't part of it."""
+    """An appointment as the citizen knows it; `start` and `end` in UTC. Who serves her isn't part of it.
+
+    `reason` is what the appointment says of why it was last changed.
+    """
 
     office: str
     uid: str
@@ -48,6 +51,7 @@ class Snapshot:
     language: str = "de"
     reference: str = ""
     reminder: bool = False
+    reason: str = ""
 
     @staticmethod
     def of(appointment: Appointment, office: str) -> Snapshot:
@@ -66,6 +70,7 @@ class Snapshot:
             language=appointment.language,
             reference=appointment.reference,
             reminder=appointment.reminder,
+            reason=appointment.reason,
         )
 
     def same_time(self, other: Snapshot) -> bool:
@@ -150,25 +155,28 @@ def decide(
     A changed address gets a confirmation, and the former one nothing: as a rule it was mistyped.
     """
     if current is None or current.cancelled:
-        reason = current.reason if current else ""
-        decision = _cancellation(told, current.sequence if current else 0, now, reason)
+        decision = _cancellation(told, current, now)
     elif current.is_hold or not current.email.strip() or current.end <= now:
         decision = None
     else:
-        decision = _news(told, Snapshot.of(current, office), current.sequence, current.reason)
+        decision = _news(told, Snapshot.of(current, office), current.sequence)
     if decision is None or (refused is not None and _is_refused(decision.told, refused)):
         return None
-    return replace(decision, by_citizen=by_citizen)
+    # The appointment keeps the reason of an earlier change; it isn't that of this one.
+    known = told.snapshot.reason if told else ""
+    reason = "" if by_citizen or decision.reason == known else decision.reason
+    return replace(decision, by_citizen=by_citizen, reason=reason)
 
 
-def _cancellation(told: Told | None, sequence: int, now: datetime, reason: str) -> Decision | None:
+def _cancellation(told: Told | None, current: Appointment | None, now: datetime) -> Decision | None:
     if told is None or told.cancelled or told.snapshot.end <= now:
         return None
-    after = Told(told.snapshot, max(sequence, told.sequence + 1), cancelled=True)
+    sequence, reason = (current.sequence, current.reason) if current else (0, "")
+    after = Told(replace(told.snapshot, reason=reason), max(sequence, told.sequence + 1), cancelled=True)
     return Decision(Kind.CANCELLED, after, previous=told.snapshot, reason=reason)
 
 
-def _news(told: Told | None, seen: Snapshot, sequence: int, reason: str) -> Decision | None:
+def _news(told: Told | None, seen: Snapshot, sequence: int) -> Decision | None:
     if told is None:
         return Decision(Kind.CONFIRMATION, Told(seen, sequence))
     before = told.snapshot
@@ -176,13 +184,12 @@ def _news(told: Told | None, seen: Snapshot, sequence: int, reason: str) -> Deci
     if before.email != seen.email:
         return Decision(Kind.CONFIRMATION, after)
     if told.cancelled:
-        return Decision(Kind.RESTORED, after, previous=before, reason=reason)
+        return Decision(Kind.RESTORED, after, previous=before, reason=seen.reason)
     if before.says_the_same(seen):
         return None
     same_hour_and_place = before.start == seen.start and before.location == seen.location
-    return Decision(
-        Kind.CHANGED if same_hour_and_place else Kind.MOVED, after, previous=before, reason=reason
-    )
+    kind = Kind.CHANGED if same_hour_and_place else Kind.MOVED
+    return Decision(kind, after, previous=before, reason=seen.reason)
 
 
 def _is_refused(due: Told, refused: Told) -> bool:

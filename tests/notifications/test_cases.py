@@ -135,6 +135,51 @@ def test_a_cancellation_that_was_taken_back_before_the_mail_left(any_world: Worl
     assert any_world.settle() == []
 
 
+def test_what_the_office_takes_back_at_once_is_never_told(world: World):
+    world.book()
+    world.settle()
+    world.delete(actor=CLERK)
+    world.follow()
+    world.send()
+    world.clock.advance(seconds=3)
+    world.book(actor=CLERK)
+    assert world.settle() == []
+
+
+def test_what_the_citizen_does_is_told_at_once(world: World):
+    world.book()
+    world.settle()
+    before = world.clock()
+    world.delete()
+    assert len(world.settle()) == 1
+    assert world.clock() == before
+
+
+def test_a_plan_moves_cancels_and_is_undone(any_world: World):
+    other = "b" * 26 + "@termin.test"
+    third = "c" * 26 + "@termin.test"
+    for uid, hour in ((UID, 8), (other, 9), (third, 10)):
+        any_world.book(appointment(uid, at(7, hour)))
+    any_world.settle()
+    plan = any_world.propose(
+        any_world.step(UID, start=at(9, 8), reason="Krankheit"),
+        any_world.step(other, cancel=True, reason="Krankheit"),
+        any_world.step(third, clerk="clerk2" if any_world.holder(third) == "clerk1" else "clerk1"),
+    )
+    any_world.plans.apply(plan.id, LEAD)
+    mails = {str(mail.event["UID"]): mail for mail in any_world.settle()}
+    assert set(mails) == {UID, other}, "the third only changes its clerk"
+    assert (mails[UID].method, mails[UID].start) == ("REQUEST", at(9, 8))
+    assert mails[other].method == "CANCEL"
+    assert all("Der Grund: Krankheit" in mail.text for mail in mails.values())
+    any_world.plans.undo(plan.id, LEAD)
+    back = {str(mail.event["UID"]): mail for mail in any_world.settle()}
+    assert set(back) == {UID, other}
+    assert back[UID].start == at(7, 8)
+    assert "findet er doch statt" in back[other].text
+    assert all(back[uid].sequence > mails[uid].sequence for uid in back)
+
+
 def test_a_hold_and_its_expiry_say_nothing(world: World):
     world.book(hold_until=world.clock() + timedelta(minutes=10))
     assert world.settle() == []

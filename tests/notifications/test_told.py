@@ -89,6 +89,19 @@ def test_a_cancellation_speaks_of_the_time_that_she_knows():
     assert decision.reason == "Krankheit"
 
 
+def test_a_reason_is_told_once_and_only_if_it_was_not_hers():
+    moved = appointment(start=at(7, 9), reason="Krankheit")
+    first = due(told(), moved)
+    assert first is not None
+    assert first.reason == "Krankheit"
+    again = due(first.told, replace(moved, start=at(7, 10), end=at(7, 11)))
+    assert again is not None
+    assert again.reason == ""
+    hers = due(told(), moved, by_citizen=True)
+    assert hers is not None
+    assert hers.reason == ""
+
+
 def test_who_did_it_is_kept():
     decision = due(told(), None, by_citizen=True)
     assert decision is not None

@@ -6,18 +6,20 @@ import email
 import mailbox
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from email import policy
 from typing import TYPE_CHECKING
 
 from icalendar import Calendar
 
-from booking_web.notifications.follower import Follower
+from booking_web.notifications.follower import SECOND_THOUGHTS, Follower
 from booking_web.notifications.letters import Letters
 from booking_web.notifications.reminders import Reminders
 from booking_web.notifications.sender import Sender
 from booking_web.notifications.store import Store, migrate
 from booking_web.notifications.transport import MaildirTransport
 from calendar_server.ical.appointment import from_ical, to_ical
+from calendar_server.plans import Plan, PlanKind, Plans, Step
 from calendar_server.service import Actor, Calendars, Preconditions
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
@@ -138,6 +140,25 @@ class World:
                     return clerk
         raise AssertionError("nobody has it")
 
+    @property
+    def plans(self) -> Plans:
+        return Plans(self.service)
+
+    def step(self, uid: str, **values: object) -> Step:
+        """A step of a plan: another start or clerk, or its cancellation."""
+        with self.service.database.read() as connection:
+            row = reading.booking(connection, OFFICE, uid)
+        assert row is not None
+        assert row.first is not None
+        start, clerk = values.pop("start", None), values.pop("clerk", None)
+        holder = self.holder(uid)
+        moved = int(start.timestamp()) if isinstance(start, datetime) else row.first
+        made = Step(uid, row.etag, holder, row.first, str(clerk or holder), moved)
+        return replace(made, **values)  # type: ignore[arg-type]
+
+    def propose(self, *steps: Step) -> Plan:
+        return self.plans.propose(Plan("", OFFICE, PlanKind.REPAIR, steps, {}, True, 0.0), LEAD)
+
     def change(self, uid: str = UID, *, actor: Actor = SITE, **values: object) -> Appointment:
         """Somebody writes the appointment anew, with other values; a new start keeps its length."""
         before = self.stored(uid)
@@ -159,12 +180,15 @@ class World:
         return count
 
     def settle(self) -> list[Received]:
-        """Let the worker do all there is to do now; return the mails that came by it."""
+        """Let the worker do all there is to do now, second thoughts included; return the mails that came by it."""
         before = {mail.message.as_bytes() for mail in self.mails()}
         count = len(self.mails())
         self.follow()
         self.reminders.step()
         self.send()
+        if self.store.load().waiting:
+            self.clock.now += SECOND_THOUGHTS
+            self.send()
         after = self.mails()
         assert len(after) >= count
         return [mail for mail in after if mail.message.as_bytes() not in before]
