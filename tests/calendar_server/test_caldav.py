@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import caldav
 import pytest
 import requests
 
@@ -13,6 +13,9 @@ from calendar_server.client import RefusedError
 from calendar_server.ical.appointment import from_ical, to_ical
 from tests.support.calendar import PASSWORD, CalendarServer
 from tests.support.town import BERLIN, NOW, appointment, at
+
+if TYPE_CHECKING:
+    import caldav
 
 OFFICE = "buergerbuero/appointments"
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from icalendar import Calendar
 
-from calendar_server.client import CalendarClient
 from calendar_server.ical.appointment import from_ical, to_ical
 from calendar_server.refusals import MissingError, PreconditionFailedError, RefusedError
 from calendar_server.service import Actor, Calendars, Preconditions
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
 from tests.support.town import BERLIN, NOW, appointment, at
+
+if TYPE_CHECKING:
+    from calendar_server.client import CalendarClient
 
 SITE = Actor("site", authoritative=True)
 CLERK = Actor("clerk1")

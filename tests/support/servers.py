@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class _Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Say nothing: a test's output is its own."""
 
 

@@ -27,10 +27,14 @@ def only(*lines, **options):
         ([MARCH, "DURATION:PT0S"], "2026-03-02 08:00/08:00"),
         (["DTSTART;VALUE=DATE:20260302"], "2026-03-01 23:00/2026-03-02 23:00"),
         (["DTSTART:20260302"], "2026-03-01 23:00/2026-03-02 23:00"),
+        # Of a day no zone counts, though Google wrote one (RFC 5545 section 3.2.19).
+        (["DTSTART;VALUE=DATE;TZID=Asia/Tokyo:20260302"], "2026-03-01 23:00/2026-03-02 23:00"),
+        (["DTSTART:20260302Z"], "2026-03-01 23:00/2026-03-02 23:00"),
         (["DTSTART;VALUE=DATE:20260302T090000"], "2026-03-01 23:00/2026-03-02 23:00"),
         (["DTSTART;VALUE=DATE:20260302", "DTEND;VALUE=DATE:20260304"], "2026-03-01 23:00/2026-03-03 23:00"),
         (["DTSTART;VALUE=DATE:20260302", "DTEND;VALUE=DATE:20260302"], "2026-03-01 23:00/2026-03-02 23:00"),
         (["DTSTART;VALUE=DATE:20260302", "DURATION:P2D"], "2026-03-01 23:00/2026-03-03 23:00"),
+        (["DTSTART;VALUE=DATE:20260302", "DURATION:PT0S"], "2026-03-01 23:00/2026-03-02 23:00"),
         (["DTSTART;VALUE=DATE:20260302", "DURATION:P1W"], "2026-03-01 23:00/2026-03-08 23:00"),
         (["DTSTART:20260302T090000", "DTEND:20260302T100000"], "2026-03-02 08:00/09:00"),
         (["DTSTART;VALUE=DATE:20260302", "DTEND:20260302T110000Z"], "2026-03-01 23:00/2026-03-02 11:00"),
@@ -279,6 +283,15 @@ def test_an_override_replaces_its_instance(recurrence_id):
     assert found == ["2026-03-02 08:00/09:00", "2026-03-03 13:00/14:00", "2026-03-04 08:00/09:00"]
 
 
+def test_an_override_stands_though_an_exdate_removes_what_it_replaces():
+    # Apple's iCal wrote both for a detached instance.
+    found = times_of(
+        master("RRULE:FREQ=DAILY;COUNT=2", "EXDATE:20260303T080000Z"),
+        override(":20260303T080000Z", "DTSTART:20260303T130000Z"),
+    )
+    assert found == ["2026-03-02 08:00/09:00", "2026-03-03 13:00/13:00"]
+
+
 def test_an_override_moves_into_and_out_of_a_window():
     components = (
         override(":20260303T080000Z", "DTSTART:20280303T130000Z", "DURATION:PT1H"),
@@ -461,12 +474,14 @@ def test_an_event_is_busy_or_free(lines, expected):
         ("Straßenfest", Transparency.FREE),
         ("STRASSE", Transparency.BUSY),
         ("", Transparency.FREE),
+        ("heute außer Haus", Transparency.BUSY),
+        ("Österreich", Transparency.BUSY),
     ],
 )
 def test_an_all_day_absence_is_busy_though_clients_mark_it_free(summary, expected):
     obj = parse(
         event("DTSTART;VALUE=DATE:20260302", "TRANSP:TRANSPARENT", f"SUMMARY:{summary}"),
-        absence_words=frozenset({"krank", "urlaub", "straße".casefold()}),
+        absence_words=frozenset({"krank", "Urlaub", "Straße", "außer Haus", "österreich"}),
     )
     assert [one.transparency for one in obj.instances(MIN_EPOCH, MAX_EPOCH)] == [expected]
 

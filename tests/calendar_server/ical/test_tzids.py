@@ -169,3 +169,23 @@ def test_the_last_change_of_a_rule_that_ended_long_ago_still_holds():
         "BEGIN:STANDARD", "DTSTART:19480912T010000", "TZOFFSETFROM:+1000", "TZOFFSETTO:+0900", "RRULE:FREQ=YEARLY;UNTIL=19510908T150000Z;BYMONTH=9;BYDAY=SU;BYMONTHDAY=8,9,10,11,12,13,14", "END:STANDARD",
     )  # fmt: skip
     assert datetime(2026, 7, 1, tzinfo=zone_).utcoffset().total_seconds() == 9 * 3600
+
+
+def test_zones_beyond_the_limit_are_read_as_the_offices_zone():
+    zones = [line for number in range(30) for line in zone(f"Own{number}", *fixed("-0330"))]
+    dates = [f"RDATE;TZID=Own{number}:20260702T090000" for number in range(30)]
+    found = times_of(tuple(zones), event("DTSTART;TZID=Europe/Berlin:20260701T090000", *dates))
+    assert found == ["2026-07-01 07:00/07:00", "2026-07-02 07:00/07:00", "2026-07-02 12:30/12:30"]
+
+
+def test_a_definition_with_many_rules_is_read_as_the_offices_zone():
+    rule = (*fixed("-0330")[:-1], "RRULE:FREQ=YEARLY", "END:STANDARD")
+    assert starts_with("Own", zone("Own", *rule)) == "07-02 12:30"
+    assert starts_with("Own", zone("Own", *(rule * 40))) == "07-02 07:00"
+
+
+def test_a_large_definition_is_read_for_each_of_its_dates_once():
+    lines = [f"X-{number}:{'x' * 50}" for number in range(5_000)]
+    dates = ["RDATE;TZID=Own:20260702T090000"] * 4_000
+    found = times_of(zone("Own", *lines, *fixed("-0330")), event("DTSTART;TZID=Own:20260702T090000", *dates))
+    assert found == ["2026-07-02 12:30/12:30"]
