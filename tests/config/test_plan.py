@@ -15,8 +15,8 @@ from calendar_server.setup import prepare
 from calendar_server.storage import reading
 from calendar_server.storage.database import Database
 from config import compose, database
-from config.commands.plan import plan
 from config.commands.options import EXAMPLE
+from config.commands.plan import plan
 from config.settings import load
 
 
