@@ -1,23 +1,24 @@
-"""Serving a WSGI application with granian: one supervising process and one worker with threads.
-
-granian reads requests in Rust, so that a slow client holds no thread of ours.
-"""
+"""Serving a WSGI application with granian: one supervising process and one worker, whose event loop reads and writes for all threads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from config.processes.gateway import Gateway
 from config.processes.parent import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BACKLOG = 1024
+_AT_ONCE = 1024
+"""Connections; further ones wait in the kernel."""
 _KILL_AFTER_SECONDS = 3
+_HEAD_MILLISECONDS = 15_000
 
 
 def serve(build: Callable[[], Any], *, host: str, port: int, threads: int, pipe: int) -> None:
@@ -26,20 +27,22 @@ def serve(build: Callable[[], Any], *, host: str, port: int, threads: int, pipe:
     A worker that dies ends this process with status 1; the supervisor starts it anew.
     """
 
-    def load(_target: str) -> Any:
+    def load(_target: str) -> Gateway:
         end_with_parent(pipe)
-        return build()
+        return Gateway(build(), threads=threads)
 
     server = MPServer(
         "termin",
         address=host,
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGINL,
         workers=1,
-        blocking_threads=threads,
+        loop=Loops.asyncio,
         http=HTTPModes.http1,
-        backlog=_BACKLOG,
-        backpressure=_BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEAD_MILLISECONDS),
+        websockets=False,
+        backlog=_AT_ONCE,
+        backpressure=_AT_ONCE,
         log_level=LogLevels.error,
         workers_kill_timeout=_KILL_AFTER_SECONDS,
     )

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,6 +174,22 @@ def test_each_port_says_that_it_lives_and_is_ready(town: Serving, port: str, pat
 
 def test_a_booking_reaches_a_clerk_and_the_mail_folder(town: Serving) -> None:
     book_and_follow(town)
+
+
+@pytest.mark.parametrize("port", ["dav", "site", "staff"])
+def test_clients_that_send_slowly_keep_nobody_waiting(town: Serving, port: str) -> None:
+    heads = [
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n1",
+    ]
+    with ExitStack() as slow:
+        for head in heads * 20:
+            client = slow.enter_context(
+                socket.create_connection(("127.0.0.1", getattr(town, port)), timeout=20)
+            )
+            client.sendall(head)
+        assert town.request("GET", getattr(town, port), "/healthz").status == 200
 
 
 def test_the_same_on_postgresql(start: Callable[..., Serving]) -> None:

@@ -1,0 +1,197 @@
+"""From granian's ASGI to our WSGI applications (PEP 3333): a thread takes a request when it has arrived as a whole.
+
+granian's own WSGI interface hands over a request once its head is there, and its thread then waits for the body: forty clients that
+send theirs slowly kept a site from answering anybody. Here the event loop reads bodies, with limits in size and time, and writes
+answers; threads only compute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Headers = list[tuple[bytes, bytes]]
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 10_000_000
+"""Bytes; the applications have limits of their own below it."""
+_IN_MEMORY = 65_536
+_BODY_FOLLOWS = frozenset({b"content-length", b"transfer-encoding"})
+PAUSE_SECONDS = 15.0
+"""The longest that a client may pause while it sends a body."""
+WHOLE_SECONDS = 120.0
+"""The longest that a body may take."""
+
+
+class _RefusedError(Exception):
+    """The body isn't taken: `status` says why."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class _GoneError(Exception):
+    """The client went away before its request was complete."""
+
+
+@dataclass(slots=True)
+class _Answer:
+    status: int = 500
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+
+
+class Gateway:
+    """An ASGI application (without lifespan) around the WSGI application `app`, which `threads` threads run."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], *, threads: int) -> None:
+        self._app = app
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        if any(name in _BODY_FOLLOWS for name, _ in scope["headers"]):
+            answer = await self._with_body(scope, receive)
+        else:
+            answer = await self._answer(scope, io.BytesIO(), 0)
+        if answer is None:
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _with_body(self, scope: Message, receive: Receive) -> _Answer | None:
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+            try:
+                async with asyncio.timeout(WHOLE_SECONDS):
+                    length = await _read_body(scope, receive, body)
+            except _GoneError:
+                return None
+            except TimeoutError:
+                return _plain(HTTPStatus.REQUEST_TIMEOUT)
+            except _RefusedError as error:
+                return _plain(error.status)
+            body.seek(0)
+            return await self._answer(scope, body, length)
+
+    async def _answer(self, scope: Message, body: IO[bytes], length: int) -> _Answer:
+        environ = _environ(scope, body, length)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
+
+    def _call(self, environ: dict[str, Any]) -> _Answer:
+        try:
+            return _run(self._app, environ)
+        except Exception:
+            log.exception("a request failed", method=environ["REQUEST_METHOD"])
+            return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _read_body(scope: Message, receive: Receive, body: IO[bytes]) -> int:
+    """Read the whole body into `body` and return its length."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
+            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    length = 0
+    while True:
+        async with asyncio.timeout(PAUSE_SECONDS):
+            message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _GoneError
+        chunk = message.get("body", b"")
+        length += len(chunk)
+        if length > MAX_BODY:
+            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        body.write(chunk)
+        if not message.get("more_body", False):
+            return length
+
+
+def _environ(scope: Message, body: IO[bytes], length: int) -> dict[str, Any]:
+    """Return the WSGI environment. Nothing of this process's own environment is in it."""
+    client, server = scope.get("client"), scope.get("server")
+    path = scope.get("raw_path") or scope["path"].encode()
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path.partition(b"?")[0]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": str(server[0]) if server else "",
+        "SERVER_PORT": str(server[1]) if server else "",
+        "SERVER_SOFTWARE": "granian",
+        "REMOTE_ADDR": str(client[0]) if client else "",
+        "REMOTE_PORT": str(client[1]) if client else "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": body,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        # A name with an underscore would look like the one with a hyphen, and could pass for what a proxy set.
+        if b"_" in name or name in {b"content-length", b"transfer-encoding"}:
+            continue
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key == "CONTENT_TYPE" else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        separator = "; " if key == "HTTP_COOKIE" else ","
+        environ[key] = f"{environ[key]}{separator}{text}" if key in environ else text
+    if length or any(name == b"content-length" for name, _ in scope["headers"]):
+        environ["CONTENT_LENGTH"] = str(length)
+    return environ
+
+
+def _run(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> _Answer:
+    """Call the application and return its whole answer."""
+    answer = _Answer()
+    written: list[bytes] = []
+
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: object = None
+    ) -> Callable[[bytes], None]:
+        del exc_info  # nothing has been sent yet: the new answer takes the place of the old one
+        answer.status = int(status.partition(" ")[0])
+        answer.headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+        ]
+        return written.append
+
+    chunks = app(environ, start_response)
+    try:
+        written.extend(chunks)
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+    answer.body = b"".join(written)
+    return answer
+
+
+def _plain(status: HTTPStatus) -> _Answer:
+    body = f"{status.phrase}\n".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if status is not HTTPStatus.INTERNAL_SERVER_ERROR:
+        # What is left of the body isn't another request.
+        headers.append((b"connection", b"close"))
+    return _Answer(status, headers, body)
