@@ -8,9 +8,10 @@ within fixed limits. Recurrence is `calendar_server.ical.recurrence`'s, zones ar
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import icalendar
@@ -19,7 +20,7 @@ from calendar_server.ical import content
 from calendar_server.ical.content import Component, ContentError, Property
 from calendar_server.ical.recurrence import Entry, Occurrence, Series, intersects
 from calendar_server.ical.rules import Rule, RuleError, parse_rule, vet
-from calendar_server.ical.tzids import resolve
+from calendar_server.ical.tzids import named_zone, own_zone
 from calendar_server.ical.values import (
     DAY,
     MAX_EPOCH,
@@ -43,6 +44,8 @@ MAX_MEMBERS = 2_000
 MAX_DATES = 5_000
 """RDATE and EXDATE values of one object."""
 MAX_UID = 1_000
+MAX_OWN_ZONES = 10
+"""VTIMEZONEs of one object that are worked out; names that we know don't count."""
 
 
 class Transparency(IntEnum):
@@ -113,7 +116,7 @@ class CalendarObject:
         """
         try:
             return icalendar.Calendar.from_ical(self.text)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise InvalidObjectError("a property that icalendar can't read") from error
 
     @cached_property
@@ -164,25 +167,35 @@ class CalendarObject:
 class Zones:
     """The zones of one object: its VTIMEZONEs, and the office's zone for what names none."""
 
-    __slots__ = ("_definitions", "_root", "office")
+    __slots__ = ("_found", "_own", "_root", "office")
 
     def __init__(self, root: Component, office: ZoneInfo) -> None:
         self._root = root
         self.office = office
-        self._definitions: dict[str, Component] | None = None
+        self._found: dict[str, tzinfo] = {}
+        self._own = 0
 
     def of(self, one: Property) -> tzinfo | None:
-        """The zone that a property's TZID names, None if it has none."""
+        """The zone that a property's TZID names, None if it has none.
+
+        A name that neither we nor the object know is read as the office's zone: an event an hour off is worse than one read as
+        local time.
+        """
         tzid = one.parameter("TZID")
         if tzid is None:
             return None
-        if self._definitions is None:
-            self._definitions = {}
-            for definition in self._root.components:
-                name = definition.first("TZID") if definition.name == "VTIMEZONE" else None
-                if name is not None:
-                    self._definitions.setdefault(name.text, definition)
-        return resolve(tzid, self._definitions, self.office)
+        zone = self._found.get(tzid)
+        if zone is None:
+            zone = self._found[tzid] = named_zone(tzid) or self._defined(tzid) or self.office
+        return zone
+
+    def _defined(self, tzid: str) -> tzinfo | None:
+        for definition in self._root.components:
+            name = definition.first("TZID") if definition.name == "VTIMEZONE" else None
+            if name is not None and tzid in {name.text, name.value}:
+                self._own += 1
+                return own_zone(definition, tzid) if self._own <= MAX_OWN_ZONES else None
+        return None
 
     def moment(self, one: Property) -> Moment:
         """Read a property's DATE or DATE-TIME; InvalidObjectError names the property."""
@@ -250,7 +263,7 @@ def _length(found: dict[str, Property], start: Moment, end_name: str, zones: Zon
             raise InvalidObjectError(f"DURATION: {error}") from error
         if span.days < 0 or span.seconds < 0:
             raise InvalidObjectError("DURATION is negative")
-        return span
+        return Span(1, 0) if start.is_date and span == Span(0, 0) else span
     return Span(1, 0) if start.is_date else Span(0, 0)
 
 
@@ -311,6 +324,12 @@ def _declined(component: Component, addresses: frozenset[str]) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
+def _absence_pattern(words: frozenset[str]) -> re.Pattern[str]:
+    folded = sorted(re.escape(unicodedata.normalize("NFC", word.strip()).casefold()) for word in words)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(word for word in folded if word) or '(?!)'})(?!\w)")
+
+
 def _transparency(
     component: Component,
     found: dict[str, Property],
@@ -329,8 +348,8 @@ def _transparency(
         all_day = begins is not None and (_is_date(begins) or "T" not in begins.value.upper())
         summary = found.get("SUMMARY")
         if all_day and summary is not None and absence_words:
-            words = set(re.findall(r"\w+", summary.text.casefold()))
-            if not words.isdisjoint(absence_words):
+            text = unicodedata.normalize("NFC", summary.text).casefold()
+            if _absence_pattern(absence_words).search(text):
                 return Transparency.BUSY
         return Transparency.FREE
     if statuses[0] == "TENTATIVE" or _value(found, "STATUS") == "TENTATIVE":
@@ -427,8 +446,8 @@ def parse_object(
 ) -> CalendarObject:
     """Read and vet a calendar object resource.
 
-    `zone` is the office's: floating times and dates are read in it. `absence_words` (in casefold) make all-day events that
-    contain one busy. `addresses` are the owner's mail addresses in casefold: events that she declined are free.
+    `zone` is the office's: floating times and dates are read in it. `absence_words` make all-day events busy whose
+    summary contains one as a word, in upper or lower case. `addresses` are the owner's mail addresses in casefold: events that she declined are free.
     Raises InvalidObjectError for everything that can't be stored, and nothing else.
     """
     if len(text) > max_bytes or (isinstance(text, str) and len(text.encode(errors="replace")) > max_bytes):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CALDAV = "{urn:ietf:params:xml:ns:caldav}"
 COLLATIONS = ("i;ascii-casemap", "i;octet", "i;unicode-casemap")
-MAX_ELEMENTS = 200
+MAX_ELEMENTS = 50
 """Elements of one filter; clients use about five."""
 MAX_TEXT = 1_000
 _MAX_DEPTH = 4

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
-from calendar_server.ical.rules import RuleError, Work, parse_rule, starts, vet
+from calendar_server.ical.rules import RuleError, Work, parse_rule, starts
 from calendar_server.ical.values import DAY, EPOCH_LOCAL, InvalidValueError, moment, utc_offset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from calendar_server.ical.content import Component
 
@@ -27,7 +27,11 @@ MAX_TZID = 200
 _FIRST = date(1968, 1, 1).toordinal() * DAY
 _LAST = date(2100, 1, 1).toordinal() * DAY
 """An object's own zone is worked out for these years; before and after, its first and last offset hold."""
-_MAX_CHANGES = 1_000
+_MAX_CHANGES = 4_000
+_WORK = 2_500
+"""Candidates of all rules of one zone: nine rules without end; real zones have two."""
+_MAX_KEPT = 10_000
+"""Characters of a definition whose zone is kept for the next object."""
 _UTC_ZONE = ZoneInfo("UTC")
 
 
@@ -101,7 +105,7 @@ def named_zone(tzid: str) -> ZoneInfo | None:
     return None if found is None else ZoneInfo(found)
 
 
-def _observance_changes(observance: Component) -> list[tuple[int, int, int]]:
+def _observance_changes(observance: Component, work: Work) -> list[tuple[int, int, int]]:
     """(epoch, offset before, offset after) of each onset of a STANDARD or DAYLIGHT observance."""
     begin = observance.first("DTSTART")
     before, after = observance.first("TZOFFSETFROM"), observance.first("TZOFFSETTO")
@@ -117,24 +121,22 @@ def _observance_changes(observance: Component) -> list[tuple[int, int, int]]:
     rules = observance.all("RRULE")
     if rules:
         rule = parse_rule(rules[0].value, first, _UTC_ZONE)
-        vet(rule, first)
         until = None if rule.until is None else rule.until + EPOCH_LOCAL + old
         # A rule that ended before these years counts with its last change: that offset may still hold.
         low = max(first.local, _FIRST if until is None else min(_FIRST, until - 2 * 366 * DAY))
-        for local in starts(rule, first.local, low, _LAST, Work(20 * _MAX_CHANGES)):
-            if (until is not None and local > until) or len(onsets) > _MAX_CHANGES:
-                break
-            onsets.add(local)
+        high = _LAST if until is None else min(_LAST, until)
+        onsets.update(starts(rule, first.local, low, high, work))
     return [(local - EPOCH_LOCAL - old, old, new) for local in onsets]
 
 
 def _own_zone(definition: Component, tzid: str) -> OwnZone | None:
     changes: list[tuple[int, int, int]] = []
+    work = Work(_WORK)
     try:
-        for one in definition.components[:_MAX_CHANGES]:
+        for one in definition.components:
             if one.name in {"STANDARD", "DAYLIGHT"}:
-                changes.extend(_observance_changes(one))
-            if len(changes) > 4 * _MAX_CHANGES:
+                changes.extend(_observance_changes(one, work))
+            if work.left < 0 or len(changes) > _MAX_CHANGES:
                 return None
     except (InvalidValueError, RuleError):
         return None
@@ -158,21 +160,10 @@ def own_zone(definition: Component, tzid: str) -> tzinfo | None:
     if named is not None:
         return named
     lines = _lines(definition)
+    if sum(map(len, lines)) > _MAX_KEPT:
+        return _own_zone(definition, tzid)
     if lines not in _own_zones:
         if len(_own_zones) >= 64:
             _own_zones.clear()
         _own_zones[lines] = _own_zone(definition, tzid)
     return _own_zones[lines]
-
-
-def resolve(tzid: str | None, definitions: Mapping[str, Component], office: ZoneInfo) -> tzinfo | None:
-    """Return the zone of a TZID; None for none. `definitions` are the object's VTIMEZONEs by TZID.
-
-    A name that nobody knows is read as the office's zone: an event an hour off is worse than one read as local time.
-    """
-    if tzid is None:
-        return None
-    zone: tzinfo | None = named_zone(tzid)
-    if zone is None and tzid in definitions:
-        zone = own_zone(definitions[tzid], tzid)
-    return zone or office
