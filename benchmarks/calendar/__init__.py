@@ -1,0 +1,1 @@
+"""Compares calendar servers; see `benchmarks.calendar.__main__`."""

@@ -1,0 +1,74 @@
+"""This server, as `termin serve` runs it (granian, SQLite), with a calendar for each size."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime, time
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from benchmarks.calendar.events import filling
+from calendar_server.accounts import Account, AccountRole, Accounts
+from calendar_server.app import CalendarSettings, create_app
+from calendar_server.offices import Clerk, Directory, Office, OpeningRule, WeeklyPeriod
+from calendar_server.service import Actor
+from calendar_server.setup import prepare
+from calendar_server.storage.database import Database
+from config.processes.web import serve
+
+USER = "bench"
+_MONDAY = WeeklyPeriod(0, time(8), time(16))
+
+
+def _now() -> datetime:
+    # The events lie around this day, as a calendar's do around today.
+    return datetime(2026, 6, 1, 9, tzinfo=UTC)
+
+
+def _directory() -> Directory:
+    clerk = Clerk(USER, "Bench", frozenset({"pass"}), (_MONDAY,))
+    office = Office(
+        "office",
+        "Office",
+        ZoneInfo("Europe/Berlin"),
+        (clerk,),
+        frozenset({"pass"}),
+        initial_windows=(OpeningRule(_MONDAY),),
+    )
+    return Directory((office,))
+
+
+def fill(database_url: str, sizes: list[int]) -> None:
+    """Make the account and the calendars."""
+    database = Database.open(database_url)
+    calendars = prepare(database, _directory(), _now)
+    Accounts(database, _now).ensure(Account(USER, AccountRole.CLERK, "office"), USER)
+    calendars.create_principal(USER, {}, Actor(USER))
+    for size in sizes:
+        texts = [text for _, text in filling(size)]
+        calendars.replace_calendar(f"{USER}/c{size}", texts, {"tag": "VCALENDAR"}, Actor(USER))
+    database.close()
+
+
+def _build(database_url: str) -> Any:
+    return create_app(CalendarSettings(database_url, _directory(), _now))
+
+
+def main() -> None:
+    """Fill, then serve."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--sizes", required=True)
+    given = parser.parse_args()
+    url = os.environ.get("TERMIN_BENCH_DATABASE") or f"sqlite:///{given.folder / 'termin.sqlite'}"
+    fill(url, [int(size) for size in given.sizes.split(",")])
+    read, _write = os.pipe()
+    serve(partial(_build, url), host="127.0.0.1", port=given.port, threads=8, pipe=read)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The servers that are compared: this one, stock Radicale (multifilesystem) and Xandikos, each as its own documentation starts it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.calendar.events import filling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).parents[2]
+XANDIKOS = "xandikos==0.4.10"
+USER = "bench"
+_START_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers and body of one request, and the seconds that it took with its connection."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server; the calendar of `size` events lies at `path(size)`."""
+
+    name: str
+    version: str
+    port: int
+    base: str
+
+    def path(self, size: int) -> str:
+        """Return a calendar's path."""
+        return f"{self.base}/c{size}/"
+
+    def request(self, method: str, path: str, body: str = "", **headers: str) -> Answer:
+        """Ask on a connection of its own, so that nobody gains by keeping one open."""
+        credentials = base64.b64encode(f"{USER}:{USER}".encode()).decode()
+        sent = {"Authorization": f"Basic {credentials}", "Content-Type": "application/xml; charset=utf-8"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name: value for name, value in sent.items() if value}
+        began = time.perf_counter()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        try:
+            connection.request(method, path, body.encode(), sent)
+            response = connection.getresponse()
+            data = response.read()
+        finally:
+            connection.close()
+        return Answer(response.status, response.headers, data, time.perf_counter() - began)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def _process(command: list[str], port: int, log: Path) -> Iterator[None]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, process_group=0
+        )
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"doesn't start; see {log}")
+                time.sleep(0.1)
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _version(python: str, package: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def termin(folder: Path, sizes: list[int]) -> Iterator[Server]:
+    """This server on SQLite, or on the database that TERMIN_BENCH_DATABASE names."""
+    port = _free_port()
+    command = [sys.executable, "-m", "benchmarks.calendar.ours", "--folder", str(folder), "--port", str(port)]
+    command += ["--sizes", ",".join(map(str, sizes))]
+    with _process(command, port, folder / "log"):
+        yield Server("termin", _version(sys.executable, "termin"), port, f"/{USER}")
+
+
+@contextlib.contextmanager
+def radicale(folder: Path, sizes: list[int]) -> Iterator[Server]:
+    """Stock Radicale with its own storage; fsync is on, as it is by default."""
+    for size in sizes:
+        calendar = folder / "collections" / "collection-root" / USER / f"c{size}"
+        calendar.mkdir(parents=True)
+        (calendar / ".Radicale.props").write_text(json.dumps({"tag": "VCALENDAR"}), "utf-8")
+        for name, text in filling(size):
+            (calendar / f"{name}.ics").write_bytes(text.encode())
+    port = _free_port()
+    (folder / "users").write_text(f"{USER}:{USER}\n", "utf-8")
+    config = folder / "config"
+    config.write_text(
+        f"[server]\nhosts = 127.0.0.1:{port}\n[auth]\ntype = htpasswd\nhtpasswd_filename = {folder / 'users'}\n"
+        f"htpasswd_encryption = plain\n[storage]\nfilesystem_folder = {folder / 'collections'}\n[logging]\nlevel = error\n",
+        "utf-8",
+    )
+    with _process([sys.executable, "-m", "radicale", "--config", str(config)], port, folder / "log"):
+        yield Server("radicale", _version(sys.executable, "radicale"), port, f"/{USER}")
+
+
+def _xandikos_python() -> str:
+    """Return the Python of Xandikos' own environment; made at the first time."""
+    environment = ROOT / "build" / "bench-xandikos"
+    python = environment / "bin" / "python"
+    if not (environment / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", XANDIKOS], check=True)
+        (environment / "installed").touch()
+    return str(python)
+
+
+@contextlib.contextmanager
+def xandikos(folder: Path, sizes: list[int]) -> Iterator[Server]:
+    """Xandikos with its Git storage; it has no authentication of its own."""
+    python = _xandikos_python()
+    port = _free_port()
+    command = [python, "-m", "xandikos.web", "-d", str(folder / "dav"), "-l", "127.0.0.1", "-p", str(port)]
+    command += ["--defaults", "--current-user-principal", f"/{USER}/"]
+    with _process(command, port, folder / "log"):
+        server = Server("xandikos", _version(python, "xandikos"), port, f"/{USER}/calendars")
+        for size in sizes:
+            made = server.request("MKCALENDAR", server.path(size), Content_Type="")
+            if made.status != 201:
+                raise RuntimeError(f"MKCALENDAR: {made.status} {made.body[:300]!r}")
+            calendar = folder / "dav" / USER / "calendars" / f"c{size}"
+            for name, text in filling(size):
+                (calendar / f"{name}.ics").write_bytes(text.encode())
+            git = [
+                "git",
+                "-C",
+                str(calendar),
+                "-c",
+                "user.name=bench",
+                "-c",
+                "user.email=bench@bench.example",
+            ]
+            subprocess.run([*git, "add", "-A"], check=True, capture_output=True)
+            subprocess.run([*git, "commit", "-q", "-m", "fill"], check=True, capture_output=True)
+        yield server
+
+
+KINDS = {"termin": termin, "radicale": radicale, "xandikos": xandikos}
