@@ -113,10 +113,7 @@ def offers() -> Response:
         {
             "office": choice.office.id,
             "duration_minutes": int(choice.duration.total_seconds() // 60),
-            "days": [
-                {"date": offer.day.isoformat(), "starts": [start.isoformat() for start in offer.starts]}
-                for offer in found
-            ],
+            "days": [{"date": offer.day.isoformat(), "starts": offer.texts} for offer in found],
         }
     )
 

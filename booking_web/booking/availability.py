@@ -29,10 +29,18 @@ _LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DayOffer:
-    """A day's bookable starts, in the office's zone, ascending; never empty."""
+    """A day's bookable starts, in the office's zone, ascending; never empty. `texts` are the same in ISO 8601."""
 
     day: date
     starts: tuple[datetime, ...]
+    texts: tuple[str, ...]
+
+    def within(self, earliest: datetime, beyond: datetime) -> DayOffer:
+        """The starts in [earliest, beyond); possibly none."""
+        if earliest <= self.starts[0] and self.starts[-1] < beyond:
+            return self
+        kept = [at for at, start in enumerate(self.starts) if earliest <= start < beyond]
+        return DayOffer(self.day, tuple(self.starts[at] for at in kept), tuple(self.texts[at] for at in kept))
 
 
 def _bits(first: int, after_last: int, grains: int) -> int:
@@ -72,19 +80,20 @@ class _Day:
 
     opening: busy.OpeningDay | None = None
     clerks: Mapping[str, busy.ClerkDay] = field(default_factory=dict)
-    found: dict[tuple[frozenset[str], int, int], tuple[int, ...]] = field(default_factory=dict)
+    found: dict[tuple[frozenset[str], int, int], DayOffer | None] = field(default_factory=dict)
     solved: list[Day] = field(default_factory=list)
 
-    def epochs(self, services: frozenset[str], seconds: int, office: OfficeInfo) -> tuple[int, ...]:
-        """All bookable starts of the day as epoch seconds."""
+    def offer(self, services: frozenset[str], seconds: int, office: OfficeInfo) -> DayOffer | None:
+        """All bookable starts of the day; None if there's none."""
         if self.opening is None or not self.opening.windows:
-            return ()
+            return None
         key = (services, seconds, office.release.step_minutes)
-        known = self.found.get(key)
-        if known is None:
-            known = tuple(self._search(self.opening, services, seconds, office))
-            self.found[key] = known
-        return known
+        if key not in self.found:
+            epochs = self._search(self.opening, services, seconds, office)
+            starts = tuple(datetime.fromtimestamp(epoch, office.zone) for epoch in epochs)
+            texts = tuple(start.isoformat() for start in starts)
+            self.found[key] = DayOffer(self.opening.day, starts, texts) if starts else None
+        return self.found[key]
 
     def _search(
         self, opening: busy.OpeningDay, services: frozenset[str], seconds: int, office: OfficeInfo
@@ -200,9 +209,7 @@ class OfficeFeed:
 
         The release rules hold: nothing before the minimum notice, nothing beyond the horizon.
         """
-        earliest, beyond = (
-            moment.timestamp() for moment in self.office.release.bookable(now, self.office.zone)
-        )
+        earliest, beyond = self.office.release.bookable(now, self.office.zone)
         services = choice.service_ids
         seconds = int(choice.duration.total_seconds())
         days = self._days
@@ -210,14 +217,9 @@ class OfficeFeed:
         for day in sorted(days):
             if (first is not None and day < first) or (last is not None and day > last):
                 continue
-            epochs = [
-                epoch
-                for epoch in days[day].epochs(services, seconds, self.office)
-                if earliest <= epoch < beyond
-            ]
-            if epochs:
-                zone = self.office.zone
-                found.append(DayOffer(day, tuple(datetime.fromtimestamp(each, zone) for each in epochs)))
+            offer = days[day].offer(services, seconds, self.office)
+            if offer is not None and (released := offer.within(earliest, beyond)).starts:
+                found.append(released)
         return found
 
     def nearest(self, choice: Choice, now: datetime, start: datetime, count: int = 6) -> list[datetime]:
