@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 EPSILON = 1e-6
 NEAR = 12
 """Grains around the promised time that the solver sees from the beginning."""
+SMALL = 300
+"""Columns up to which presolve isn't worth its time."""
 BEST = 10
 """Columns of an appointment on a later day that it sees from the beginning, and that a round of pricing adds."""
 
@@ -141,6 +143,7 @@ class Relaxation:
         lp.a_matrix_.start_ = np.concatenate([np.arange(self._deviations), begins])
         lp.a_matrix_.index_ = np.concatenate([np.array(rows, dtype=np.int64), index])
         lp.a_matrix_.value_ = np.concatenate([np.tile([1.0, -1.0], len(self._targets)), values])
+        self._highs.setOptionValue("presolve", "off" if len(chosen) < SMALL else "choose")
         self._highs.passModel(lp)
         self._inside = chosen
         self._outside[chosen] = False

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from optimizer.columns import Columns, Flags, Ints
 
 
+FAR = 10**9
+"""Beyond any bound that matters."""
+SMALL = 300
+"""Columns up to which presolve isn't worth its time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What came out: the chosen columns if there are any, and whether nothing better exists among those offered.
@@ -72,7 +78,7 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
         cost[len(chosen) :] = 1.0
     elif question.level is not None:
         cost[: len(chosen)] = columns.cost[question.level, chosen]
-    highs = _model(rows, cost, len(chosen))
+    highs = _model(rows, cost, len(chosen), int(columns.work[chosen].sum()))
     highs.setOptionValue("time_limit", max(0.0, seconds))
     highs.setOptionValue("random_seed", seed)
     highs.run()
@@ -89,7 +95,13 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
     return Choice(chosen[values > 0.5], proven)
 
 
-def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int) -> highspy.Highs:
+def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int, most: int) -> highspy.Highs:
+    """Give the program: binary columns, then whole deviations, which are bounded although they needn't be.
+
+    Presolve of HiGHS 1.15 was seen to loop for ever, past its time limit, on six rows with unbounded continuous
+    columns (compare its issues 2226 and 3074). With whole and bounded ones it wasn't; and a small program can do
+    without presolve.
+    """
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types here
     for option, value in (
         ("output_flag", False),
@@ -97,14 +109,16 @@ def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int) -> highspy.Hig
         ("mip_rel_gap", 0.0),
         # All costs are whole numbers.
         ("mip_abs_gap", 0.999),
+        ("presolve", "off" if len(cost) < SMALL else "on"),
     ):
         highs.setOptionValue(option, value)
+    targets = max((abs(bound) for bound in (*rows.lower, *rows.upper) if abs(bound) < FAR), default=0.0)
     size = len(cost)
     lp = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = size, len(rows.lower)
     lp.col_cost_ = cost
     lp.col_lower_ = np.zeros(size)
-    upper = np.full(size, highspy.kHighsInf)
+    upper = np.full(size, most + targets)
     upper[:binaries] = 1.0
     lp.col_upper_ = upper
     lp.row_lower_, lp.row_upper_ = np.array(rows.lower), np.array(rows.upper)
@@ -112,10 +126,7 @@ def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int) -> highspy.Hig
     lp.a_matrix_.start_ = np.cumsum([0, *(len(index) for index in rows.index)])
     lp.a_matrix_.index_ = np.concatenate(rows.index)
     lp.a_matrix_.value_ = np.concatenate(rows.value)
-    kinds = [highspy.HighsVarType.kInteger] * binaries + [highspy.HighsVarType.kContinuous] * (
-        size - binaries
-    )
-    lp.integrality_ = kinds
+    lp.integrality_ = [highspy.HighsVarType.kInteger] * size
     highs.passModel(lp)
     return highs
 

@@ -1,0 +1,261 @@
+"""Balance: even out the clerks' work by reassigning appointments at their same time.
+
+Work is weighed by its grains and the clerks' part-time shares, never by counting appointments. The answer is a
+curve: how even the work can get with how few changes, for somebody to choose from. Each point is the solution of one
+integer program over (appointment, clerk), with the cliques of each clerk's time as rows, as in repair.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizer.columns import CHANGED, IMBALANCE, all_columns
+from optimizer.office import Appointment, Clerk, Office
+from optimizer.selection import Question, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optimizer.columns import Columns, Ints
+    from optimizer.office import Id
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """A clerk over the days to balance.
+
+    `share` is her weight: the part-time share, times the part of the days that she is present if wanted. `free` has,
+    for each day, the grains in which the office may book her, appointments not subtracted.
+    """
+
+    id: Id
+    services: frozenset[Id]
+    share: float
+    free: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An appointment as it stands, on a day counted from 0."""
+
+    id: Id
+    clerk: Id
+    day: int
+    start: int
+    length: int
+    services: frozenset[Id]
+    pinned: bool = False
+
+    @property
+    def mask(self) -> int:
+        """The grains of its day that it takes."""
+        return ((1 << self.length) - 1) << self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An appointment that gets another clerk."""
+
+    id: Id
+    from_clerk: Id
+    to_clerk: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A clerk's grains of work, and her fair share of the whole."""
+
+    clerk: Id
+    target: int
+    grains: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What is reached with a number of changes: the sum of |grains - target|, and who has how much then.
+
+    All changes of a point belong together: some may be possible only because of others.
+    """
+
+    imbalance_grains: int
+    changes: tuple[Change, ...]
+    loads: tuple[Load, ...]
+    proven_optimal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of falling imbalance and rising number of changes; the first one is the present."""
+
+    points: tuple[Point, ...]
+    seconds: float
+
+
+def fair_shares(shares: Sequence[float], total: int) -> list[int]:
+    """Split a number of grains by shares into whole ones that add up to it, by largest remainder.
+
+    Without any positive share nobody's target is above 0. Raises ValueError for a negative share.
+    """
+    if any(share < 0 for share in shares):
+        raise ValueError("a share is negative")
+    whole = sum(shares)
+    if whole <= 0:
+        return [0] * len(shares)
+    exact = [total * share / whole for share in shares]
+    parts = [int(value) for value in exact]
+    order = sorted(range(len(shares)), key=lambda place: (parts[place] - exact[place], place))
+    for place in order[: total - sum(parts)]:
+        parts[place] += 1
+    return parts
+
+
+def balance(
+    colleagues: Sequence[Colleague],
+    tasks: Sequence[Task],
+    grains_a_day: int,
+    *,
+    points: int = 12,
+    seconds: float = 20.0,
+    seed: int = 1,
+) -> Curve:
+    """Give the curve, with at most `points` points beside the present one; the last is the most even.
+
+    Pinned appointments stay, and so do those that somebody placed by hand onto another one or outside her free time.
+    With enough time the same input and seed give the same curve. Raises ValueError for ids that are there twice,
+    unknown clerks, and periods outside their day.
+    """
+    started = time.monotonic()
+    known = {entry.id: entry for entry in colleagues}
+    for task in tasks:
+        if task.clerk not in known:
+            raise ValueError(f"appointment {task.id}: unknown clerk {task.clerk}")
+        if not 0 <= task.day < len(known[task.clerk].free):
+            raise ValueError(f"appointment {task.id}: day {task.day} isn't among those to balance")
+        if task.length < 1 or task.start < 0 or task.start + task.length > grains_a_day:
+            raise ValueError(f"appointment {task.id}: its period doesn't lie within the day")
+    if len({task.id for task in tasks}) < len(tasks):
+        raise ValueError("appointments: an id is there twice")
+    solver = _Curve(colleagues, tasks, grains_a_day, started + seconds, seed)
+    return Curve(tuple(solver.points(points)), time.monotonic() - started)
+
+
+class _Curve:
+    def __init__(
+        self,
+        colleagues: Sequence[Colleague],
+        tasks: Sequence[Task],
+        grains_a_day: int,
+        deadline: float,
+        seed: int,
+    ) -> None:
+        self.colleagues = colleagues
+        self.tasks = tasks
+        self.deadline = deadline
+        self.seed = seed
+        targets = fair_shares([entry.share for entry in colleagues], sum(task.length for task in tasks))
+        self.targets = {entry.id: target for entry, target in zip(colleagues, targets, strict=True)}
+        self.columns = self._columns(grains_a_day)
+
+    def points(self, most: int) -> list[Point]:
+        """Solve for the most even plan, its fewest changes, and numbers of changes in between."""
+        present = self._point(np.flatnonzero(self.columns.kept), proven=True)
+        if not self.columns.office.appointments or most < 1 or not present.imbalance_grains:
+            return [present]
+        everything = np.ones(len(self.columns), dtype=bool)
+        best = self._solve(Question(everything, {}, IMBALANCE))
+        if best is None or best.imbalance_grains >= present.imbalance_grains:
+            return [present]
+        bounds = {IMBALANCE: (0, best.imbalance_grains)}
+        fewest = self._solve(Question(everything, bounds, CHANGED)) or best
+        last = Point(
+            fewest.imbalance_grains,
+            fewest.changes,
+            fewest.loads,
+            best.proven_optimal and fewest.proven_optimal,
+        )
+        found = [present]
+        top = len(last.changes)
+        for number in sorted({round(top * step / most) for step in range(1, most)} - {0, top}):
+            question = Question(everything, {CHANGED: (0, number)}, IMBALANCE)
+            point = self._solve(question)
+            if point is not None and point.imbalance_grains < found[-1].imbalance_grains:
+                found.append(point)
+        return [point for point in found if point.imbalance_grains > last.imbalance_grains] + [last]
+
+    def _columns(self, grains_a_day: int) -> Columns:
+        """Lay the days end to end; what can't move is taken out of its clerk's free time and target."""
+        free = {entry.id: list(entry.free) for entry in self.colleagues}
+        targets = dict(self.targets)
+        once: dict[tuple[Id, int], int] = {}
+        twice: dict[tuple[Id, int], int] = {}
+        for task in self.tasks:
+            key = (task.clerk, task.day)
+            twice[key] = twice.get(key, 0) | once.get(key, 0) & task.mask
+            once[key] = once.get(key, 0) | task.mask
+        skills = {entry.id: entry.services for entry in self.colleagues}
+        stay = [
+            task.pinned
+            or not task.services <= skills[task.clerk]
+            or bool(task.mask & (twice[task.clerk, task.day] | ~free[task.clerk][task.day]))
+            for task in self.tasks
+        ]
+        movable = [task for task, stays in zip(self.tasks, stay, strict=True) if not stays]
+        for task, stays in zip(self.tasks, stay, strict=True):
+            if stays:
+                targets[task.clerk] -= task.length
+                free[task.clerk][task.day] &= ~task.mask
+        clerks = tuple(
+            Clerk(
+                entry.id,
+                entry.services,
+                (sum(bits << day * grains_a_day for day, bits in enumerate(free[entry.id])),),
+                targets[entry.id],
+            )
+            for entry in self.colleagues
+        )
+        appointments = tuple(
+            Appointment(
+                task.id,
+                task.clerk,
+                task.day * grains_a_day + task.start,
+                task.length,
+                task.services,
+                hit=False,
+            )
+            for task in movable
+        )
+        days = max((len(entry.free) for entry in self.colleagues), default=1)
+        return all_columns(Office("balance", max(1, days) * grains_a_day, clerks, appointments))
+
+    def _solve(self, question: Question) -> Point | None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            return None
+        choice = choose(self.columns, question, left, seed=self.seed)
+        return None if choice.columns is None else self._point(choice.columns, proven=choice.proven)
+
+    def _point(self, chosen: Ints, *, proven: bool) -> Point:
+        office = self.columns.office
+        taker = {
+            office.appointments[int(self.columns.appointment[column])].id: office.clerks[
+                int(self.columns.clerk[column])
+            ].id
+            for column in chosen.tolist()
+        }
+        loads = dict.fromkeys(self.targets, 0)
+        changes = []
+        for task in self.tasks:
+            clerk = taker.get(task.id, task.clerk)
+            loads[clerk] += task.length
+            if clerk != task.clerk:
+                changes.append(Change(task.id, task.clerk, clerk))
+        return Point(
+            sum(abs(loads[clerk] - target) for clerk, target in self.targets.items()),
+            tuple(changes),
+            tuple(Load(clerk, target, loads[clerk]) for clerk, target in self.targets.items()),
+            proven,
+        )

@@ -1,0 +1,47 @@
+import numpy as np
+
+from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
+from optimizer.office import Appointment, Clerk, Office
+from optimizer.selection import Question, choose
+
+
+def test_a_program_on_which_presolve_looped_for_ever_is_answered():
+    office = Office(
+        "loop",
+        12,
+        (
+            Clerk(0, frozenset("b"), (4095,), 3),
+            Clerk(1, frozenset("b"), (3974,), -2),
+            Clerk(2, frozenset("ab"), (3647,), 2),
+        ),
+        (
+            Appointment("t0", 2, 3, 1, frozenset("a"), hit=False),
+            Appointment("t2", 1, 1, 2, frozenset("b"), hit=False),
+        ),
+    )
+    columns = all_columns(office)
+    question = Question(np.ones(len(columns), dtype=bool), {IMBALANCE: (0, 4)}, CHANGED)
+    choice = choose(columns, question, 5.0)
+    assert choice.proven
+    assert choice.columns is not None
+    assert columns.cost[CHANGED, choice.columns].sum() == 1
+
+
+def test_bounds_that_nothing_keeps_are_proven_to_be_so():
+    office = Office(
+        "narrow",
+        4,
+        (Clerk("ill", frozenset("a"), (0,)), Clerk("one", frozenset("a"), (0b1111,), 2)),
+        (
+            Appointment("h", "ill", 0, 3, frozenset("a"), hit=True),
+            Appointment("k", "one", 0, 2, frozenset("a"), hit=False),
+        ),
+    )
+    columns = all_columns(office)
+    alive = np.ones(len(columns), dtype=bool)
+    assert choose(columns, Question(alive, {CANCELLED: (0, 0)}, MOVED), 5.0).proven
+    assert choose(columns, Question(alive, {CANCELLED: (0, 0)}, MOVED), 5.0).columns is None
+    assert choose(columns, Question(~alive, {}, None), 5.0).columns is None
+    kept = choose(columns, Question(alive, {}, CANCELLED), 5.0).columns
+    assert kept is not None
+    assert columns.cost[CANCELLED, kept].sum() == 1
