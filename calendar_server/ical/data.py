@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from calendar_server.ical.content import Component, Property, to_text
-from calendar_server.ical.objects import InvalidObjectError
+from calendar_server.ical.objects import MAX_INSTANCES, InvalidObjectError
 from calendar_server.ical.query import CALDAV, InvalidFilterError, TimeRange, time_range
 from calendar_server.ical.recurrence import intersects
 from calendar_server.ical.values import Moment, stamp, to_local, utc_stamp
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from calendar_server.ical.objects import CalendarObject
     from calendar_server.ical.recurrence import Occurrence
 
-MAX_EXPANDED = 2_000
-"""Instances of one object that an expansion gives; five a day for a year are fewer."""
+MAX_EXPANDED = 10_000_000
+"""Characters of one object's expansion: a usual event every day for sixty years."""
 MAX_ELEMENTS = 500
 _MAX_DEPTH = 5
 _RANGES = ("expand", "limit-recurrence-set", "limit-freebusy-set")
@@ -127,7 +127,7 @@ def parse_calendar_data(element: Element) -> DataRequest:
 
 
 def render(obj: CalendarObject, request: DataRequest) -> str:
-    """Return an object's text as calendar-data asks for it."""
+    """Return an object's text as calendar-data asks for it; InvalidObjectError if that would be too large (see `expand`)."""
     if request.plain:
         return obj.text
     root = obj.root
@@ -145,7 +145,8 @@ def render(obj: CalendarObject, request: DataRequest) -> str:
 def expand(obj: CalendarObject, start: int, end: int) -> str:
     """Return the instances that meet [start, end) as components of their own, in UTC and without VTIMEZONEs (section 9.6.5).
 
-    At most MAX_EXPANDED; a calendar without components if none does. Floating times stay floating.
+    A calendar without components if none does. Floating times stay floating. Raises InvalidObjectError with the precondition
+    "max-instances" if the text would be longer than MAX_EXPANDED.
     """
     return to_text(_expanded(obj, TimeRange(start, end)))
 
@@ -215,12 +216,20 @@ def _instance(occurrence: Occurrence, obj: CalendarObject) -> Component:
     return Component(source.name, properties, [_parts_in_utc(one, obj) for one in source.components])
 
 
+def _size(component: Component) -> int:
+    """Characters of a component's text, roughly."""
+    return sum(20 + len(one.line) for part in component.walk() for one in part.properties)
+
+
 def _expanded(obj: CalendarObject, within: TimeRange) -> Component:
     if obj.series is None:
         met = obj.members if obj.instances(within.start, within.end) else []
         parts = [_parts_in_utc(one, obj) for one in met]
     else:
-        found = obj.occurrences(within.start, within.end, limit=MAX_EXPANDED)
+        found = obj.occurrences(within.start, within.end, limit=MAX_INSTANCES)
+        sizes = [_size(one) for one in obj.members]
+        if len(found) >= MAX_INSTANCES or sum(sizes[one.index] for one in found) > MAX_EXPANDED:
+            raise InvalidObjectError("the expansion would be too large", "max-instances")
         parts = [_instance(one, obj) for one in found]
     return Component("VCALENDAR", obj.root.properties, parts)
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY"})
-MAX_INSTANCES = 10_000
+MAX_INSTANCES = 12_000
+"""More than any accepted object has in two years."""
 MAX_MEMBERS = 2_000
 """Components of one object besides VTIMEZONEs: a weekly series has 520 overrides after ten years."""
 MAX_DATES = 5_000

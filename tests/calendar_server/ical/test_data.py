@@ -6,6 +6,7 @@ import pytest
 
 from calendar_server.ical.data import DataRequest, limit_freebusy_set, parse_calendar_data, render
 from calendar_server.ical.data import expand as expanded
+from calendar_server.ical.objects import InvalidObjectError
 from calendar_server.ical.query import InvalidFilterError
 from tests.calendar_server.ical.texts import calendar, component, event, parse, times, utc
 
@@ -259,3 +260,13 @@ def test_the_ends_of_the_calendar_can_be_expanded():
     assert len(body(expanded(obj, -(10**12), 10**12))) > 0
     obj = parse(event("DTSTART:00010101T000000", "RRULE:FREQ=YEARLY;COUNT=2"))
     assert len(body(expanded(obj, -(10**12), 10**12))) > 0
+
+
+@pytest.mark.parametrize(
+    "lines", [["DESCRIPTION:" + "x" * 500_000, "RRULE:FREQ=DAILY"], ["RRULE:FREQ=DAILY"]]
+)
+def test_an_expansion_that_is_too_large_is_refused(lines):
+    obj = parse(event("DTSTART:20000101T080000Z", *lines))
+    with pytest.raises(InvalidObjectError) as error:
+        expanded(obj, utc("2000-01-01"), utc("2099-01-01"))
+    assert error.value.precondition == "max-instances"
