@@ -22,7 +22,7 @@ from booking_web.notifications.wording import wording
 from booking_web.town import NeededBy, in_language
 
 if TYPE_CHECKING:
-    from booking_web.notifications.told import Snapshot
+    from booking_web.notifications.told import Snapshot, Told
     from booking_web.notifications.wording import Wording
     from booking_web.town import Document, OfficeInfo, Town
 
@@ -96,11 +96,12 @@ class Letters:
         ]
         return f"{self._site(snapshot.language)}/termin/?{urlencode(query, safe=':')}"
 
-    def calendar_texts(self, snapshot: Snapshot) -> CalendarTexts:
+    def calendar_texts(self, told: Told) -> CalendarTexts:
         """Return what the entry in her calendar says; it repeats documents and link, since many never see the mail again."""
+        snapshot = told.snapshot
         office, words = self._office(snapshot), wording(snapshot.language)
-        needed, conditional = self._documents(snapshot, office, words)
-        url = self.manage_url(snapshot)
+        needed, conditional = ((), ()) if told.cancelled else self._documents(snapshot, office, words)
+        url = "" if told.cancelled else self.manage_url(snapshot)
         lines: list[str] = []
         if needed or conditional:
             lines.append(words.say("calendar", "documents"))

@@ -110,7 +110,7 @@ def compose(
     if decision.kind is Kind.REMINDER:
         method, purpose = "", f"reminder {snapshot.start.isoformat()}"
     else:
-        texts = letters.calendar_texts(snapshot)
+        texts = letters.calendar_texts(decision.told)
         calendar = itip.message(
             decision.method,
             itip.Invitation(

@@ -189,13 +189,21 @@ def test_what_people_enter_stays_text(name, reason):
 
 
 def test_the_calendar_entry_repeats_documents_and_link():
-    texts = LETTERS.calendar_texts(decision().told.snapshot)
+    texts = LETTERS.calendar_texts(decision().told)
     assert texts.summary == "Termin: Reisepass und Beglaubigung – Bürgerbüro Meschede"
     assert texts.location == "Rathaus, Marktplatz 1, 59872 Meschede"
     assert "- Alter Pass (für jede Person)" in texts.description
     assert "- Zustimmung der Eltern (für Kinder)" in texts.description
     assert texts.url in texts.description
     assert "K7QM-3XPD" in texts.description
+    assert "+49 291 0000" in texts.description
+
+
+def test_the_entry_of_a_cancelled_appointment_asks_for_nothing():
+    texts = LETTERS.calendar_texts(decision(Kind.CANCELLED).told)
+    assert "Pass (" not in texts.description
+    assert "/termin/" not in texts.description
+    assert texts.url == ""
     assert "+49 291 0000" in texts.description
 
 
