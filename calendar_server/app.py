@@ -23,14 +23,24 @@ from radicale.app import Application
 from radicale.app.base import Access
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from calendar_server import desk, multistatus, properties, queries, refusals, reports, xmlbody
+from calendar_server import (
+    desk,
+    multistatus,
+    principals,
+    properties,
+    queries,
+    refusals,
+    reports,
+    scheduling,
+    xmlbody,
+)
 from calendar_server.accounts import AccountRole, Accounts
 from calendar_server.busy_feed import BusyFeed, BusyItem
 from calendar_server.plugin import ROOT, TerminAuth, TerminRights, TerminStorage, sync_token
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars, Preconditions
 from calendar_server.setup import prepare
-from calendar_server.shell import Shell
+from calendar_server.shell import METHODS, Shell
 from calendar_server.storage import reading
 from calendar_server.storage.database import Database
 from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
@@ -48,6 +58,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 10_000_000
 MAX_RESOURCE = 1_000_000
+_DAV = "1, 3, calendar-access, calendar-auto-schedule, extended-mkcol"
+"""The compliance classes (RFC 4918 section 18, RFC 4791 section 5.1, RFC 6638 section 2, RFC 5689 section 3.1); no locks, so no class 2."""
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
 _log = structlog.get_logger()
 
@@ -104,6 +116,8 @@ class TerminApplication(Application):
         self.feed = feed
         self.reports = reports.Reports(calendars, feed)
         self.queries = queries.Queries(calendars, feed)
+        self.principals = principals.Principals(calendars, accounts)
+        self.outbox = scheduling.Outbox(calendars, self.principals)
         super().__init__(
             _configuration(
                 storage=lambda configuration: TerminStorage(configuration, calendars, feed),
@@ -196,10 +210,10 @@ class TerminApplication(Application):
 
         def put() -> Response:
             _require_calendar_data(environ)
-            done = self.calendars.put(
-                where.path, href, environ["wsgi.input"].read(), self._storage.actor(), _preconditions(environ)
-            )
-            headers = {} if done.etag is None else {"ETag": done.etag}
+            sent = environ["wsgi.input"].read()
+            body = scheduling.left_to_clients(sent)
+            done = self.calendars.put(where.path, href, body, self._storage.actor(), _preconditions(environ))
+            headers = {} if done.etag is None or body != sent else {"ETag": done.etag}
             return (_CREATED if done.created else _NO_CONTENT), headers, None, None
 
         return self._as(user, put)
@@ -329,20 +343,19 @@ class TerminApplication(Application):
         request_info: Any,
     ) -> Response:
         access = self._access(user, user_groups, path)
-        if "r" not in access.permissions and "r" not in access.parent_permissions:
+        if not set("rR") & set(access.permissions) and "r" not in access.parent_permissions:
             return httputils.NOT_ALLOWED
-        where = self.calendars.find(path)
         try:
             root = self._read_xml_request_body(environ, request_info)
         except RuntimeError:
             return httputils.BAD_REQUEST
-        if where is not None and where.tag and root is not None:
-            if root.tag == reports.SYNC:
-                return self._as(user, lambda: _multistatus(self.reports.sync(where, root, base_prefix)))
-            if root.tag in {queries.MULTIGET, queries.QUERY}:
-                return self._as(user, lambda: _multistatus(self.queries.answer(where, root, base_prefix)))
-            if root.tag == queries.FREE_BUSY:
-                return self._as(user, lambda: _calendar(self.queries.free_busy(where, root)))
+        if root is not None and root.tag in {principals.SEARCH, principals.SEARCH_SET}:
+            return self._as(user, lambda: self._search_principals(root, base_prefix, path, user))
+        if "r" not in access.permissions and "r" not in access.parent_permissions:
+            return httputils.NOT_ALLOWED
+        ours = None if root is None else self._our_report(root, base_prefix, path)
+        if ours is not None:
+            return self._as(user, ours)
         _rewind(environ)
         return self._as(
             user,
@@ -350,6 +363,68 @@ class TerminApplication(Application):
                 environ, base_prefix, path, user, user_groups, request_info
             ),
         )
+
+    def _our_report(self, root: Element, prefix: str, path: str) -> Callable[[], Response] | None:
+        """Return what answers a REPORT from rows; None for what is left to Radicale."""
+        if scheduling.mailbox(path) is not None:
+            return lambda: _multistatus(multistatus.document(()))
+        where = self.calendars.find(path)
+        if where is None or not where.tag:
+            return None
+        if root.tag == reports.SYNC:
+            return lambda: _multistatus(self.reports.sync(where, root, prefix))
+        if root.tag in {queries.MULTIGET, queries.QUERY}:
+            return lambda: _multistatus(self.queries.answer(where, root, prefix))
+        if root.tag == queries.FREE_BUSY:
+            return lambda: _calendar(self.queries.free_busy(where, root))
+        return None
+
+    def _search_principals(self, root: Element, prefix: str, path: str, user: str) -> Response:
+        account = self._rights.account(user)
+        if root.tag == principals.SEARCH_SET or account is None:
+            return _OK, {"Content-Type": multistatus.CONTENT_TYPE}, principals.SEARCHABLE, None
+        found = self.principals.search(account, root, pathutils.strip_path(path))
+        wanted = properties.Request(None)
+        wanted.tags = principals.wanted_tags(root)
+        return _multistatus(
+            multistatus.document(wanted.response(self._resource(prefix, user, row)) for row in found)
+        )
+
+    def do_POST(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        del base_prefix, user_groups, request_info
+        where = scheduling.mailbox(path)
+        account = self._rights.account(user)
+        if where is None or where.role is not Role.OUTBOX:
+            return httputils.METHOD_NOT_ALLOWED
+        if account is None or where.owner != account.name:
+            return httputils.NOT_ALLOWED
+
+        def answer() -> Response:
+            _require_calendar_data(environ)
+            text = self.outbox.answer(account, environ["wsgi.input"].read())
+            return _OK, {"Content-Type": multistatus.CONTENT_TYPE}, text, None
+
+        return self._as(user, answer)
+
+    def do_OPTIONS(
+        self,
+        environ: Environ,
+        base_prefix: str,
+        path: str,
+        user: str,
+        user_groups: set[str],
+        request_info: Any,
+    ) -> Response:
+        del environ, base_prefix, path, user, user_groups, request_info
+        return _OK, {"Allow": ", ".join(sorted(METHODS)), "DAV": _DAV}, None, None
 
     def do_PROPFIND(
         self,
@@ -375,7 +450,7 @@ class TerminApplication(Application):
         self, request: properties.Request, prefix: str, path: str, user: str, *, deep: bool
     ) -> Response:
         name = pathutils.strip_path(path)
-        where = self.calendars.find(name) if name else ROOT
+        where = self.calendars.find(name) or scheduling.mailbox(name) if name else ROOT
         if where is None:
             target = self._target(path)
             found = self._listed(*target) if target is not None else None
@@ -493,7 +568,7 @@ def _rewind(environ: Environ) -> None:
 
 
 def _multistatus(body: bytes) -> Response:
-    return _MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": httputils.DAV_HEADERS}, body, None
+    return _MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": _DAV}, body, None
 
 
 def _calendar(text: str) -> Response:

@@ -38,6 +38,8 @@ _REPORTS_OF_ALL = (
     "<supported-report><report><principal-property-search/></report></supported-report>"
 )
 
+_MAILBOXES = {Role.INBOX: "<C:schedule-inbox/>", Role.OUTBOX: "<C:schedule-outbox/>"}
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -80,7 +82,8 @@ def _link(prefix: str, name: str) -> str:
 def _resource_type(on: Resource) -> str:
     if on.item is not None:
         return ""
-    kind = "<C:calendar/>" if on.is_calendar else "<principal/>" if on.is_principal else ""
+    kind = _MAILBOXES.get(on.collection.role, "")
+    kind = "<C:calendar/>" if on.is_calendar else "<principal/>" if on.is_principal else kind
     return f"<collection/>{kind}"
 
 
@@ -116,6 +119,14 @@ def _display_name(on: Resource) -> str | None:
 
 
 def _privileges(on: Resource) -> str:
+    if on.collection.role in _MAILBOXES:
+        # No schedule-send-invite: whoever is invited is told by the client (RFC 6638 section 6.2).
+        names = [
+            "read",
+            *(["C:schedule-send-freebusy"] if on.collection.role is Role.OUTBOX else []),
+            "read-current-user-privilege-set",
+        ]
+        return "".join(f"<privilege><{name}/></privilege>" for name in names)
     names = ["read"]
     calendar = on.is_calendar or on.item is not None
     if calendar:
@@ -146,6 +157,15 @@ def _addresses(on: Resource) -> str | None:
     return mail + _link(on.prefix, on.collection.path)
 
 
+def _mailbox_link(name: str) -> Callable[[Resource], str | None]:
+    def link(on: Resource) -> str | None:
+        if not on.is_principal:
+            return None
+        return f"<href>{multistatus.href(on.prefix, on.collection.path, name, collection=True)}</href>"
+
+    return link
+
+
 def _of_calendar(text: str) -> Callable[[Resource], str | None]:
     return lambda on: text if on.is_calendar else None
 
@@ -172,6 +192,13 @@ LIVE: dict[str, Callable[[Resource], str | None]] = {
     _D + "sync-token": lambda on: escape(on.token()) if on.is_calendar else None,
     _C + "calendar-home-set": _own_link,
     _C + "calendar-user-address-set": _addresses,
+    _C + "calendar-user-type": lambda on: (
+        ("GROUP" if on.collection.office == on.collection.owner else "INDIVIDUAL")
+        if on.is_principal
+        else None
+    ),
+    _C + "schedule-inbox-URL": _mailbox_link("inbox"),
+    _C + "schedule-outbox-URL": _mailbox_link("outbox"),
     _C + "supported-calendar-component-set": _components,
     _C + "supported-calendar-data": _of_calendar(
         '<C:calendar-data content-type="text/calendar" version="2.0"/>'
@@ -179,11 +206,14 @@ LIVE: dict[str, Callable[[Resource], str | None]] = {
     _C + "max-resource-size": lambda on: str(on.max_size) if on.is_calendar else None,
     _CS + "getctag": lambda on: escape(_ctag(on)) if on.is_calendar else None,
 }
-# RFC 4791 section 5.2 asks that these are not returned for an allprop request.
+# RFC 4791 section 5.2 and RFC 6638 section 2 ask that these are not returned for an allprop request.
 _NOT_FOR_ALL = frozenset(
     {
         _C + "calendar-home-set",
         _C + "calendar-user-address-set",
+        _C + "calendar-user-type",
+        _C + "schedule-inbox-URL",
+        _C + "schedule-outbox-URL",
         _C + "supported-calendar-data",
         _C + "max-resource-size",
         _D + "supported-report-set",

@@ -43,6 +43,8 @@ EXPAND_BACK = 400 * DAY
 EXPAND_AHEAD = 550 * DAY
 _SAFE_NAME = re.compile(r"[A-Za-z0-9@._+=-]{1,200}")
 _UTC = ZoneInfo("UTC")
+_MAILBOXES = frozenset({Role.INBOX.value, Role.OUTBOX.value})
+"""Names below a principal that are no calendars (`calendar_server.scheduling`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,7 +426,7 @@ class Calendars:
         """Make a calendar below somebody's principal (MKCALENDAR). Names below an office are reserved."""
         path = path.strip("/")
         owner, _, name = path.partition("/")
-        if not name or "/" in name or self.directory.office(owner) is not None:
+        if not name or "/" in name or name in _MAILBOXES or self.directory.office(owner) is not None:
             raise RefusedError(refusals.RESERVED)
         office = self.directory.office_of(owner)
         with self.writing(office.id if office else "", actor) as writer:

@@ -19,6 +19,9 @@ class Role(StrEnum):
     """`/<office>/busy/`: made from the other calendars when it is read."""
     PLAIN = "plain"
     """A calendar of a person outside any office."""
+    INBOX = "inbox"
+    """Somebody's scheduling inbox or outbox (RFC 6638 section 2): no row of the database, since nothing lies in them."""
+    OUTBOX = "outbox"
 
 
 class Kind(StrEnum):

@@ -117,6 +117,13 @@ def test_it_finds_the_calendar_from_the_servers_name(apple):
     assert f"{C}calendar-free-busy-set" in shown.missing
 
 
+def test_it_asks_which_properties_principals_can_be_searched_by(apple):
+    body = f'{XML}<A:principal-search-property-set xmlns:A="DAV:"/>'
+    answer = apple.send("REPORT", "/", body, Depth="0")
+    assert answer.status_code == 200
+    assert "principal-search-property-set" in answer.text
+
+
 def test_colour_order_and_name_are_kept(apple):
     body = (
         f'{XML}<A:propertyupdate {NS}><A:set><A:prop><D:calendar-color symbolic-color="blue">#1BADF8FF</D:calendar-color>'

@@ -43,7 +43,8 @@ def add_accounts(accounts: Accounts, offices: Directory) -> None:
         accounts.ensure(Account(name, role, offices.offices[0].id if name == "lead" else ""), PASSWORD)
     for office in offices.offices:
         for clerk in office.clerks:
-            accounts.ensure(Account(clerk.id, AccountRole.CLERK, office.id, clerk.name), PASSWORD)
+            mail = f"{clerk.id}@example.org"
+            accounts.ensure(Account(clerk.id, AccountRole.CLERK, office.id, clerk.name, mail), PASSWORD)
 
 
 @dataclass(frozen=True)
