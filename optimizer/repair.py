@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizer import check
+from optimizer.bits import span
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
 from optimizer.relaxation import EPSILON, InfeasibleError, OutOfTimeError, Relaxation
 from optimizer.selection import Question, choose
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from optimizer.columns import Columns, Flags, Ints
     from optimizer.office import Office
     from optimizer.relaxation import Floats
+    from optimizer.solution import Objective
 
 __all__ = ["InfeasibleError", "repair"]
 
@@ -118,17 +120,46 @@ class _Task:
                 self._settle_changed(relaxation)
 
     def fallback(self) -> Ints:
-        """Give the best choice found so far, or everybody's present place and all hit ones cancelled."""
-        if self.incumbent is not None:
+        """Give the best choice found so far, or a greedy one: the longest first, nearest to the promised time."""
+        greedy = self._greedy()
+        faults = check.faults(self.columns.office, _assignments(self.columns, greedy))
+        if self.incumbent is not None and (
+            faults or self._objective(self.incumbent) < self._objective(greedy)
+        ):
             return self.incumbent
-        columns = self.columns
-        chosen = np.flatnonzero(columns.kept | (columns.cost[CANCELLED] > 0))
-        faults = check.faults(columns.office, _assignments(columns, chosen))
         if faults:
             raise InfeasibleError(
                 f"no plan was found in time, and the day as it stands has faults: {faults[0]}"
             )
-        return chosen
+        return greedy
+
+    def _objective(self, chosen: Ints) -> Objective:
+        return check.objective(self.columns.office, _assignments(self.columns, chosen))
+
+    def _greedy(self) -> Ints:
+        """Leave everybody's present place, and put each hit one where it moves least, or cancel it."""
+        columns = self.columns
+        chosen = np.flatnonzero(columns.kept).tolist()
+        taken: dict[int, int] = {}
+
+        def mask(column: int) -> int:
+            return span(int(columns.start[column]), int(columns.length[column]))
+
+        for column in chosen:
+            slot = int(columns.slot[column])
+            taken[slot] = taken.get(slot, 0) | mask(column)
+        entries = columns.office.appointments
+        hit = [number for number, entry in enumerate(entries) if entry.hit]
+        for number in sorted(hit, key=lambda number: (-entries[number].length, number)):
+            mine = np.flatnonzero(columns.appointment == number)
+            order = mine[np.lexsort((columns.cost[MOVED, mine], columns.cost[CANCELLED, mine]))]
+            for column in order.tolist():
+                slot = int(columns.slot[column])
+                if slot < 0 or not taken.get(slot, 0) & mask(column):
+                    taken[slot] = taken.get(slot, 0) | mask(column)
+                    chosen.append(column)
+                    break
+        return np.sort(np.array(chosen, dtype=np.int64))
 
     def _relax_cancelled(self, relaxation: Relaxation) -> None:
         """Bound the first two levels."""
@@ -246,7 +277,9 @@ class _Task:
 
     def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
         choice = choose(self.columns, Question(alive, bounds, level), self.left, seed=self.seed)
-        if choice.columns is not None:
+        if choice.columns is not None and (
+            self.incumbent is None or self._objective(choice.columns) < self._objective(self.incumbent)
+        ):
             self.incumbent = choice.columns
         if not choice.proven:
             raise OutOfTimeError

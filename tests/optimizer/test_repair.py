@@ -75,10 +75,23 @@ def test_only_allowed_starts_are_proposed():
     assert plan.assignments[0].place == Place("c1", 0, 3)
 
 
-def test_a_plan_without_time_is_not_called_proven():
-    plan = repair(office(hit("h"), kept("k", "c0")), seconds=0)
+def test_a_plan_without_time_takes_what_is_free_and_is_not_called_proven():
+    plan = repair(office(hit("h"), hit("i", length=6), kept("k", "c0"), kept("l", "c1", 3)), seconds=0)
     assert not plan.proven_optimal
-    assert plan.objective.cancelled == 1
+    assert plan.objective == Objective(0, 6, 0, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(offices())
+def test_a_plan_without_time_is_never_better_than_the_best_and_keeps_the_rules(office):
+    best = best_by_trying(office)
+    try:
+        plan = repair(office, seconds=0)
+    except InfeasibleError:
+        return
+    assert best is not None
+    assert plan.objective >= best
+    assert check.faults(office, plan.assignments) == []
 
 
 def test_a_day_that_cannot_stand_as_it_is_has_no_plan():
