@@ -1,0 +1,66 @@
+"""Every mail as it would be written today, about an invented citizen, so that staff can read them all beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from booking_web.booking.tokens import derived_uid
+from booking_web.notifications.letters import Letters
+from booking_web.notifications.mails import compose
+from booking_web.notifications.told import Decision, Kind, Snapshot, Told
+from calendar_server.ical.appointment import ServiceLine
+
+if TYPE_CHECKING:
+    from booking_web.notifications.mails import Mail
+    from booking_web.town import OfficeInfo, Town
+
+_SECRET = b"a preview's links lead nowhere"
+_AHEAD = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One mail; `by_citizen`: she caused it herself."""
+
+    kind: Kind
+    language: str
+    by_citizen: bool
+    mail: Mail
+
+
+def previews(town: Town, office: OfficeInfo, now: datetime) -> tuple[Preview, ...]:
+    """Return all mails of an office in all languages; `now` (aware) is when they would be written."""
+    letters = Letters(town, _SECRET)
+    return tuple(
+        Preview(kind, language, by_citizen, compose(decision, letters, town, now=now))
+        for language in town.languages
+        for kind in Kind
+        for by_citizen in ((False, True) if kind in {Kind.MOVED, Kind.CHANGED, Kind.CANCELLED} else (False,))
+        for decision in [_decision(town, office, kind, language, by_citizen=by_citizen, now=now)]
+    )
+
+
+def _decision(
+    town: Town, office: OfficeInfo, kind: Kind, language: str, *, by_citizen: bool, now: datetime
+) -> Decision:
+    day = (now.astimezone(office.zone) + _AHEAD).date()
+    start = datetime.combine(day, time(9), office.zone).astimezone(UTC)
+    seen = Snapshot(
+        office=office.id,
+        uid=derived_uid(_SECRET, town.host, "preview"),
+        start=start,
+        end=start + timedelta(minutes=30),
+        zone=office.zone,
+        services=tuple(ServiceLine(service) for service in office.services[:2]),
+        email="erika.muster@example.org",
+        name="Erika Muster",
+        language=language,
+        reference="K7QM-3XPD",
+    )
+    before = replace(seen, start=start - timedelta(hours=1), end=seen.end - timedelta(hours=1))
+    said = kind in {Kind.MOVED, Kind.CANCELLED} and not by_citizen
+    reason = {"de": "Krankheit", "en": "Illness"}.get(language, "Krankheit") if said else ""
+    previous = None if kind is Kind.CONFIRMATION else before
+    return Decision(kind, Told(seen, 1, cancelled=kind is Kind.CANCELLED), previous, by_citizen, reason)

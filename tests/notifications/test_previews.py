@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from booking_web.booking.tokens import read_token
+from booking_web.notifications.previews import previews
+from booking_web.notifications.told import Kind
+from tests.notifications.town import HOST, SECRET, town
+from tests.support.town import NOW
+
+
+@pytest.fixture(scope="module")
+def shown():
+    return previews(town(), town().offices[0], NOW)
+
+
+def test_every_kind_in_every_language(shown):
+    assert {(one.kind, one.language) for one in shown} == {
+        (kind, language) for kind in Kind for language in town().languages
+    }
+
+
+def test_each_can_be_sent_and_differs_from_the_others(shown):
+    texts = {one.mail.text for one in shown}
+    assert len(texts) == len(shown) == 18
+    for one in shown:
+        assert not one.mail.message().has_bad_headers()
+        assert "8. Dezember 2026, 9:00 Uhr" in one.mail.text or "8 December 2026, 9:00 AM" in one.mail.text
+
+
+def test_a_previews_link_opens_nothing(shown):
+    links = {
+        line.rpartition("/")[2]
+        for one in shown
+        for line in one.mail.text.splitlines()
+        if line.startswith("https://") and "?" not in line
+    }
+    assert links
+    assert all(read_token(SECRET, HOST, ["buergerbuero"], link) is None for link in links)
