@@ -148,6 +148,72 @@ def _repair(
     return Draft(snapshot.office, _changes(state), totals, proven, time.monotonic() - began)
 
 
+@dataclass(frozen=True, slots=True)
+class BalancePoint:
+    """One choice of a balance: the draft, and each clerk's minutes of work and fair share of them once it is applied."""
+
+    draft: Draft
+    minutes: dict[str, int]
+    fair_minutes: dict[str, int]
+
+
+def balance(
+    snapshot: Snapshot, *, points: int = 12, seconds: float = 20.0, seed: int = 1
+) -> tuple[BalancePoint, ...]:
+    """Plan to even out the snapshot's days by reassigning appointments at their same time.
+
+    The points are choices "evenness over number of changes": the first is the present, the last the most even. Work counts by its minutes and by
+    part-time share. Holds, pinned appointments and what has begun stay.
+    """
+    from optimizer.balance import Colleague, Task  # noqa: PLC0415 - loads solvers, which only planning needs
+    from optimizer.balance import balance as solve  # noqa: PLC0415
+
+    grains = max((day.grains for day in snapshot.days), default=1)
+    colleagues = [
+        Colleague(
+            entry.id,
+            frozenset[int | str](entry.services),
+            # Who is there on half of the days has half of her share to do.
+            entry.share * sum(1 for bits_of_day in entry.free if bits_of_day),
+            entry.free,
+        )
+        for entry in snapshot.clerks
+    ]
+    booked = {entry.uid: entry for entry in snapshot.booked}
+    tasks = [
+        Task(
+            entry.uid,
+            entry.clerk,
+            entry.day,
+            entry.start,
+            entry.length,
+            frozenset[int | str](entry.services),
+            entry.pinned or entry.hold or entry.starts_at < snapshot.now,
+        )
+        for entry in snapshot.booked
+    ]
+    curve = solve(colleagues, tasks, grains, points=points, seconds=seconds, seed=seed)
+    found = []
+    for point in curve.points:
+        changes = []
+        for change in point.changes:
+            entry = booked[str(change.id)]
+            changes.append(
+                Change(
+                    entry.uid, entry.etag, entry.clerk, entry.starts_at, str(change.to_clerk), entry.starts_at
+                )
+            )
+        objective = {"clerk_changes": len(changes), "imbalance_grains": point.imbalance_grains}
+        found.append(
+            BalancePoint(
+                Draft(snapshot.office, tuple(changes), objective, point.proven_optimal, curve.seconds),
+                {str(load.clerk): load.grains * 5 for load in point.loads},
+                {str(load.clerk): load.target * 5 for load in point.loads},
+            )
+        )
+    return tuple(found)
+
+
 def _changes(state: _State) -> tuple[Change, ...]:
     found = []
     for entry in state.snapshot.booked:

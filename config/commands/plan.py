@@ -181,6 +181,57 @@ def repair(
         _finish(calendars, draft, PlanKind.REPAIR, now=now, as_json=as_json)
 
 
+@plan.command("balance")
+@click.option("--office", "office_id", required=True, metavar="O", help="The office.")
+@click.option("--from", "first", required=True, metavar="D", help="First day: 2026-12-07.")
+@click.option("--to", "last", required=True, metavar="D", help="Last day; it is included.")
+@click.option(
+    "--changes",
+    type=click.IntRange(0),
+    metavar="N",
+    help="At most so many reassignments; as many as it takes if left out.",
+)
+@click.option("--seconds", default=20.0, show_default=True, help="How long the search may take.")
+@_shared
+def balance(
+    *,
+    office_id: str,
+    first: str,
+    last: str,
+    changes: int | None,
+    seconds: float,
+    config: Path,
+    data: Path,
+    now: bool,
+    as_json: bool,
+) -> None:
+    """Plan to even out the clerks' work by part-time share; no citizen's time changes."""
+    with _calendars(config, data) as calendars:
+        office = _office(calendars, office_id)
+        start, end = (
+            _moment(text, option, office).date() for text, option in ((first, "--from"), (last, "--to"))
+        )
+        try:
+            seen = snapshot.take(calendars, office, start, end)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--to") from error
+        points = planning.balance(seen, seconds=seconds)
+        chosen = [point for point in points if changes is None or len(point.draft.changes) <= changes][-1]
+        if not as_json:
+            _print_curve(points)
+        _finish(calendars, chosen.draft, PlanKind.BALANCE, now=now, as_json=as_json)
+
+
+def _print_curve(points: tuple[planning.BalancePoint, ...]) -> None:
+    names = list(points[0].minutes)
+    table = Table("Reassignments", "Minutes off the fair share", *names)
+    for point in points:
+        off = sum(abs(point.minutes[name] - point.fair_minutes[name]) for name in names)
+        loads = [f"{point.minutes[name]} of {point.fair_minutes[name]}" for name in names]
+        table.add_row(str(len(point.draft.changes)), str(off), *loads)
+    Console().print(table)
+
+
 @plan.command("list")
 @click.option("--office", "office_id", required=True, metavar="O", help="The office.")
 @config_option

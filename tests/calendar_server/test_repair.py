@@ -136,6 +136,35 @@ def test_an_appointment_that_people_put_outside_the_windows_does_not_stop_planni
     assert [change.uid for change in repaired(service, ill).changes] == ["a@t"]
 
 
+def test_balance_evens_out_minutes_and_moves_nobody_in_time(service):
+    for number in range(4):
+        book(service, appointment(f"u{number}@t", at(7, 8 + number)))
+    for number in range(4):
+        (clerk_of,) = holders(service, f"u{number}@t")
+        if clerk_of != "clerk1":
+            service.move(
+                "clerk2/calendar",
+                f"u{number}@t.ics",
+                "clerk1/calendar",
+                f"u{number}@t.ics",
+                LEAD,
+                overwrite=False,
+            )
+    points = planning.balance(
+        snapshot.take(service, service.directory.offices[0], at(7, 0).date(), at(7, 0).date())
+    )
+    assert [len(point.draft.changes) for point in points] == sorted(
+        {len(point.draft.changes) for point in points}
+    )
+    assert points[0].minutes == {"clerk1": 120, "clerk2": 0}
+    assert points[-1].minutes == points[-1].fair_minutes == {"clerk1": 60, "clerk2": 60}
+    apply(service, points[-1].draft)
+    assert (
+        sorted(holders(service, f"u{number}@t")[0] for number in range(4)) == ["clerk1"] * 2 + ["clerk2"] * 2
+    )
+    assert {stored(service, f"u{number}@t").sequence for number in range(4)} == {0}
+
+
 def test_an_unknown_clerk_is_told(service):
     with pytest.raises(ValueError, match="no clerk 'nobody'"):
         repaired(service, "nobody")

@@ -116,6 +116,15 @@ def test_repair_with_apply_is_one_step(data, monday):
     assert json.loads(done.output)["state"] == "applied"
 
 
+def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
+    day = str(monday.date())
+    words = ["balance", "--office", "buergerbuero", "--from", day, "--to", day]
+    assert "Reassignments" in run(data, *words).output
+    made = json.loads(run(data, *words, "--json").output)
+    assert (made["kind"], made["moved"], made["cancelled"]) == ("balance", [], [])
+    assert json.loads(run(data, *words, "--changes", "0", "--json").output)["reassigned"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
