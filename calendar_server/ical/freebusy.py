@@ -41,7 +41,7 @@ def without(periods: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]
         while number < len(taken) and taken[number][0] < end:
             if taken[number][0] > begin:
                 left.append((begin, taken[number][0]))
-            begin = max(begin, taken[number][1])
+            begin = taken[number][1]
             number += 1
         if begin < end:
             left.append((begin, end))

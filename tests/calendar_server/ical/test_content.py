@@ -110,6 +110,13 @@ def test_hostile_text_is_refused(name):
     assert error.value.precondition in {"valid-calendar-data", "valid-calendar-object-resource"}
 
 
+def test_components_are_nested_only_so_deep():
+    inner = [*["BEGIN:A"] * (content.MAX_DEPTH - 1), *["END:A"] * (content.MAX_DEPTH - 1)]
+    content.parse(calendar(*inner))
+    with pytest.raises(ContentError, match="deep"):
+        content.parse(calendar("BEGIN:A", *inner, "END:A"))
+
+
 def test_a_huge_property_is_data_like_any_other():
     text = calendar(*event("DTSTART:20260302T080000Z", "ATTACH;ENCODING=BASE64:" + "A" * 900_000))
     assert parse_object(text, zone=BERLIN).text == text

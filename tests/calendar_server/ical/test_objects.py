@@ -1,5 +1,7 @@
 """When an object takes place (RFC 5545 sections 3.3.5, 3.6 and 3.8.5; RFC 4791 section 9.9), in an office in Berlin."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from calendar_server.ical.objects import InvalidObjectError, Transparency, parse_object
@@ -212,6 +214,11 @@ def test_until_is_inclusive(until, days):
 )
 def test_until_of_an_all_day_series_may_be_a_day_or_an_instant(until, days):
     assert len(only("DTSTART;VALUE=DATE:20260302", f"RRULE:FREQ=DAILY;UNTIL={until}")) == days
+
+
+def test_midnight_in_utc_stands_for_the_day_west_of_greenwich_too():
+    lines = "DTSTART;VALUE=DATE:20260302", "RRULE:FREQ=DAILY;UNTIL=20260304T000000Z"
+    assert len(only(*lines, zone=ZoneInfo("America/New_York"))) == 3
 
 
 @pytest.mark.parametrize(
