@@ -59,6 +59,12 @@ def partner() -> str | None:
     raise Unauthorized
 
 
+def _scope() -> str:
+    """Whose idempotency keys these are: a partner's, or those of one address (programs like to count from 1)."""
+    name = partner()
+    return f"partner {name}" if name is not None else f"address {request.remote_addr}"
+
+
 def _link(link: Link) -> dict[str, str]:
     return {"url": link.url, "label": local(link.label), "kind": link.kind.value}
 
@@ -164,7 +170,7 @@ def _taken(choice: Choice, error: SlotTakenError) -> Response:
 
 def book() -> Response:
     """Book at once."""
-    scope = partner() or ""
+    scope = _scope()
     key = reading.idempotency_key()
     fields = reading.body()
     errors: list[FieldError] = []
@@ -181,7 +187,7 @@ def book() -> Response:
 
 def hold() -> Response:
     """Keep a time for some minutes."""
-    scope = partner() or ""
+    scope = _scope()
     key = reading.idempotency_key()
     fields = reading.body()
     errors: list[FieldError] = []
@@ -190,7 +196,7 @@ def hold() -> Response:
     if choice is None or start is None:
         raise InvalidError(errors)
     try:
-        booked = current_site().appointments.hold(choice, start, f"api/{scope}/{key}" if key else "")
+        booked = current_site().appointments.hold_once(choice, start, key, scope)
     except SlotTakenError as error:
         return _taken(choice, error)
     until = booked.appointment.hold_until

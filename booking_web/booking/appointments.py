@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from calendar_server.client import CalendarClient, Stored
     from calendar_server.ical.appointment import Appointment
 
+_SHORTEST_KEY = 20
+"""Keys of our own forms have 24 characters (`new_key`)."""
 _ATTEMPTS = 4
 """How often a write is tried again after somebody else changed the same appointment in between."""
 
@@ -102,7 +104,38 @@ class Appointments:
                 if held.office == office:
                     return held.appointment.uid
                 self.release(previous)
-        return derived_uid(self._secret, self._town.host, "hold", key) if key else random_uid(self._town.host)
+        # A key that somebody could hit on by chance must not lead to another citizen's hold.
+        if len(key) < _SHORTEST_KEY:
+            return random_uid(self._town.host)
+        return derived_uid(self._secret, self._town.host, "hold", key)
+
+    def hold_once(self, choice: Choice, start: datetime, key: str | None, scope: str) -> Booked:
+        """Keep a time for a program. With an idempotency `key` (within `scope`) a repeat returns the same hold.
+
+        Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), UnavailableError.
+        """
+        self._check_start(choice.office, start)
+        if key is None:
+            uid = random_uid(self._town.host)
+        else:
+            uid = derived_uid(self._secret, self._town.host, "api-hold", scope, key)
+        until = self._now() + timedelta(minutes=choice.office.release.hold_minutes)
+        wanted = make_hold(choice, uid, start, until.replace(microsecond=0))
+        for _ in range(_ATTEMPTS):
+            stored = self._find(choice.office, uid)
+            if stored is not None and not self._has_run_out(stored.appointment):
+                if (stored.appointment.services, stored.appointment.start) != (wanted.services, start):
+                    raise KeyReusedError
+                return self._booked(choice.office, stored.appointment)
+            try:
+                self._put(choice.office, wanted, stored)
+            except ChangedError:
+                continue
+            return self._booked(choice.office, wanted)
+        raise UnavailableError("the hold kept changing")
+
+    def _has_run_out(self, appointment: Appointment) -> bool:
+        return appointment.hold_until is not None and appointment.hold_until <= self._now()
 
     def prolong(self, token: str) -> Booked:
         """Keep a held time for another `hold_minutes` from now. Raises GoneError, SlotTakenError, UnavailableError."""
@@ -149,15 +182,6 @@ class Appointments:
                 continue
             return self._booked(office, wanted)
         raise UnavailableError("the appointment kept changing")
-
-    def confirm_hold(self, token: str, choose: Callable[[Appointment], Choice], person: Person) -> Booked:
-        """Make a live hold an appointment at its own time, for its own services (`choose` reads them).
-
-        Raises GoneError if the hold has run out, SlotTakenError, UnavailableError.
-        """
-        _, stored = self._read(token)
-        held = stored.appointment
-        return self.confirm(token, choose(held), held.start, person)
 
     def book(
         self, choice: Choice, start: datetime, person: Person, key: str | None = None, scope: str = ""
@@ -278,8 +302,7 @@ class Appointments:
         stored = self._find(office, uid)
         if stored is None or stored.appointment.cancelled:
             raise GoneError
-        until = stored.appointment.hold_until
-        if until is not None and until <= self._now():
+        if self._has_run_out(stored.appointment):
             raise GoneError
         return office, stored
 

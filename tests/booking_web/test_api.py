@@ -223,6 +223,18 @@ def test_a_hold_takes_the_time_and_becomes_an_appointment(citizens):
     assert post(citizens, f"holds/{token}/confirm", person).json == made.json
 
 
+def test_a_hold_with_the_same_key_is_the_same_hold(citizens):
+    wish = booking(name=..., email=...)
+    first = post(citizens, "holds", wish, Idempotency_Key="1")
+    citizens.clock.advance(minutes=2)
+    again = post(citizens, "holds", wish, Idempotency_Key="1")
+    assert again.json == first.json
+    other = post(citizens, "holds", {**wish, "start": MONDAY_9}, Idempotency_Key="1")
+    assert other.json["code"] == "idempotency-key-reused"
+    partner = post(citizens, "holds", wish, Idempotency_Key="1", Authorization=f"Bearer {API_KEY}")
+    assert partner.json["uid"] != first.json["uid"]
+
+
 def test_a_hold_that_has_run_out_is_gone(citizens):
     token = post(citizens, "holds", booking(name=..., email=...)).json["token"]
     citizens.clock.advance(minutes=10, seconds=1)

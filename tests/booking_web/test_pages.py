@@ -226,6 +226,14 @@ def test_going_back_after_booking_leads_to_the_appointment(citizens):
     assert len(calendar_of(citizens)) == 1
 
 
+def test_a_key_that_others_may_have_too_leads_to_nobodys_hold(citizens):
+    addresses = {
+        citizens.browser().post(f"/termin/zeit?{CHOICE}", data={"key": "1", "start": MONDAY_8}).location
+        for _ in range(2)
+    }
+    assert len(addresses) == 2
+
+
 def test_choosing_another_time_moves_the_hold(citizens):
     browser = citizens.browser()
     begin(browser, MONDAY_8)
