@@ -304,7 +304,8 @@ class TerminApplication(Application):
         destination = _destination(environ)
         target = self._target(destination) if destination is not None else None
         if destination is None:
-            return httputils.REMOTE_DESTINATION
+            # RFC 4918 section 9.9.4 would let another server's be answered with 502; no request makes us answer with a 5xx.
+            return httputils.BAD_REQUEST
         for place in (path, destination):
             access = self._access(user, user_groups, place)
             if not (

@@ -48,7 +48,7 @@ class _RefusedError(Exception):
 
 
 class _GoneError(Exception):
-    """The client went away before its request was complete."""
+    """The client went away before its request was complete, or sent chunks that are none (RFC 9112 section 7.1)."""
 
 
 @dataclass(slots=True)
@@ -73,18 +73,17 @@ class Gateway:
             answer = await self._with_body(scope, receive)
         else:
             answer = await self._answer(scope, io.BytesIO(), 0)
-        if answer is None:
-            return
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _with_body(self, scope: Message, receive: Receive) -> _Answer | None:
+    async def _with_body(self, scope: Message, receive: Receive) -> _Answer:
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             try:
                 async with asyncio.timeout(WHOLE_SECONDS):
                     length = await _read_body(scope, receive, body)
             except _GoneError:
-                return None
+                # Without an answer granian would give one of its own, 500, to a client that is still there.
+                return _plain(HTTPStatus.BAD_REQUEST)
             except TimeoutError:
                 return _plain(HTTPStatus.REQUEST_TIMEOUT)
             except _RefusedError as error:

@@ -100,6 +100,18 @@ class Process:
                 raise AssertionError(f"the server on port {self.port} doesn't get ready")
             time.sleep(0.05)
 
+    def workers(self) -> set[int]:
+        """Return the numbers of the processes that serve; one that crashed and was replaced has another."""
+        assert self._process is not None
+        group = str(self._process.process.pid)
+        found = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                if fields[2] == group and fields[0] != "Z":
+                    found.add(int(stat.parent.name))
+        return found
+
     def kill(self) -> None:
         """`kill -9`, with everything that belongs to it; returns once it is gone."""
         if self._process is not None:
