@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import delete
+
 from calendar_server.ical.appointment import ServiceLine, to_ical
 from calendar_server.service import Preconditions
+from calendar_server.storage.schema import objects
 from tests.notifications.town import UID
 from tests.notifications.world import CLERK, LEAD, OFFICE, World
 from tests.support.town import NOW, appointment, at
@@ -261,6 +264,18 @@ def test_many_at_once(any_world: World):
     mails = any_world.settle()
     assert {mail.event["UID"] for mail in mails} == set(uids)
     assert {mail.method for mail in mails} == {"CANCEL"}
+
+
+def test_what_merely_cannot_be_found_is_not_cancelled(world: World):
+    world.book()
+    world.settle()
+    cursor = world.store.cursor(OFFICE)
+    with world.service.database.write() as connection:
+        connection.execute(delete(objects).where(objects.c.uid == UID))
+    with world.store.writing() as writing:
+        writing.set_cursor(OFFICE, cursor - 1)
+    assert world.settle() == []
+    assert world.store.cursor(OFFICE) == cursor
 
 
 def test_after_a_restored_backup_the_log_is_followed_anew(any_world: World):
