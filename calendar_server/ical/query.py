@@ -186,7 +186,7 @@ class _Reader:
                 comps.append(self.comp(child, depth + 1))
         if absent and (within or props or comps):
             raise InvalidFilterError("is-not-defined stands beside other conditions")
-        if within is not None and name not in COMPONENTS | {"VALARM"}:
+        if within is not None and name not in COMPONENTS | {"VALARM", "VCALENDAR"}:
             raise InvalidFilterError("a time-range on a component without time", "supported-filter")
         return CompFilter(name, absent, within, tuple(props), tuple(comps))
 
@@ -270,7 +270,7 @@ def simple_time_range(filter_: Filter) -> tuple[str, int | None, int | None] | N
     every object matches. An index over `CalendarObject.instances` answers such a filter alone.
     """
     calendar = filter_.calendar
-    if calendar.is_not_defined or calendar.props or len(calendar.comps) > 1:
+    if calendar.is_not_defined or calendar.time_range or calendar.props or len(calendar.comps) > 1:
         return None
     if not calendar.comps:
         return "", None, None
@@ -283,11 +283,18 @@ def simple_time_range(filter_: Filter) -> tuple[str, int | None, int | None] | N
 
 
 def matches(filter_: Filter, obj: CalendarObject) -> bool:
-    """Whether an object matches. Costs at most one bounded expansion for each comp-filter with a time-range."""
+    """Whether an object matches. Costs at most one bounded expansion for each comp-filter with a time-range.
+
+    Clients that don't care for a component's type put conditions directly below VCALENDAR, where a time-range and most properties
+    mean nothing (section 9.7.1): there they are about the object's components too.
+    """
     calendar = filter_.calendar
     if calendar.is_not_defined:
         return False
-    if not all(_prop_matches(one, obj.root, obj) for one in calendar.props):
+    within = calendar.time_range
+    if within is not None and not obj.members_meeting(within.start, within.end):
+        return False
+    if not all(_prop_matches(one, [obj.root, *obj.members], obj) for one in calendar.props):
         return False
     work = Work()
     return all(_comp_matches(one, obj, work) for one in calendar.comps)
@@ -310,7 +317,7 @@ def _comp_matches(condition: CompFilter, obj: CalendarObject, work: Work) -> boo
 def _member_matches(
     condition: CompFilter, index: int, component: Component, obj: CalendarObject, work: Work
 ) -> bool:
-    if not all(_prop_matches(one, component, obj) for one in condition.props):
+    if not all(_prop_matches(one, [component], obj) for one in condition.props):
         return False
     return all(_part_matches(one, index, component, obj, work) for one in condition.comps)
 
@@ -369,8 +376,8 @@ def _repeats(alarm: Component) -> list[int]:
     return [seconds * n for n in range(number + 1)] if seconds > 0 else [0]
 
 
-def _prop_matches(condition: PropFilter, component: Component, obj: CalendarObject) -> bool:
-    found = component.all(condition.name)
+def _prop_matches(condition: PropFilter, components: list[Component], obj: CalendarObject) -> bool:
+    found = [one for component in components for one in component.all(condition.name)]
     if condition.is_not_defined:
         return not found
     return any(_one_matches(condition, one, obj) for one in found)
