@@ -635,6 +635,8 @@ class Server(Table):
     """How calendar programs reach the calendar server; empty: host and port."""
     dav_internal_url: BaseUrl = ""
     """How the site and the staff pages reach the calendar server; empty: host and port."""
+    trust_proxy: bool = False
+    """`true` behind a reverse proxy that sets `X-Forwarded-For` and `X-Forwarded-Proto`: callers are then told apart by it."""
     threads: StrictInt = Field(default=8, ge=1, le=64)
     """How many requests each process answers at the same time."""
 
@@ -680,6 +682,10 @@ class Retention(Table):
 
     appointment_days: StrictInt = Field(default=30, ge=1, le=3650)
     """Personal data of an appointment is deleted so many days after it; the privacy notice says the same."""
+    archive_days: StrictInt = Field(default=90, ge=1, le=3650)
+    """Appointments leave clerks' calendars so many days after they ended."""
+    sync_days: StrictInt = Field(default=180, ge=7, le=3650)
+    """A calendar program that stays away longer reads its calendars anew."""
     log_days: StrictInt = Field(default=7, ge=1, le=365)
     """How long logs are kept; the privacy notice says the same."""
 

@@ -49,6 +49,7 @@ def serve(settings: Settings, data: Path, *, roles: Sequence[str] = ROLES, demo:
         staff_port=server.staff_port,
         dav_port=server.dav_port,
         threads=server.threads,
+        trust_proxy=server.trust_proxy,
     )
     with ExitStack() as held:
         prepare_data(settings, launch.data, demo=demo)

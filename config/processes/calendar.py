@@ -13,20 +13,24 @@ if TYPE_CHECKING:
 
 def run(launch: Launch, pipe: int) -> None:
     """Serve the calendars until told to end."""
-    serve(partial(build, launch), host=launch.host, port=launch.dav_port, threads=launch.threads, pipe=pipe)
+    serve(partial(build, launch), launch, "calendar", pipe)
 
 
 def build(launch: Launch) -> Any:
     """Return the WSGI application; the program's own accounts, and the demo's, exist when it's there."""
     # Only in the process that serves: the supervising one stays small.
     from calendar_server.app import CalendarSettings, create_app  # noqa: PLC0415
+    from calendar_server.upkeep import UpkeepSettings  # noqa: PLC0415
     from config import compose, database  # noqa: PLC0415
     from config.accounts import ensure_accounts  # noqa: PLC0415
 
     settings = launch.settings()
+    retention = settings.server.retention
     ensure_accounts(settings, launch.data, demo=launch.demo)
     return create_app(
         CalendarSettings(
-            database_url=database.url(settings, launch.data), directory=compose.directory(settings)
+            database_url=database.url(settings, launch.data),
+            directory=compose.directory(settings),
+            upkeep=UpkeepSettings(retention.archive_days, retention.sync_days),
         )
     )

@@ -8,7 +8,9 @@ answers; threads only compute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import ipaddress
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -59,10 +61,16 @@ class _Answer:
 
 
 class Gateway:
-    """An ASGI application (without lifespan) around the WSGI application `app`, which `threads` threads run."""
+    """An ASGI application (without lifespan) around the WSGI application `app`, which `threads` threads run.
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], *, threads: int) -> None:
+    With `trust_proxy` the caller's address and the scheme are those that a reverse proxy tells.
+    """
+
+    def __init__(
+        self, app: Callable[..., Iterable[bytes]], *, threads: int, trust_proxy: bool = False
+    ) -> None:
         self._app = app
+        self._trust_proxy = trust_proxy
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -93,6 +101,8 @@ class Gateway:
 
     async def _answer(self, scope: Message, body: IO[bytes], length: int) -> _Answer:
         environ = _environ(scope, body, length)
+        if self._trust_proxy:
+            _believe_proxy(environ)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
 
     def _call(self, environ: dict[str, Any]) -> _Answer:
@@ -159,6 +169,16 @@ def _environ(scope: Message, body: IO[bytes], length: int) -> dict[str, Any]:
     if length or any(name == b"content-length" for name, _ in scope["headers"]):
         environ["CONTENT_LENGTH"] = str(length)
     return environ
+
+
+def _believe_proxy(environ: dict[str, Any]) -> None:
+    """Take the caller's address and the scheme from what the proxy added: the last entry, since a client may send others before it."""
+    address = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+    with contextlib.suppress(ValueError):
+        environ["REMOTE_ADDR"] = str(ipaddress.ip_address(address))
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip()
+    if scheme in {"http", "https"}:
+        environ["wsgi.url_scheme"] = scheme
 
 
 def _run(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> _Answer:

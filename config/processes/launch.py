@@ -27,6 +27,7 @@ class Launch:
     staff_port: int
     dav_port: int
     threads: int
+    trust_proxy: bool = False
 
     def settings(self, *, people: bool = True) -> Settings:
         """Read the configuration, which the supervisor has checked, with what the command line said."""

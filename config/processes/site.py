@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(launch: Launch, pipe: int) -> None:
     """Serve the public site until told to end."""
-    serve(partial(build, launch), host=launch.host, port=launch.site_port, threads=launch.threads, pipe=pipe)
+    serve(partial(build, launch), launch, "site", pipe)
 
 
 def build(launch: Launch) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(launch: Launch, pipe: int) -> None:
     """Serve the staff pages until told to end."""
-    serve(partial(build, launch), host=launch.host, port=launch.staff_port, threads=launch.threads, pipe=pipe)
+    serve(partial(build, launch), launch, "staff", pipe)
 
 
 def build(launch: Launch) -> Any:

@@ -15,25 +15,29 @@ from config.processes.parent import end_with_parent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from config.processes.launch import Launch
+
 _AT_ONCE = 1024
 """Connections; further ones wait in the kernel."""
 _KILL_AFTER_SECONDS = 3
 _HEAD_MILLISECONDS = 15_000
 
 
-def serve(build: Callable[[], Any], *, host: str, port: int, threads: int, pipe: int) -> None:
-    """Serve what `build` returns until SIGTERM or SIGINT. `build` runs in granian's worker, so nothing is shared over a fork.
+def serve(build: Callable[[], Any], launch: Launch, role: str, pipe: int) -> None:
+    """Serve what `build` returns at the role's port until SIGTERM or SIGINT.
 
-    A worker that dies ends this process with status 1; the supervisor starts it anew.
+    `build` runs in granian's worker, so nothing is shared over a fork. A worker that dies ends this process with status 1; the supervisor starts it anew.
     """
 
     def load(_target: str) -> Gateway:
         end_with_parent(pipe)
-        return Gateway(build(), threads=threads)
+        return Gateway(build(), threads=launch.threads, trust_proxy=launch.trust_proxy)
 
+    port = launch.port(role)
+    assert port is not None
     server = MPServer(
         "termin",
-        address=host,
+        address=launch.host,
         port=port,
         interface=Interfaces.ASGINL,
         workers=1,

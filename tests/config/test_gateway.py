@@ -59,9 +59,10 @@ class Client:
         return self.sent[1]["body"]
 
 
-def ask(app: App, *chunks: bytes | None, **scope: Any) -> Client:
+def ask(app: App, *chunks: bytes | None, trust_proxy: bool = False, **scope: Any) -> Client:
     client = Client(*(chunks or (b"$",)))
-    asyncio.run(Gateway(app, threads=2)({**SCOPE, **scope}, client.receive, client.send))
+    gate = Gateway(app, threads=2, trust_proxy=trust_proxy)
+    asyncio.run(gate({**SCOPE, **scope}, client.receive, client.send))
     return client
 
 
@@ -135,6 +136,24 @@ def test_headers_become_variables_and_none_can_pass_for_another() -> None:
 def test_the_environment_of_the_process_stays_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERMIN_SMTP_PASSWORD", "secret")
     assert "secret" not in map(str, seen().values())
+
+
+FORWARDED = [(b"x-forwarded-for", b"6.6.6.6, 192.0.2.7"), (b"x-forwarded-proto", b"https")]
+
+
+@pytest.mark.parametrize(
+    ("trust", "headers", "address", "scheme"),
+    [
+        (True, FORWARDED, "192.0.2.7", "https"),
+        (False, FORWARDED, "127.0.0.1", "http"),
+        (True, [], "127.0.0.1", "http"),
+        (True, [(b"x-forwarded-for", b"<x>"), (b"x-forwarded-proto", b"gopher")], "127.0.0.1", "http"),
+        (True, [(b"x-forwarded-for", b"2001:DB8::1")], "2001:db8::1", "http"),
+    ],
+)
+def test_a_proxy_is_believed_only_if_told_to(*, trust: bool, headers: Any, address: str, scheme: str) -> None:
+    environ = seen(trust_proxy=trust, headers=headers)
+    assert (environ["REMOTE_ADDR"], environ["wsgi.url_scheme"]) == (address, scheme)
 
 
 @pytest.mark.parametrize(
