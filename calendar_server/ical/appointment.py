@@ -7,6 +7,7 @@ send invitations of their own (RFC 6638 section 3.2 lets any client act as a sch
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,8 @@ from calendar_server.ical.zones import vtimezone
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
+
+_ESCAPED = re.compile(r"\\([\\;,nN])")
 
 PRODID = "-//termin//Terminvergabe//DE"
 
@@ -138,7 +141,8 @@ def to_event(appointment: Appointment, *, now: datetime) -> Event:
         (REASON, appointment.reason),
     ):
         if text:
-            event.add(name, text)
+            # An X- property is text (RFC 5545 section 3.8.8.2), which icalendar only knows if it's told.
+            event.add(name, vText(text))
     if appointment.categories:
         event.add("CATEGORIES", list(appointment.categories))
     for service in appointment.services:
@@ -167,7 +171,14 @@ def _text(component: Component, name: str) -> str:
     value: Any = component.get(name)
     if isinstance(value, list):
         value = value[0]
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    # icalendar leaves an X- property's value as it stands on the line.
+    return _ESCAPED.sub(_unescape, text) if name.startswith("X-") else text
+
+
+def _unescape(escaped: re.Match[str]) -> str:
+    """Undo RFC 5545 section 3.3.11's escaping of one character."""
+    return "\n" if escaped[1] in "nN" else escaped[1]
 
 
 def _instant(component: Component, name: str, zone: ZoneInfo) -> datetime | None:
