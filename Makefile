@@ -7,13 +7,14 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench proofs clean lock docs thunderbird
+.PHONY: help run test check bench proofs clean lock docs thunderbird conformance
 
 help:
 	@echo "make run    the demo town on this machine (ARGS=\"--site-port 8080\" for options of termin serve)"
 	@echo "make test   all tests (ARGS=\"tests/config -k port\" for some of them)"
 	@echo "make check  style, types, translations, documentation"
 	@echo "make bench  benchmarks, into benchmarks/results/"
+	@echo "make conformance  python-caldav's tests and caldav-server-tester against the calendar server (fetches both)"
 	@echo "make thunderbird  what clerks do in Thunderbird, in Thunderbird; screenshots into docs/screenshots/"
 	@echo "make proofs races, and servers killed at random, on both databases (ARGS=\"chaos --seconds 600\" for one of them)"
 	@echo "make docs   the reference in docs/configuration.md and docs/commands.md, from the code"
@@ -37,6 +38,9 @@ check: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	@mkdir -p benchmarks/results
 	@$(BIN)/python .ci/bench.py $(ARGS)
+
+conformance: $(VENV)/installed-dev
+	@$(BIN)/python -m tests.conformance
 
 thunderbird: $(VENV)/installed-dev
 	@$(BIN)/python -m tests.clients.thunderbird docs/screenshots

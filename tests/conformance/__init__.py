@@ -1,0 +1,1 @@
+"""Other people's conformance tests against our calendar server; `make conformance` runs them."""
