@@ -5,7 +5,8 @@ A calendar server with two clerks, a Thunderbird of Debian's package on a virtua
 1. A clerk sees an appointment that was booked.
 2. She drags it to another time. The server has the new time, and what Thunderbird doesn't understand is still there.
 3. She drags it onto another appointment. The server refuses with 403, keeps its copy, and Thunderbird shows the old time again.
-4. The lead draws an event into the office's calendar, and it gets a clerk.
+4. She invites a colleague: the dialog shows when the colleague is busy, and Thunderbird learns that it has to send the mail itself.
+5. The lead draws an event into the office's calendar, and it gets a clerk.
 
 Screenshots go into FOLDER (docs/screenshots). Exits with 1 and says what was seen instead where one of this fails.
 """
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 import click
 
 from calendar_server.ical.appointment import Appointment, from_ical
+from tests.clients.dav import Dav
 from tests.clients.marionette import PROGRAMS, Marionette, Point, Screen, screen, thunderbird, wait_for
 from tests.clients.recording import Recorder
 from tests.support.calendar import PASSWORD, CalendarServer, calendar_server
@@ -72,6 +74,35 @@ const { x, y, width } = column.getBoundingClientRect();
 return [x + win.mozInnerScreenX, y + win.mozInnerScreenY, width, view.pixelsPerMinute];
 """
 
+_INVITE = """
+const { cal } = ChromeUtils.importESModule("resource:///modules/calendar/calUtils.sys.mjs");
+const { CalAttendee } = ChromeUtils.importESModule("resource:///modules/CalAttendee.sys.mjs");
+const [calendar] = cal.manager.getCalendars();
+const attendee = new CalAttendee();
+attendee.id = `mailto:${args[0]}`;
+const zone = cal.dtz.defaultTimezone;
+const [startTime, endTime] = [cal.createDateTime(args[1]), cal.createDateTime(args[2])];
+startTime.timezone = endTime.timezone = zone;
+win.openDialog("chrome://calendar/content/calendar-event-dialog-attendees.xhtml", "_blank",
+  "chrome,titlebar,resizable,left=170,top=200,width=1000,height=520",
+  { startTime, endTime, displayTimezone: true, attendees: [attendee], organizer: null, calendar, onOk() {} });
+"""
+
+_BUSY_BLOCKS = """
+const dialog = Services.wm.getMostRecentWindow("Calendar:EventDialog:Attendees");
+return dialog ? dialog.document.querySelectorAll(".busy").length : 0;
+"""
+
+_SAVE_WITH_GUEST = """
+const { cal } = ChromeUtils.importESModule("resource:///modules/calendar/calUtils.sys.mjs");
+const { CalEvent } = ChromeUtils.importESModule("resource:///modules/CalEvent.sys.mjs");
+Services.wm.getMostRecentWindow("Calendar:EventDialog:Attendees")?.close();
+const [calendar] = cal.manager.getCalendars();
+const event = new CalEvent(args[0]);
+const saved = await calendar.addItem(event);
+return saved.getAttendees().map(attendee => attendee.getProperty("SCHEDULE-AGENT"));
+"""
+
 
 class UnexpectedError(AssertionError):
     """Something else happened than the scenario says."""
@@ -115,6 +146,20 @@ class Week:
         there = self.point(end + middle)
         # Thunderbird rounds down to quarters of an hour.
         self._screen.drag(self.point(start + middle), Point(there.x, there.y + 3))
+
+    def invite(self, address: str, start: datetime, end: datetime) -> None:
+        """Open the dialog that chooses attendees, with this one in it."""
+        self._program.run(_INVITE, address, f"{start:%Y%m%dT%H%M%S}", f"{end:%Y%m%dT%H%M%S}")
+
+    def busy_blocks(self) -> int:
+        """How many busy periods that dialog shows."""
+        found: int = self._program.run(_BUSY_BLOCKS)
+        return found
+
+    def save(self, text: str) -> list[str | None]:
+        """Close the dialog, save an event, and return who is to tell each of its attendees, by what Thunderbird keeps."""
+        found: list[str | None] = self._program.run(_SAVE_WITH_GUEST, text)
+        return found
 
     def draw(self, start: datetime, end: datetime) -> None:
         """Draw a new event."""
@@ -164,8 +209,39 @@ def shows_and_moves(week: Week, server: CalendarServer, seen: Recorder, folder: 
     expect(week.starts()["first@test"] == "20261207T130000", f"the week has {week.starts()}")
 
 
+MEETING = """BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//test//EN
+BEGIN:VEVENT
+UID:{uid}
+DTSTAMP:20261201T110000Z
+DTSTART;TZID=Europe/Berlin:{day:%Y%m%d}T143000
+DTEND;TZID=Europe/Berlin:{day:%Y%m%d}T153000
+SUMMARY:Besprechung
+{parties}END:VEVENT
+END:VCALENDAR
+"""
+
+
+def invites(week: Week, server: CalendarServer, seen: Recorder, folder: Path) -> None:
+    """Scene 4, as clerk1, in the calendar of the scenes before."""
+    colleague = Dav(server, "clerk2", "test")
+    put = colleague.put("/clerk2/calendar/m.ics", MEETING.format(uid="m", day=at(7, 0), parties=""))
+    expect(put.status_code == 201, f"the server answered {put.status_code}")
+    mark = seen.mark
+    week.invite("clerk2@example.org", at(7, 14), at(7, 15))
+    wait_for("the colleague's busy time", lambda: week.busy_blocks() == 1)
+    (post,) = seen.since(mark, "POST")
+    expect(post.path == "/clerk1/outbox/", f"it asked {post.path}")
+    expect("20261207T133000Z/20261207T143000Z" in post.answer, f"the server answered {post.answer}")
+    week.shot(folder / "thunderbird-free-busy.png")
+    parties = "ORGANIZER:mailto:clerk1@example.org\nATTENDEE;RSVP=TRUE:mailto:clerk2@example.org\n"
+    agents = week.save(MEETING.format(uid="invited", day=at(8, 0), parties=parties))
+    expect(agents == ["CLIENT"], f"the attendees are told by {agents}")
+
+
 def draws(week: Week, server: CalendarServer, seen: Recorder, folder: Path) -> None:
-    """Scene 4, as lead."""
+    """Scene 5, as lead."""
     week.subscribe(f"{server.url}/{OFFICE}/", "lead", "Termine Bürgerbüro", "#7a4b9a", at(7, 0))
     week.wait_until_shown("second@test", at(7, 11))
     before = set(week.starts())
@@ -215,6 +291,7 @@ def main(folder: Path) -> int:
             week = Week(program, on)
             scenes: tuple[Callable[[Week, CalendarServer, Recorder, Path], None], ...] = (
                 shows_and_moves,
+                invites,
                 draws,
             )
             for scene in scenes:
