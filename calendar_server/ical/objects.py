@@ -245,14 +245,15 @@ def _length(found: dict[str, Property], start: Moment, end_name: str, zones: Zon
         end = zones.moment(ends)
         if start.is_date and end.is_date:
             days = (end.local - start.local) // DAY
-            if days < 0:
+            if days < 0 and end_name == "DTEND":
                 raise InvalidObjectError(f"{end_name} is before DTSTART")
             # DTEND is exclusive, but clients write one-day events with DTEND = DTSTART.
             return Span(max(days, 1), 0)
         seconds = end.epoch - start.epoch
         if seconds < 0:
             # A time that the clock skips can turn round what is in order on the clock's face.
-            if start.zone == end.zone and start.local <= end.local:
+            # And a task may be due before somebody plans to begin: it takes nobody's time.
+            if end_name == "DUE" or (start.zone == end.zone and start.local <= end.local):
                 return Span(0, 0)
             raise InvalidObjectError(f"{end_name} is before DTSTART")
         return Span(0, seconds)
@@ -283,8 +284,13 @@ def _rule(component: Component, start: Moment, office: ZoneInfo) -> Rule | None:
 
 
 def _entry(index: int, component: Component, found: dict[str, Property], zones: Zones) -> Entry | None:
-    """The times of a VEVENT, VTODO or VJOURNAL; None for one that has no DTSTART."""
+    """The times of a VEVENT, VTODO or VJOURNAL; None for one that has no DTSTART.
+
+    An override of a task, "this one is done", may do without: then it begins when the instance would.
+    """
     begins = found.get("DTSTART")
+    if begins is None and component.name != "VEVENT":
+        begins = found.get("RECURRENCE-ID")
     if begins is None:
         return None
     start = zones.moment(begins)
@@ -509,5 +515,22 @@ def _times(
         if not placed:
             return None, ()
     masters = [entry for entry in placed if entry.recurrence_id is None]
-    overrides = tuple(entry for entry in placed if entry.recurrence_id is not None)
+    overrides = _latest([entry for entry in placed if entry.recurrence_id is not None], indexes)
     return Series(masters[0] if masters else None, overrides, zones.office), ()
+
+
+def _latest(overrides: list[Entry], indexes: list[dict[str, Property]]) -> tuple[Entry, ...]:
+    """One override for each instance, the latest revision where there are several."""
+    found: dict[int, Entry] = {}
+    for entry in overrides:
+        assert entry.recurrence_id is not None
+        earlier = found.setdefault(entry.recurrence_id.epoch, entry)
+        if _sequence(indexes[entry.index]) >= _sequence(indexes[earlier.index]):
+            found[entry.recurrence_id.epoch] = entry
+    return tuple(found.values())
+
+
+def _sequence(found: dict[str, Property]) -> int:
+    """SEQUENCE, by which of two overrides of one instance the later is known (RFC 5545 section 3.8.7.4)."""
+    text = _value(found, "SEQUENCE")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

@@ -153,6 +153,26 @@ def test_tasks_meet_a_time_range_by_the_table_of_rfc_4791(lines, start, end, mee
     assert bool(parse(component("VTODO", *lines)).instances(utc(start), utc(end))) is meets
 
 
+def test_a_done_instance_of_a_task_needs_no_start():
+    found = parse(
+        component("VTODO", "DTSTART:20260302T080000Z", "RRULE:FREQ=DAILY;COUNT=2", "STATUS:NEEDS-ACTION"),
+        component("VTODO", "RECURRENCE-ID:20260303T080000Z", "STATUS:COMPLETED"),
+    )
+    assert times(found.instances(MIN_EPOCH, MAX_EPOCH)) == [
+        "2026-03-02 08:00/08:00",
+        "2026-03-03 08:00/08:00",
+    ]
+    assert found.members_meeting(utc("2026-03-03"), utc("2026-03-04")) == {1}
+
+
+def test_a_task_may_be_due_before_it_begins():
+    assert times_of(component("VTODO", "DTSTART:20260302T080000Z", "DUE:20260301T080000Z")) == [
+        "2026-03-02 08:00/08:00"
+    ]
+    days = "DTSTART;VALUE=DATE:20260302", "DUE;VALUE=DATE:20260301"
+    assert times_of(component("VTODO", *days)) == ["2026-03-01 23:00/2026-03-02 23:00"]
+
+
 def test_a_journal_without_a_start_meets_no_time_range():
     assert parse(component("VJOURNAL", "SUMMARY:a")).instances(MIN_EPOCH, MAX_EPOCH) == []
     assert times_of(component("VJOURNAL", "DTSTART;VALUE=DATE:20260302")) == [
@@ -288,6 +308,16 @@ def test_an_override_replaces_its_instance(recurrence_id):
         override(recurrence_id, "DTSTART:20260303T130000Z", "DTEND:20260303T140000Z"),
     )
     assert found == ["2026-03-02 08:00/09:00", "2026-03-03 13:00/14:00", "2026-03-04 08:00/09:00"]
+
+
+@pytest.mark.parametrize(("first", "second", "hour"), [(0, 0, 13), (0, 1, 13), (2, 1, 12)])
+def test_of_two_overrides_of_one_instance_the_later_revision_holds(first, second, hour):
+    found = times_of(
+        master("RRULE:FREQ=DAILY;COUNT=2"),
+        override(":20260303T080000Z", "DTSTART:20260303T120000Z", f"SEQUENCE:{first}"),
+        override(":20260303T080000Z", "DTSTART:20260303T130000Z", f"SEQUENCE:{second}"),
+    )
+    assert found == ["2026-03-02 08:00/09:00", f"2026-03-03 {hour}:00/{hour}:00"]
 
 
 def test_an_override_stands_though_an_exdate_removes_what_it_replaces():
