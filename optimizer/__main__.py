@@ -33,11 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checking = commands.add_parser("check", help="recompute a plan's rules and costs without the solver")
     checking.add_argument("instance", type=Path, metavar="INSTANCE.json")
     checking.add_argument("solution", type=Path, metavar="SOLUTION.json")
+    staffing = commands.add_parser(
+        "smptsp", help="fewest persons for fixed tasks, in the published text format"
+    )
+    staffing.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    staffing.add_argument("--seconds", type=float, default=60.0, help="time for each file (default: 60)")
+    staffing.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     try:
-        if chosen.command == "repair":
-            return _repair(chosen)
-        return _check(chosen)
+        run = {"repair": _repair, "check": _check, "smptsp": _smptsp}[chosen.command]
+        return run(chosen)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -93,6 +98,32 @@ def _check(chosen: argparse.Namespace) -> int:
     ]
     _print({"instance": office.name, "feasible": not faults, **levels, "faults": faults})
     return 1 if faults else 0
+
+
+def _smptsp(chosen: argparse.Namespace) -> int:
+    from optimizer import smptsp  # noqa: PLC0415 - loads another solver than repair does
+
+    status = 0
+    for path in chosen.files:
+        try:
+            instance = smptsp.read(path.stem, path.read_text(encoding="utf-8"))
+            plan = smptsp.fewest_persons(instance, seconds=chosen.seconds, seed=chosen.seed)
+        except ValueError as error:
+            sys.stderr.write(f"{path}: {error}\n")
+            status = 1
+            continue
+        faults = smptsp.faults(instance, plan)
+        assert not faults, faults
+        _print(
+            {
+                "instance": instance.name,
+                "used": plan.used,
+                "lower_bound": plan.lower_bound,
+                "proven_optimal": plan.proven_optimal,
+                "seconds": round(plan.seconds, 3),
+            }
+        )
+    return status
 
 
 if __name__ == "__main__":
