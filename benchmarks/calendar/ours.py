@@ -17,6 +17,7 @@ from calendar_server.offices import Clerk, Directory, Office, OpeningRule, Weekl
 from calendar_server.service import Actor
 from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
+from config.processes.launch import Launch
 from config.processes.web import serve
 
 USER = "bench"
@@ -67,7 +68,17 @@ def main() -> None:
     url = os.environ.get("TERMIN_BENCH_DATABASE") or f"sqlite:///{given.folder / 'termin.sqlite'}"
     fill(url, [int(size) for size in given.sizes.split(",")])
     read, _write = os.pipe()
-    serve(partial(_build, url), host="127.0.0.1", port=given.port, threads=8, pipe=read)
+    launch = Launch(
+        config=given.folder,
+        data=given.folder,
+        demo=False,
+        host="127.0.0.1",
+        site_port=0,
+        staff_port=0,
+        dav_port=given.port,
+        threads=8,
+    )
+    serve(partial(_build, url), launch, "calendar", read)
 
 
 if __name__ == "__main__":

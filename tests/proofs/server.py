@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from calendar_server import app as calendar_app
 from calendar_server.opening import is_holiday
 from calendar_server.storage.database import Database
+from config.processes.launch import Launch
 from config.processes.web import serve
 from tests.proofs.office import proof_directory
 from tests.proofs.ticking import ticking
@@ -43,7 +45,18 @@ def main() -> None:
     # Everything is there: from here on the start is quick, and a killed server's place is taken at once.
     sys.stdin.readline()
     app = partial(build, given.database, given.began, given.variant)
-    serve(app, host="127.0.0.1", port=given.port, threads=8, pipe=given.pipe)
+    here = Path.cwd()
+    launch = Launch(
+        config=here,
+        data=here,
+        demo=False,
+        host="127.0.0.1",
+        site_port=0,
+        staff_port=0,
+        dav_port=given.port,
+        threads=8,
+    )
+    serve(app, launch, "calendar", given.pipe)
 
 
 if __name__ == "__main__":
