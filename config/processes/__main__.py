@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 
 from config.logs import set_up
+from config.processes.failure import explained
 from config.processes.launch import ROLES, Launch
 from config.processes.parent import end_with_parent
 
@@ -20,7 +21,8 @@ def main(arguments: list[str]) -> None:
     set_up(role)
     # What the processes write holds personal data.
     os.umask(0o077)
-    import_module(f"config.processes.{role}").run(Launch.of(launch), int(pipe))
+    with explained():
+        import_module(f"config.processes.{role}").run(Launch.of(launch), int(pipe))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from config.processes.failure import explained
 from config.processes.gateway import Gateway
 from config.processes.parent import end_with_parent
 
@@ -31,7 +32,9 @@ def serve(build: Callable[[], Any], launch: Launch, role: str, pipe: int) -> Non
 
     def load(_target: str) -> Gateway:
         end_with_parent(pipe)
-        return Gateway(build(), threads=launch.threads, trust_proxy=launch.trust_proxy)
+        with explained():
+            app = build()
+        return Gateway(app, threads=launch.threads, trust_proxy=launch.trust_proxy)
 
     port = launch.port(role)
     assert port is not None

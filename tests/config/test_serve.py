@@ -200,6 +200,18 @@ def test_the_same_on_postgresql(start: Callable[..., Serving]) -> None:
     assert serving.stop(signal.SIGINT) == 0
 
 
+def test_a_database_that_cannot_be_reached_is_told_in_a_line(start: Callable[..., Serving]) -> None:
+    (closed,) = free_ports(1)
+    url = f"postgresql+psycopg://somebody:correct-horse@127.0.0.1:{closed}/termin"
+    serving = start("--role", "calendar", TERMIN_DATABASE_URL=url)
+    assert serving.process.wait(READY_SECONDS) == 1
+    said = serving.said()
+    assert "the database can't be used: connection failed" in said
+    assert said.endswith("Error: calendar doesn't start; what it said is above\n")
+    assert "Traceback" not in said
+    assert "correct-horse" not in said
+
+
 def test_a_process_that_is_killed_comes_back(town: Serving) -> None:
     before = descendants(town.process.pid)
     for pid in before:

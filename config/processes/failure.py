@@ -1,0 +1,42 @@
+"""What keeps a process from starting, in a line, where it's something that somebody can mend; a traceback for the rest."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from config.mistakes import ConfigError
+from config.secrets import SecretsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """End the process with status 1 if the block fails, and say why."""
+    try:
+        yield
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None:
+            log.exception("the process can't go on")
+        else:
+            log.error(reason)  # noqa: TRY400  a line without a traceback is what is wanted
+        raise SystemExit(1) from None
+
+
+def _reason(error: Exception) -> str | None:
+    if isinstance(error, ConfigError | SecretsError):
+        return str(error)
+    # A host of the site alone has no SQLAlchemy, and then no such error.
+    database = sys.modules.get("sqlalchemy.exc")
+    if database is not None and isinstance(error, database.OperationalError):
+        lines = str(error.orig).splitlines()
+        return f"the database can't be used: {lines[0] if lines else type(error.orig).__name__}"
+    return None
