@@ -136,9 +136,15 @@ def person_of_body(
     language = text(fields, "language", wrong) or "de"
     if language not in current_site().settings.town.languages:
         wrong.append(FieldError("language", "unknown-language"))
+    needs = fields.get("needs") or []
+    if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
+        wrong.append(FieldError("needs", "type"))
+        needs = []
     checked = None
     try:
-        checked = check_person(**texts, reminder=reminder is True, language=language, choice=choice)
+        checked = check_person(
+            **texts, reminder=reminder is True, language=language, needs=needs, choice=choice
+        )
     except InvalidError as error:
         typed = {each.field for each in wrong}
         wrong.extend(each for each in error.errors if each.field not in typed)

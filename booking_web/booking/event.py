@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from booking_web.booking.checklist import checklist
+from booking_web.booking.person import NEEDS
 from booking_web.booking.tokens import reference_of
 from booking_web.town import DEFAULT_LANGUAGE, NeededBy, in_language
 from calendar_server.ical.appointment import Appointment
@@ -33,14 +34,20 @@ def _location(office: OfficeInfo) -> str:
     return f"{in_language(office.name, DEFAULT_LANGUAGE)}, {office.address.one_line()}"
 
 
+def _remarks(person: Person) -> str:
+    """What she needs and what she wrote, as the clerk reads it."""
+    return "\n".join(line for line in (*(NEEDS[need] for need in person.needs), person.remarks) if line)
+
+
 def _description(choice: Choice, person: Person, reference: str) -> str:
+    remarks = _remarks(person)
     lines = [f"Vorgang {reference}", *(f"• {_service_text(*chosen)}" for chosen in choice.chosen)]
     needed = [item for item in checklist(choice) if item.document.needed_by is NeededBy.EVERYONE]
     if needed:
         lines += ["", "Bringt mit:"]
         lines += [f"• {in_language(item.document.name, DEFAULT_LANGUAGE)}" for item in needed]
-    if person.remarks:
-        lines += ["", "Bemerkung:", person.remarks]
+    if remarks:
+        lines += ["", "Bemerkung:", remarks]
     if person.language != DEFAULT_LANGUAGE:
         lines += ["", f"Sprache: {person.language}"]
     return "\n".join(lines)
@@ -78,7 +85,7 @@ def make_appointment(
         name=person.name,
         email=person.email,
         phone=person.phone,
-        remarks=person.remarks,
+        remarks=_remarks(person),
         language=person.language,
         reminder=person.reminder,
         reference=reference,

@@ -17,12 +17,20 @@ import idna
 from booking_web.booking.errors import FieldError, InvalidError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from booking_web.booking.choice import Choice
 
 NAME_LIMIT = 100
 EMAIL_LIMIT = 254
 PHONE_LIMIT = 40
 REMARKS_LIMIT = 500
+NEEDS = {
+    "wheelchair": "Kommt mit Rollstuhl oder Rollator",
+    "interpreter": "Braucht eine Dolmetscherin oder einen Dolmetscher",
+    "companion": "Kommt mit einer Begleitperson",
+}
+"""What she can ask for beside her services, and how the clerk reads it."""
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 """A dot-atom (RFC 5321 section 4.1.2); quoted local parts are legal and never meant."""
@@ -41,6 +49,8 @@ class Person:
     remarks: str = ""
     reminder: bool = False
     language: str = "de"
+    needs: tuple[str, ...] = ()
+    """Keys of `NEEDS`, in its order."""
 
 
 def _is_control(character: str) -> bool:
@@ -122,6 +132,7 @@ def check_person(
     remarks: str = "",
     reminder: bool = False,
     language: str = "de",
+    needs: Iterable[str] = (),
     choice: Choice | None = None,
 ) -> Person:
     """Check all fields and return the person; InvalidError names every field at fault.
@@ -142,6 +153,11 @@ def check_person(
         errors.append(FieldError("phone", code))
     if code := _check_remarks(remarks):
         errors.append(FieldError("remarks", code, REMARKS_LIMIT))
+    asked = frozenset(needs)
+    if not asked <= NEEDS.keys():
+        errors.append(FieldError("needs", "unknown"))
     if errors:
         raise InvalidError(errors)
-    return Person(name, address, phone, remarks, reminder, language)
+    return Person(
+        name, address, phone, remarks, reminder, language, tuple(need for need in NEEDS if need in asked)
+    )

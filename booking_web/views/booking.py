@@ -12,8 +12,8 @@ from flask import make_response, redirect, render_template, request
 
 from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError
-from booking_web.booking.person import check_person
-from booking_web.language import current_language
+from booking_web.booking.person import NEEDS, check_person
+from booking_web.language import current_language, gettext
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import HOLD_COOKIE, start_from, times_page
 from booking_web.views.query import choice_from_query
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from booking_web.booking.errors import FieldError
     from booking_web.booking.person import Person
 
-_FIELDS = ("name", "email", "phone", "remarks", "reminder")
+_FIELDS = ("name", "email", "phone", "remarks", "reminder", *(f"need-{need}" for need in NEEDS))
 _KEY_LIMIT = 100
 
 
@@ -73,6 +73,15 @@ def person(token: str) -> Response:
     return _person_page(token, choice_from_query(), {}, ())
 
 
+def need_texts() -> dict[str, str]:
+    """What she can ask for, in her words."""
+    return {
+        "wheelchair": gettext("Ich komme mit Rollstuhl oder Rollator."),
+        "interpreter": gettext("Ich brauche jemanden, der dolmetscht."),
+        "companion": gettext("Ich komme mit einer Begleitperson."),
+    }
+
+
 def _held_until(token: str) -> datetime | None:
     """Return until when the time is kept; None if it no longer is."""
     try:
@@ -104,6 +113,7 @@ def _person_page(
         until=_held_until(token),
         entries=entries,
         errors=errors,
+        need_texts=need_texts(),
         wrong={error.field: error for error in reversed(errors)},
         prolonged=prolonged,
     )
@@ -118,6 +128,7 @@ def _check_entries(choice: Choice, entries: dict[str, str]) -> Person:
         remarks=entries["remarks"],
         reminder=bool(entries["reminder"]),
         language=current_language(),
+        needs=[need for need in NEEDS if entries[f"need-{need}"]],
         choice=choice,
     )
 
@@ -151,6 +162,7 @@ def _check_values(token: str, choice: Choice, checked: Person, entries: dict[str
         "start": start.astimezone(choice.office.zone),
         "end": (start + choice.duration).astimezone(choice.office.zone),
         "person": checked,
+        "need_texts": need_texts(),
         "entries": entries,
         "until": _held_until(token),
     }

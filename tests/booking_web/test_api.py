@@ -273,6 +273,8 @@ def test_a_token_is_needed_and_the_uid_is_none(citizens):
         ({"remarks": "x" * 501}, "remarks"),
         ({"reminder": "yes"}, "reminder"),
         ({"language": "xx"}, "language"),
+        ({"needs": ["cake"]}, "needs"),
+        ({"needs": "wheelchair"}, "needs"),
         ({"start": "2026-12-07T08:00:00"}, "start"),
         ({"start": "2026-12-07T08:07:00+01:00"}, "start"),
         ({"start": "2026-11-30T08:00:00+01:00"}, "start"),

@@ -152,6 +152,21 @@ def test_the_whole_way(citizens):
     assert str(Calendar.from_ical(ics.data).walk("VEVENT")[0]["UID"]) == str(event["UID"])
 
 
+def test_what_she_needs_reaches_the_clerk(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    entries = {**PERSON, "need-wheelchair": "1", "need-companion": "1", "remarks": "Danke!"}
+    checked = browser.post(address, data=entries)
+    assert "Ich komme mit Rollstuhl oder Rollator." in Page(checked).text
+    form = Page(checked).form("/buchen")
+    browser.post(form["action"], data=form["fields"])
+    event = calendar_of(citizens)[0].icalendar_component
+    for line in ("Kommt mit Rollstuhl oder Rollator", "Kommt mit einer Begleitperson", "Danke!"):
+        assert line in event["DESCRIPTION"]
+        assert line in event["X-TERMIN-REMARKS"]
+    assert "Dolmetscher" not in event["DESCRIPTION"]
+
+
 def test_the_whole_way_in_english(citizens):
     browser = citizens.browser()
     token = book(browser, prefix="/en")
