@@ -352,7 +352,9 @@ def _transparency(
         return Transparency.BUSY
     if _value(found, "TRANSP") == "TRANSPARENT" or statuses[0] == "FREE":
         begins = found.get("DTSTART")
-        all_day = begins is not None and (_is_date(begins) or "T" not in begins.value.upper())
+        all_day = _value(found, "X-MICROSOFT-CDO-ALLDAYEVENT") == "TRUE" or (
+            begins is not None and (_is_date(begins) or "T" not in begins.value.upper())
+        )
         summary = found.get("SUMMARY")
         if all_day and summary is not None and absence_words:
             text = unicodedata.normalize("NFC", summary.text).casefold()

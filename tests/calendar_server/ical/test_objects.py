@@ -487,6 +487,11 @@ def test_a_task_without_time_has_no_end():
         (["X-MICROSOFT-CDO-BUSYSTATUS:TENTATIVE"], Transparency.TENTATIVE),
         (["X-MICROSOFT-CDO-BUSYSTATUS:OOF", "STATUS:CANCELLED"], Transparency.FREE),
         (["TRANSP:TRANSPARENT", "SUMMARY:krank"], Transparency.FREE),
+        (["TRANSP:TRANSPARENT", "SUMMARY:krank", "X-MICROSOFT-CDO-ALLDAYEVENT:TRUE"], Transparency.BUSY),
+        (
+            ["X-MICROSOFT-CDO-BUSYSTATUS:FREE", "SUMMARY:krank", "X-MICROSOFT-CDO-ALLDAYEVENT:TRUE"],
+            Transparency.BUSY,
+        ),
         (["ATTENDEE;PARTSTAT=DECLINED:mailto:Anna@town.example"], Transparency.FREE),
         (["ATTENDEE;PARTSTAT=DECLINED:mailto:ben@town.example"], Transparency.BUSY),
         (["ATTENDEE;PARTSTAT=ACCEPTED:mailto:anna@town.example"], Transparency.BUSY),

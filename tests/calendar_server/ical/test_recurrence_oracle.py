@@ -8,7 +8,9 @@ import recurring_ical_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calendar_server.ical.data import expand
 from calendar_server.ical.objects import parse_object
+from calendar_server.ical.recurrence import intersects
 from tests.calendar_server.ical.texts import BERLIN, calendar, event
 
 WINDOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 6, 1, tzinfo=UTC)
@@ -78,6 +80,26 @@ def test_a_series_takes_place_when_recurring_ical_events_says(text):
     low, high = (int(one.timestamp()) for one in WINDOW)
     found = parse_object(text, zone=BERLIN).instances(low, high)
     assert [(one.start, one.end) for one in found] == theirs(text)
+
+
+@settings(max_examples=40, deadline=None)
+@given(objects())
+def test_an_expansion_takes_place_when_the_series_does(text):
+    low, high = (int(one.timestamp()) for one in WINDOW)
+    obj = parse_object(text, zone=BERLIN)
+    found = obj.instances(low, high)
+    if found:
+        assert parse_object(expand(obj, low, high), zone=BERLIN).instances(low, high) == found
+
+
+@settings(max_examples=40, deadline=None)
+@given(objects(), st.integers(0, 500), st.integers(1, 40))
+def test_a_window_shows_what_the_whole_does(text, first, days):
+    low = int(WINDOW[0].timestamp()) + first * 86_400
+    high = low + days * 86_400
+    obj = parse_object(text, zone=BERLIN)
+    whole = obj.instances(0, 10**10)
+    assert obj.instances(low, high) == [one for one in whole if intersects(one.start, one.end, low, high)]
 
 
 @settings(max_examples=30, deadline=None)
