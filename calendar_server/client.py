@@ -135,6 +135,11 @@ class CalendarClient:
         response = self._request("REPORT", f"/{quote(office)}/busy/", headers, body)
         return _read_busy_changes(response.data)
 
+    def store(self, path: str, text: str) -> None:
+        """PUT an object under a path of the server. Raises RefusedError, ChangedError, UnavailableError."""
+        headers = {"Content-Type": "text/calendar; charset=utf-8"}
+        self._request("PUT", quote(path, safe="/@"), headers, text.encode())
+
     # What CalDAV has no word for (`calendar_server.desk`); plans and snapshots are plain JSON.
 
     def snapshot(self, office: str, first: date, last: date, *, open_only: bool = False) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import defusedxml.ElementTree as DefusedET
 import urllib3
 
-from calendar_server.client import UnavailableError
+from calendar_server.client import CalendarClient, UnavailableError
 from calendar_server.ical.appointment import NotAnAppointmentError, from_ical
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class StaffCalendar:
         self._pool = pool
         self._url = url.rstrip("/")
         self._headers = urllib3.make_headers(basic_auth=f"{user}:{password}")
+        self.desk = CalendarClient(url, user, password, pool=2)
+        """What CalDAV has no word for: plans."""
 
     def principals(self) -> list[Principal]:
         """Return everybody whose calendars this account may read, itself included.

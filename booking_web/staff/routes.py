@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask import g, redirect, request, session, url_for
 
-from booking_web.staff import views
+from booking_web.staff import planning, views
 from booking_web.town import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ STAFF: tuple[Route, ...] = (
     Route("/login", "login_now", views.login_now, "public", ("POST",)),
     Route("/logout", "logout", views.logout, "staff", ("POST",)),
     Route("/connect", "connect", views.connect, "staff"),
+    Route("/plans", "plans", planning.plans, "staff"),
+    Route("/plans/absence", "absence", planning.absence, "staff"),
+    Route("/plans/absence", "absence_now", planning.absence_now, "staff", ("POST",)),
+    Route("/plans/balance", "balance", planning.balance, "staff"),
+    Route("/plans/balance", "balance_now", planning.balance_now, "staff", ("POST",)),
+    Route("/plans/<plan_id>", "plan", planning.plan, "staff"),
+    Route("/plans/<plan_id>/<verb>", "decide", planning.decide, "staff", ("POST",)),
     Route("/static/<version>/<path:name>", "static", views.static, "public"),
     Route("/healthz", "healthz", views.healthz, "public"),
     Route("/readyz", "readyz", views.readyz, "public"),

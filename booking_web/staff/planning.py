@@ -1,0 +1,341 @@
+"""The pages about plans: enter an absence, see what it changes, decide, undo; even out the load.
+
+What somebody may plan, the calendar server decides by her account. Planning happens here, in the process of the staff pages, so that
+booking never waits for a solver.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flask import g, make_response, redirect, render_template, request, url_for
+from flask_babel import gettext
+from icalendar import Calendar, Event
+
+from booking_web.planning import drafts
+from booking_web.staff.state import current_staff
+from calendar_server.client import NotFoundError, RefusedError
+from optimizer import planning
+from optimizer.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from zoneinfo import ZoneInfo
+
+    from werkzeug.wrappers import Response
+
+    from booking_web.town import OfficeInfo
+    from calendar_server.client import CalendarClient
+
+_BEYOND_DAYS = 35
+_LONGEST_DAYS = 120
+_SECONDS = 10.0
+_ABSENCE = "absence"
+_VERBS = ("apply", "undo", "dismiss")
+
+
+@dataclass(frozen=True, slots=True)
+class _Absence:
+    """An absence as it stands in a plan's note, so that applying the plan can enter it into the calendar."""
+
+    clerk: str
+    start: datetime
+    end: datetime
+
+    def note(self) -> str:
+        return f"{_ABSENCE}:{self.clerk}:{int(self.start.timestamp())}:{int(self.end.timestamp())}"
+
+    @staticmethod
+    def of(note: str, zone: ZoneInfo) -> _Absence | None:
+        parts = note.split(":")
+        if len(parts) != 4 or parts[0] != _ABSENCE:
+            return None
+        start, end = (datetime.fromtimestamp(int(part), zone) for part in parts[2:])
+        return _Absence(parts[1], start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One change, ready to be shown; `to_clerk` and `to_start` are None where nothing changes."""
+
+    summary: str
+    clerk: str
+    start: datetime
+    to_clerk: str | None
+    to_start: datetime | None
+    cancel: bool
+    is_told: bool
+
+
+def _desk() -> CalendarClient:
+    client: CalendarClient = g.who.calendar.desk
+    return client
+
+
+def _own_office() -> OfficeInfo | None:
+    readable = {principal.id for principal in g.who.calendar.principals()}
+    mine = [office for office in current_staff().settings.town.offices if office.id in readable]
+    wanted = request.values.get("office")
+    return next((office for office in mine if office.id == wanted), mine[0] if mine else None)
+
+
+def _page(template: str, status: int = 200, **values: Any) -> Response:
+    return make_response(render_template(template, **values), status)
+
+
+def _guarded(view: Callable[[OfficeInfo], Response]) -> Response:
+    """Do what a view does for the office that this account leads; others are told that it's not theirs to decide."""
+    office = _own_office()
+    if office is None:
+        return _page("staff/message.html", what="no-office")
+    try:
+        return view(office)
+    except RefusedError as error:
+        if error.rule == "forbidden":
+            return _page("staff/message.html", 403, what="not-allowed")
+        raise
+    except NotFoundError:
+        return _page("staff/message.html", 404, what="unknown")
+
+
+def _snapshot(office: OfficeInfo, first: date, last: date, *, open_only: bool = True) -> Snapshot:
+    return Snapshot.from_json(_desk().snapshot(office.id, first, last, open_only=open_only))
+
+
+def _today(office: OfficeInfo) -> date:
+    return current_staff().settings.clock().astimezone(office.zone).date()
+
+
+def plans() -> Response:
+    """The office's plans, newest first."""
+
+    def view(office: OfficeInfo) -> Response:
+        shown = [
+            {**plan, "made": datetime.fromisoformat(plan["created"]).astimezone(office.zone)}
+            for plan in _desk().plans(office.id)
+        ]
+        return _page("staff/plans.html", office=office, plans=shown)
+
+    return _guarded(view)
+
+
+def plan(plan_id: str) -> Response:
+    """One plan as a list of what changes, and what can be decided about it."""
+    return _guarded(lambda office: _shown(office, _desk().plan(plan_id)))
+
+
+def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status: int = 200) -> Response:
+    rows, names = _rows(office, found["steps"])
+    return _page(
+        "staff/plan.html",
+        status,
+        office=office,
+        plan=found,
+        rows=rows,
+        names=names,
+        absence=_Absence.of(found["note"], office.zone),
+        problem=problem,
+    )
+
+
+def _rows(office: OfficeInfo, steps: list[dict[str, Any]]) -> tuple[list[_Row], dict[str, str]]:
+    moments = [step[key] for step in steps for key in ("start", "to_start")]
+    today = _today(office)
+    first = min([datetime.fromtimestamp(moment, office.zone).date() for moment in moments], default=today)
+    last = max([datetime.fromtimestamp(moment, office.zone).date() for moment in moments], default=today)
+    first = max(first, last - timedelta(days=_LONGEST_DAYS))
+    snapshot = _snapshot(office, first, last)
+    names = {clerk.id: clerk.name for clerk in snapshot.clerks}
+    booked = {entry.uid: entry for entry in snapshot.booked}
+    rows = []
+    for step in sorted(steps, key=lambda step: (step["start"], step["uid"])):
+        entry = booked.get(step["uid"])
+        changes_time = step["start"] != step["to_start"]
+        rows.append(
+            _Row(
+                entry.summary if entry else "",
+                names.get(step["clerk"], step["clerk"]),
+                datetime.fromtimestamp(step["start"], office.zone),
+                None if step["clerk"] == step["to_clerk"] else names.get(step["to_clerk"], step["to_clerk"]),
+                datetime.fromtimestamp(step["to_start"], office.zone) if changes_time else None,
+                step["cancel"],
+                (changes_time or step["cancel"]) and (entry is None or entry.mailed),
+            )
+        )
+    return rows, names
+
+
+def decide(plan_id: str, verb: str) -> Response:
+    """Apply, undo or dismiss a plan; what no longer fits is said, and nothing is changed."""
+
+    def view(office: OfficeInfo) -> Response:
+        if verb not in _VERBS:
+            raise NotFoundError(verb)
+        found = _desk().plan(plan_id)
+        try:
+            _desk().decide_plan(plan_id, verb)
+        except RefusedError as error:
+            if error.rule != "stale-plan":
+                raise
+            return _shown(office, found, problem="stale", status=409)
+        absence = _Absence.of(found["note"], office.zone)
+        if verb == "apply" and absence is not None:
+            _enter(absence)
+        return redirect(url_for("plan", plan_id=plan_id, office=office.id), 303)
+
+    return _guarded(view)
+
+
+def _enter(absence: _Absence) -> None:
+    """Enter the absence into the clerk's calendar, so that nobody is given an appointment with her."""
+    event = Event()
+    uid = f"absence-{secrets.token_hex(8)}"
+    event.add("UID", uid)
+    event.add("DTSTAMP", current_staff().settings.clock().astimezone(UTC).replace(microsecond=0))
+    event.add("DTSTART", absence.start.astimezone(UTC))
+    event.add("DTEND", absence.end.astimezone(UTC))
+    event.add("SUMMARY", gettext("abwesend"))
+    event.add("TRANSP", "OPAQUE")
+    calendar = Calendar()
+    calendar.add("VERSION", "2.0")
+    calendar.add("PRODID", "-//termin//Terminvergabe//DE")
+    calendar.add_component(event)
+    _desk().store(f"/{absence.clerk}/calendar/{uid}.ics", calendar.to_ical().decode())
+
+
+def absence() -> Response:
+    """Ask who is away, and when."""
+
+    def view(office: OfficeInfo) -> Response:
+        today = _today(office)
+        entries = {
+            "clerk": "",
+            "first": today.isoformat(),
+            "last": today.isoformat(),
+            "since": "",
+            "until": "",
+        }
+        return _absence_form(office, entries, {})
+
+    return _guarded(view)
+
+
+def _absence_form(office: OfficeInfo, entries: dict[str, str], mistakes: dict[str, str]) -> Response:
+    today = _today(office)
+    clerks = _snapshot(office, today, today, open_only=False).clerks
+    status = 422 if mistakes else 200
+    return _page(
+        "staff/absence.html", status, office=office, clerks=clerks, entries=entries, mistakes=mistakes
+    )
+
+
+def absence_now() -> Response:
+    """Plan who takes over what, store the plan and show it; nothing is changed yet."""
+
+    def view(office: OfficeInfo) -> Response:
+        names = ("clerk", "first", "last", "since", "until")
+        entries = {name: request.form.get(name, "")[:40].strip() for name in names}
+        found = _read_absence(office, entries)
+        if isinstance(found, dict):
+            return _absence_form(office, entries, found)
+        last = found.end.date() + timedelta(days=_BEYOND_DAYS)
+        snapshot = _snapshot(office, found.start.date(), last)
+        if all(clerk.id != found.clerk for clerk in snapshot.clerks):
+            return _absence_form(office, entries, {"clerk": gettext("Wählen Sie, wer nicht da ist.")})
+        draft = planning.repair(
+            snapshot,
+            planning.Absence(found.clerk, int(found.start.timestamp()), int(found.end.timestamp())),
+            seconds=_SECONDS,
+        )
+        reason = gettext("Eine Mitarbeiterin oder ein Mitarbeiter ist nicht da.")
+        body = drafts.body(draft, "repair", note=found.note(), reason=reason)
+        made = _desk().propose_plan(office.id, body)
+        return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
+
+    return _guarded(view)
+
+
+def _read_absence(office: OfficeInfo, entries: dict[str, str]) -> _Absence | dict[str, str]:
+    mistakes: dict[str, str] = {}
+    if not entries["clerk"]:
+        mistakes["clerk"] = gettext("Wählen Sie, wer nicht da ist.")
+    days: dict[str, date] = {}
+    for name in ("first", "last"):
+        try:
+            days[name] = date.fromisoformat(entries[name])
+        except ValueError:
+            mistakes[name] = gettext("Geben Sie einen Tag an, zum Beispiel 07.12.2026.")
+    hours: dict[str, time] = {"since": time(), "until": time()}
+    for name in ("since", "until"):
+        if entries[name]:
+            try:
+                hours[name] = time.fromisoformat(entries[name])
+            except ValueError:
+                mistakes[name] = gettext("Geben Sie eine Uhrzeit an, zum Beispiel 8:00.")
+    if mistakes:
+        return mistakes
+    if not days["first"] <= days["last"] <= days["first"] + timedelta(days=_LONGEST_DAYS):
+        return {
+            "last": gettext("Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach.")
+        }
+    start = datetime.combine(days["first"], hours["since"], office.zone)
+    following = 0 if entries["until"] else 1
+    end = datetime.combine(days["last"] + timedelta(days=following), hours["until"], office.zone)
+    if end <= start:
+        return {"until": gettext("Das Ende muss nach dem Beginn liegen.")}
+    return _Absence(entries["clerk"], start, end)
+
+
+def balance() -> Response:
+    """Ask which days are to be evened out."""
+
+    def view(office: OfficeInfo) -> Response:
+        today = _today(office)
+        entries = {"first": today.isoformat(), "last": (today + timedelta(days=6)).isoformat()}
+        return _page("staff/balance.html", office=office, entries=entries, mistakes={}, points=(), names={})
+
+    return _guarded(view)
+
+
+def balance_now() -> Response:
+    """Show the curve of evenness over changes, or store the plan of the point that was chosen."""
+
+    def view(office: OfficeInfo) -> Response:
+        entries = {name: request.form.get(name, "")[:40].strip() for name in ("first", "last")}
+        mistakes = {}
+        days: list[date] = []
+        for name in ("first", "last"):
+            try:
+                days.append(date.fromisoformat(entries[name]))
+            except ValueError:
+                mistakes[name] = gettext("Geben Sie einen Tag an, zum Beispiel 07.12.2026.")
+        if not mistakes and not days[0] <= days[1] <= days[0] + timedelta(days=_LONGEST_DAYS):
+            mistakes["last"] = gettext(
+                "Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach."
+            )
+        if mistakes:
+            return _page(
+                "staff/balance.html",
+                422,
+                office=office,
+                entries=entries,
+                mistakes=mistakes,
+                points=(),
+                names={},
+            )
+        snapshot = _snapshot(office, days[0], days[1], open_only=False)
+        points = planning.balance(snapshot, seconds=_SECONDS)
+        chosen = request.form.get("changes", "")
+        for point in points:
+            if point.draft.changes and chosen == str(len(point.draft.changes)):
+                made = _desk().propose_plan(office.id, drafts.body(point.draft, "balance"))
+                return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
+        names = {clerk.id: clerk.name for clerk in snapshot.clerks}
+        return _page(
+            "staff/balance.html", office=office, entries=entries, mistakes={}, points=points, names=names
+        )
+
+    return _guarded(view)

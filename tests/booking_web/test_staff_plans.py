@@ -1,0 +1,127 @@
+"""Plans on the staff pages, on the real calendar server: see, decide, undo."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.booking_web.test_api import book
+from tests.booking_web.test_staff import log_in, staff, token  # noqa: F401 - a fixture
+
+FORM = {"clerk": "clerk1", "first": "2026-12-07", "last": "2026-12-07", "since": "", "until": ""}
+
+
+def send(browser, path: str, page: str = "/plans/absence", **form: str):
+    return browser.post(path, data={**form, "csrf_token": token(browser.get(page))})
+
+
+def holders(citizens, uid: str) -> list[str]:
+    found = []
+    for clerk in citizens.calendar.directory.offices[0].clerks:
+        events = citizens.calendar.calendar(clerk.id).events()
+        found += [clerk.id for event in events if event.icalendar_component["UID"] == uid]
+    return found
+
+
+@pytest.fixture
+def lead(staff):  # noqa: F811 - the fixture that was imported
+    return log_in(staff, "lead")[0]
+
+
+def test_an_absence_is_planned_seen_applied_and_undone(citizens, lead):
+    made = book(citizens)
+    (ill,) = holders(citizens, made["uid"])
+    planned = send(lead, "/plans/absence", **{**FORM, "clerk": ill})
+    assert planned.status_code == 303
+    page = lead.get(planned.location).text
+    assert "Erika Mustermann" in page
+    assert "wartet auf Sie" in page
+    assert holders(citizens, made["uid"]) == [ill]
+    where = planned.location.split("?")[0]
+    assert send(lead, f"{where}/apply").status_code == 303
+    assert holders(citizens, made["uid"]) != [ill]
+    assert "angewendet" in lead.get(where).text
+    absences = [event for event in citizens.calendar.calendar(ill).events() if "abwesend" in event.data]
+    assert len(absences) == 1
+    absences[0].delete()
+    assert send(lead, f"{where}/undo").status_code == 303
+    assert holders(citizens, made["uid"]) == [ill]
+    assert "zurückgenommen" in lead.get("/plans").text
+
+
+def test_a_plan_that_no_longer_fits_says_so_and_changes_nothing(citizens, lead):
+    made = book(citizens)
+    (ill,) = holders(citizens, made["uid"])
+    where = send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location.split("?")[0]
+    (event,) = citizens.calendar.calendar(ill).events()
+    with event.edit_icalendar_component() as component:
+        component["SUMMARY"] = "anders"
+    event.save()
+    answer = send(lead, f"{where}/apply")
+    assert answer.status_code == 409
+    assert "passt nicht mehr" in answer.text
+    assert holders(citizens, made["uid"]) == [ill]
+
+
+def test_a_plan_is_dismissed(citizens, lead):
+    where = send(lead, "/plans/absence", **FORM).location.split("?")[0]
+    assert "Es muss sich nichts ändern." in lead.get(where).text
+    assert send(lead, f"{where}/dismiss").status_code == 303
+    assert "verworfen" in lead.get(where).text
+
+
+def test_the_work_is_evened_out_by_a_point_of_the_curve(citizens, lead):
+    uids = [
+        book(citizens, start=start)["uid"]
+        for start in ("2026-12-07T08:00:00+01:00", "2026-12-07T10:00:00+01:00")
+    ]
+    (first,), (second,) = holders(citizens, uids[0]), holders(citizens, uids[1])
+    if first != second:
+        event = next(event for event in citizens.calendar.calendar(second).events())
+        citizens.calendar.caldav("lead").request(
+            str(event.url), "MOVE", headers={"Destination": str(event.url).replace(second, first)}
+        )
+    form = {"first": "2026-12-07", "last": "2026-12-07"}
+    curve = send(lead, "/plans/balance", "/plans/balance", **form).text
+    assert "Minuten" in curve
+    number = re.findall(r'name="changes" value="(\d+)"', curve)[-1]
+    planned = send(lead, "/plans/balance", "/plans/balance", **form, changes=number)
+    where = planned.location.split("?")[0]
+    assert "nein" in lead.get(where).text
+    send(lead, f"{where}/apply")
+    assert holders(citizens, uids[0]) != holders(citizens, uids[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clerk": ""}, "Wählen Sie, wer nicht da ist."),
+        ({"clerk": "nobody"}, "Wählen Sie, wer nicht da ist."),
+        ({"first": "gestern"}, "Geben Sie einen Tag an"),
+        ({"last": "2026-12-01"}, "Der letzte Tag liegt nicht vor dem ersten"),
+        ({"last": "9999-12-31"}, "Der letzte Tag liegt nicht vor dem ersten"),
+        ({"since": "25:00"}, "Geben Sie eine Uhrzeit an"),
+        ({"since": "10:00", "until": "09:00"}, "Das Ende muss nach dem Beginn liegen."),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_field(citizens, lead, change, message):
+    answer = send(lead, "/plans/absence", **{**FORM, **change})
+    assert answer.status_code == 422
+    assert answer.text.count(message) == 2
+
+
+def test_a_clerk_is_told_that_the_lead_decides(citizens, staff):  # noqa: F811 - the fixture that was imported
+    browser, _ = log_in(staff, "clerk1")
+    for path in ("/plans", "/plans/absence", "/plans/0123abcd"):
+        answer = browser.get(path)
+        assert answer.status_code in {403, 404}, path
+    assert "Leitung" in browser.get("/plans").text
+
+
+@pytest.mark.parametrize("path", ["/plans/none", "/plans/..%2f", "/plans/none/apply", "/plans/none/explode"])
+def test_a_plan_that_is_none_is_not_found(citizens, lead, path):
+    if path.count("/") == 2:
+        assert lead.get(path).status_code == 404
+    else:
+        assert send(lead, path).status_code == 404
