@@ -1,0 +1,1 @@
+"""Benchmarks of the optimizer: `python -m benchmarks.optimizer [--instances FILE…]`."""
