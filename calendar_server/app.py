@@ -60,6 +60,7 @@ MAX_BODY = 10_000_000
 MAX_RESOURCE = 1_000_000
 _DAV = "1, 3, calendar-access, calendar-auto-schedule, extended-mkcol"
 """The compliance classes (RFC 4918 section 18, RFC 4791 section 5.1, RFC 6638 section 2, RFC 5689 section 3.1); no locks, so no class 2."""
+_EXPAND_PROPERTY = "{DAV:}expand-property"
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
 _log = structlog.get_logger()
 
@@ -378,7 +379,9 @@ class TerminApplication(Application):
             return lambda: _multistatus(self.queries.answer(where, root, prefix))
         if root.tag == queries.FREE_BUSY:
             return lambda: _calendar(self.queries.free_busy(where, root))
-        return None
+        # Radicale answers the reports that it doesn't know with nothing. Clients that ask for expand-property without being told
+        # that they can are content with that; whoever asks for another must hear that there is none (RFC 3253 section 3.6).
+        return None if root.tag == _EXPAND_PROPERTY else _no_such_report
 
     def _search_principals(self, root: Element, prefix: str, path: str, user: str) -> Response:
         account = self._rights.account(user)
@@ -520,12 +523,25 @@ class TerminApplication(Application):
         user_groups: set[str],
         request_info: Any,
     ) -> Response:
-        return self._as(
-            user,
-            lambda: super(TerminApplication, self).do_PROPPATCH(
+        if not set("wW") & set(self._access(user, user_groups, path).permissions):
+            return httputils.NOT_ALLOWED
+        try:
+            root = self._read_xml_request_body(environ, request_info)
+        except RuntimeError:
+            return httputils.BAD_REQUEST
+        href = multistatus.href(base_prefix, *pathutils.strip_path(path).split("/"), collection=True)
+        refused = properties.refused_changes(root, href)
+        if refused is not None:
+            return _multistatus(multistatus.document([refused]))
+        _rewind(environ)
+
+        def patch() -> Response:
+            status, headers, answer, extra = super(TerminApplication, self).do_PROPPATCH(
                 environ, base_prefix, path, user, user_groups, request_info
-            ),
-        )
+            )
+            return status, {**dict(headers), "DAV": _DAV}, answer, extra
+
+        return self._as(user, patch)
 
     def do_MKCALENDAR(
         self,
@@ -562,6 +578,10 @@ class TerminApplication(Application):
 
 def _listed_busy(item: BusyItem, where: CollectionRow) -> reading.Listed:
     return reading.Listed(item.href, item.etag, len(item.text), where.modified, "VFREEBUSY")
+
+
+def _no_such_report() -> Response:
+    raise RefusedError("supported-report", namespace=refusals.DAV)
 
 
 def _rewind(environ: Environ) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from radicale import xmlutils
 
 from calendar_server import multistatus
+from calendar_server.ical.query import COLLATIONS
 from calendar_server.multistatus import escape
 from calendar_server.storage.rows import CollectionRow, Role
 
@@ -33,7 +34,6 @@ _REPORTS_OF_CALENDARS = (
     "<supported-report><report><C:free-busy-query/></report></supported-report>"
 )
 _REPORTS_OF_ALL = (
-    "<supported-report><report><expand-property/></report></supported-report>"
     "<supported-report><report><principal-search-property-set/></report></supported-report>"
     "<supported-report><report><principal-property-search/></report></supported-report>"
 )
@@ -203,6 +203,9 @@ LIVE: dict[str, Callable[[Resource], str | None]] = {
     _C + "supported-calendar-data": _of_calendar(
         '<C:calendar-data content-type="text/calendar" version="2.0"/>'
     ),
+    _C + "supported-collation-set": _of_calendar(
+        "".join(f"<C:supported-collation>{name}</C:supported-collation>" for name in COLLATIONS)
+    ),
     _C + "max-resource-size": lambda on: str(on.max_size) if on.is_calendar else None,
     _CS + "getctag": lambda on: escape(_ctag(on)) if on.is_calendar else None,
 }
@@ -215,6 +218,7 @@ _NOT_FOR_ALL = frozenset(
         _C + "schedule-inbox-URL",
         _C + "schedule-outbox-URL",
         _C + "supported-calendar-data",
+        _C + "supported-collation-set",
         _C + "max-resource-size",
         _D + "supported-report-set",
         _D + "current-user-privilege-set",
@@ -238,6 +242,33 @@ def _dead(on: Resource, tag: str) -> str | None:
         return None
     text: str | None = on.collection.props.get(xmlutils.make_human_tag(tag))
     return None if text is None else escape(text)
+
+
+PROTECTED = frozenset(LIVE) - {_D + "displayname"}
+"""What PROPPATCH can't change; a calendar's components are chosen when it is made (RFC 4791 section 5.2.3)."""
+
+
+def refused_changes(root: Element | None, href: str) -> str | None:
+    """Return the response to a PROPPATCH that wants to change a protected property, None if there is none in it.
+
+    Either all changes are made or none (RFC 4918 section 9.2), so the others fail with it.
+    """
+    if root is None:
+        return None
+    tags = list(dict.fromkeys(tag.tag for prop in root.iterfind(f"*/{_D}prop") for tag in prop))
+    refused = "".join(_element(tag, None) for tag in tags if tag in PROTECTED)
+    if not refused:
+        return None
+    rest = "".join(_element(tag, None) for tag in tags if tag not in PROTECTED)
+    dependent = (
+        f"<propstat><prop>{rest}</prop><status>HTTP/1.1 424 Failed Dependency</status></propstat>"
+        if rest
+        else ""
+    )
+    return (
+        f"<response><href>{href}</href><propstat><prop>{refused}</prop><status>HTTP/1.1 403 Forbidden</status>"
+        f"<error><cannot-modify-protected-property/></error></propstat>{dependent}</response>"
+    )
 
 
 class Request:

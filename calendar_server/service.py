@@ -182,6 +182,7 @@ class Calendars:
         preconditions.check(existing)
         if existing is not None and existing.uid != obj.uid:
             raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        _require_component(where, obj.component)
         if office is not None and where.role in {Role.VIEW, Role.CLERK}:
             # Whoever takes an expired hold's place deletes it first, so one that is still there has its place.
             self._release_expired(writer, office, keep=obj.uid)
@@ -393,6 +394,7 @@ class Calendars:
                 self._refuse_overlap(writer, target.owner, content, except_uid=row.uid)
             writer.transfer(row, holder, target, href)
             return
+        _require_component(target, row.component)
         other = reading.has_uid(writer.connection, target, row.uid)
         if other is not None and other.id != row.id:
             raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
@@ -497,6 +499,13 @@ class Calendars:
     def release_expired(self, writer: Writer, office: Office) -> None:
         """Delete the office's expired holds, in a write of the caller."""
         self._release_expired(writer, office)
+
+
+def _require_component(where: CollectionRow, component: str) -> None:
+    """Refuse a type of component that the calendar wasn't made for (RFC 4791 sections 5.2.3 and 5.3.2.1)."""
+    allowed = where.props.get("C:supported-calendar-component-set", "")
+    if allowed and component not in allowed.split(","):
+        raise RefusedError("supported-calendar-component", namespace=refusals.CALDAV)
 
 
 def _narrowed(obj: CalendarObject, office: Office) -> frozenset[str]:

@@ -1,0 +1,98 @@
+"""What RFC 4918, 3253 and 4791 ask of every server, over HTTP: preconditions by name, and nothing half done."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.calendar_server.test_scheduling import event, propfind
+from tests.clients.dav import C, D, Dav, multistatus
+
+CALENDAR = "/clerk1/calendar/"
+NS = 'xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:I="http://apple.com/ns/ical/"'
+
+
+@pytest.fixture
+def clerk1(server):
+    return Dav(server, "clerk1", "test")
+
+
+def journal(uid: str) -> str:
+    text = event("20261207T120000Z", "20261207T130000Z", uid=uid)
+    return text.replace("VEVENT", "VJOURNAL").replace("DTEND:20261207T130000Z\r\n", "")
+
+
+def test_a_calendar_takes_only_what_it_was_made_for(clerk1):
+    refused = clerk1.put(f"{CALENDAR}j.ics", journal("j"))
+    assert refused.status_code == 403
+    assert "<C:supported-calendar-component " in refused.text
+    body = f'<C:mkcalendar {NS}><set><prop><C:supported-calendar-component-set><C:comp name="VJOURNAL"/></C:supported-calendar-component-set></prop></set></C:mkcalendar>'
+    assert clerk1.send("MKCALENDAR", "/clerk1/notes/", body).status_code == 201
+    assert clerk1.put("/clerk1/notes/j.ics", journal("j")).status_code == 201
+    assert clerk1.put("/clerk1/notes/e.ics", event("20261207T120000Z", "20261207T130000Z")).status_code == 403
+    moved = clerk1.send("MOVE", "/clerk1/notes/j.ics", Destination=f"{clerk1.url}{CALENDAR}j.ics")
+    assert moved.status_code == 403
+    assert clerk1.send("GET", "/clerk1/notes/j.ics").status_code == 200
+
+
+def test_a_calendar_made_without_a_choice_takes_all_types(clerk1):
+    assert clerk1.send("MKCALENDAR", "/clerk1/all/").status_code == 201
+    assert clerk1.put("/clerk1/all/j.ics", journal("j")).status_code == 201
+    assert clerk1.put("/clerk1/all/e.ics", event("20261207T120000Z", "20261207T130000Z")).status_code == 201
+
+
+def test_protected_properties_stay_and_nothing_else_changes_with_them(clerk1):
+    body = f"<propertyupdate {NS}><set><prop><getetag>x</getetag><I:calendar-color>#FF0000FF</I:calendar-color></prop></set></propertyupdate>"
+    answer = clerk1.send("PROPPATCH", CALENDAR, body)
+    assert multistatus(answer)[CALENDAR].missing == {
+        f"{D}getetag",
+        "{http://apple.com/ns/ical/}calendar-color",
+    }
+    assert "cannot-modify-protected-property" in answer.text
+    assert "424 Failed Dependency" in answer.text
+    found = clerk1.find(CALENDAR, propfind('<calendar-color xmlns="http://apple.com/ns/ical/"/>'))[CALENDAR]
+    assert found.props == {}
+
+
+def test_who_may_not_write_changes_no_properties(server):
+    body = f"<propertyupdate {NS}><set><prop><getetag>x</getetag></prop></set></propertyupdate>"
+    office = "/buergerbuero/appointments/"
+    assert Dav(server, "clerk1", "test").send("PROPPATCH", office, body).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["version-tree", "acl-principal-prop-set", "C:nonsense"])
+def test_a_report_that_there_is_not_is_refused_by_name(clerk1, name):
+    answer = clerk1.send("REPORT", CALENDAR, f"<{name} {NS}/>")
+    assert answer.status_code == 403
+    assert "supported-report" in answer.text
+
+
+def test_a_report_that_is_promised_is_answered(clerk1):
+    found = clerk1.find(CALENDAR, propfind("<supported-report-set/>"))[CALENDAR]
+    names = found.names(f"{D}supported-report-set") - {f"{D}supported-report", f"{D}report"}
+    assert names == {
+        f"{D}sync-collection",
+        f"{D}principal-property-search",
+        f"{D}principal-search-property-set",
+        f"{C}calendar-query",
+        f"{C}calendar-multiget",
+        f"{C}free-busy-query",
+    }
+
+
+def test_collations_are_told_and_others_refused(clerk1):
+    found = clerk1.find(CALENDAR, propfind("<C:supported-collation-set/>"))[CALENDAR]
+    names = {element.text for element in found.props[f"{C}supported-collation-set"]}
+    assert {"i;ascii-casemap", "i;octet"} <= names
+
+    def ask(collation: str):
+        match = f'<C:text-match collation="{collation}">arzt</C:text-match>'
+        condition = f'<C:comp-filter name="VEVENT"><C:prop-filter name="SUMMARY">{match}</C:prop-filter></C:comp-filter>'
+        body = f'<C:calendar-query {NS}><prop><getetag/></prop><C:filter><C:comp-filter name="VCALENDAR">{condition}</C:comp-filter></C:filter></C:calendar-query>'
+        return clerk1.send("REPORT", CALENDAR, body, Depth="1")
+
+    clerk1.put(f"{CALENDAR}own.ics", event("20261207T120000Z", "20261207T130000Z"))
+    assert len(multistatus(ask("i;ascii-casemap"))) == 1
+    assert len(multistatus(ask("i;octet"))) == 0
+    refused = ask("i;klingon")
+    assert refused.status_code == 403
+    assert "supported-collation" in refused.text
