@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 LONGEST_HOLD = timedelta(minutes=30)
 _NOT_STORED = ("ORGANIZER", "ATTENDEE")
+_READ_AS_TIME = frozenset({"DTSTART", "DTEND", "DURATION", "DTSTAMP"})
+_LARGEST = 2**31 - 1
+"""The largest integer of RFC 5545 (section 3.3.8)."""
 
 
 def claims_to_be_one(obj: CalendarObject) -> bool:
@@ -118,6 +121,9 @@ def single_event(obj: CalendarObject) -> Event:
     if obj.component != "VEVENT" or len(obj.events) != 1 or obj.recurring:
         raise RefusedError(refusals.NEEDS_A_TIME, "an appointment is one event that doesn't recur")
     event = obj.events[0]
+    if any(name in _READ_AS_TIME for name, _ in event.errors):
+        # icalendar keeps what it can't read (second 60, say), and raises when it's asked for the value.
+        raise RefusedError(refusals.NEEDS_A_TIME, "a time of the appointment can't be read")
     if not isinstance(getattr(event.get("DTSTART"), "dt", None), datetime):
         raise RefusedError(refusals.NEEDS_A_TIME, "an appointment begins at a time of day")
     return event
@@ -146,8 +152,8 @@ def _next_sequence(new: Appointment, stored: Appointment | None, last_sequence: 
         )
         # Confirming a hold is the first that the citizen hears of it, so it remains revision 0.
         confirms = stored.is_hold and not new.is_hold
-        return max(new.sequence, stored.sequence + (1 if visible and not confirms else 0))
-    return new.sequence if last_sequence is None else max(new.sequence, last_sequence + 1)
+        return min(max(new.sequence, stored.sequence + (1 if visible and not confirms else 0)), _LARGEST)
+    return new.sequence if last_sequence is None else min(max(new.sequence, last_sequence + 1), _LARGEST)
 
 
 def prepare(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
@@ -87,8 +87,8 @@ class Writer:
         self.actor = actor
         self._zone = zone
         today = datetime.fromtimestamp(now, zone).date()
-        self._first_day = today - timedelta(days=1)
-        self._last_day = today + timedelta(days=horizon_days + 1)
+        days = (today - timedelta(days=1), today + timedelta(days=horizon_days + 2))
+        self._reach = tuple(int(datetime.combine(day, time(), zone).timestamp()) for day in days)
         self._part = 0
         self._seq: int | None = None
         self._touched: set[int] = set()
@@ -157,8 +157,11 @@ class Writer:
         for start, end, transparency in periods:
             if transparency == _FREE and kind is Kind.EVENT:
                 continue
-            day = max(datetime.fromtimestamp(start, self._zone).date(), self._first_day)
-            last = min(datetime.fromtimestamp(max(start, end - 1), self._zone).date(), self._last_day)
+            if end < self._reach[0] or start >= self._reach[1]:
+                continue
+            # Cut first: an event may last until the year 9999, beyond which no zone can tell the day.
+            day = datetime.fromtimestamp(max(start, self._reach[0]), self._zone).date()
+            last = datetime.fromtimestamp(min(max(start, end - 1), self._reach[1] - 1), self._zone).date()
             while day <= last:
                 self._busy.add((key, day.isoformat()))
                 day += timedelta(days=1)
