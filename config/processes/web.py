@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -36,6 +37,8 @@ def serve(build: Callable[[], Any], launch: Launch, role: str, pipe: int) -> Non
             app = build()
         return Gateway(app, threads=launch.threads, trust_proxy=launch.trust_proxy)
 
+    # granian's worker is a fork: what it is to serve can't be pickled, and Python 3.14 no longer forks by itself.
+    multiprocessing.set_start_method("fork", force=True)
     port = launch.port(role)
     assert port is not None
     server = MPServer(
