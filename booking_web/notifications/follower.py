@@ -40,7 +40,7 @@ _CITIZEN = "site"
 
 
 class Follower:
-    """Follows all offices; `clock` returns the present time, aware."""
+    """Follows all offices; `clock` returns the present time, aware. `replies`: somebody reads what citizens' calendars answer."""
 
     def __init__(
         self,
@@ -49,12 +49,15 @@ class Follower:
         letters: Letters,
         town: Town,
         clock: Callable[[], datetime],
+        *,
+        replies: bool = False,
     ) -> None:
         self._changes = changes
         self._store = store
         self._letters = letters
         self._town = town
         self._clock = clock
+        self._replies = replies
 
     def step(self) -> int:
         """Follow everything up to now. Return how many mails were put into the outbox."""
@@ -109,7 +112,14 @@ class Follower:
         if standing.queued == decision.told:
             return False
         try:
-            mail = compose(decision, self._letters, self._town, now=now, references=standing.references)
+            mail = compose(
+                decision,
+                self._letters,
+                self._town,
+                now=now,
+                references=standing.references,
+                rsvp=self._replies,
+            )
         except (AddressError, LookupError) as error:
             log.warning("a mail can't be written", office=office, kind=decision.kind.value, reason=str(error))
             writing.fail(decision, str(error), now=now)

@@ -95,11 +95,17 @@ def thread(references: tuple[str, ...], newest: str) -> tuple[str, ...]:
 
 
 def compose(
-    decision: Decision, letters: Letters, town: Town, *, now: datetime, references: tuple[str, ...] = ()
+    decision: Decision,
+    letters: Letters,
+    town: Town,
+    *,
+    now: datetime,
+    references: tuple[str, ...] = (),
+    rsvp: bool = False,
 ) -> Mail:
     """Write the mail of a decision. Raises AddressError for an address that no mail can go to, LookupError for an unknown office.
 
-    A reminder carries no iTIP message: nothing has changed, and clients would show it as an update.
+    `rsvp`: somebody reads replies. A reminder carries no iTIP message: nothing has changed, and clients would show it as an update.
     """
     snapshot = decision.told.snapshot
     office = town.office(snapshot.office)
@@ -125,6 +131,7 @@ def compose(
                 description=texts.description,
                 location=texts.location,
                 url=texts.url,
+                rsvp=rsvp,
             ),
             now=now,
         )

@@ -84,5 +84,26 @@ sent = Table(
     Column("sent_at", BigInteger, nullable=False),
     Index(None, "office", "uid"),
     Index(None, "sent_at"),
+    Index(None, "message_id"),
 )
 """What left and when; no names, addresses or texts."""
+
+declines = Table(
+    "notify_declines",
+    metadata,
+    Column("office", String(64), primary_key=True),
+    Column("uid", String(512), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+    Column("declined_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+)
+"""Appointments that their citizens declined in their own calendars; cancelled at `due_at` unless they accept after `declined_at`."""
+
+mailboxes = Table(
+    "notify_mailboxes",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("validity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+)
+"""How far each mailbox has been read (IMAP's UIDVALIDITY and UID)."""

@@ -20,15 +20,16 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
+from booking_web.notifications.addresses import AddressError, mailbox
 from booking_web.notifications.mails import Mail, thread
-from booking_web.notifications.schema import cursors, outbox, sent
+from booking_web.notifications.schema import cursors, declines, mailboxes, outbox, sent
 from booking_web.notifications.schema import told as told_table
 from booking_web.notifications.told import Kind, Snapshot, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Row, Select, Update
+    from sqlalchemy import Connection, Delete, Row, Select, Update
 
     from booking_web.notifications.told import Decision
     from calendar_server.storage.database import Database
@@ -391,6 +392,109 @@ class Store:
             ).rowcount
         return changed == 1
 
+    def bounced(self, message_id: str, error: str) -> bool:
+        """Show staff that a mail which left didn't arrive; False if it wasn't ours, or is known or out of date."""
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(sent).where(sent.c.message_id == message_id).order_by(sent.c.id.desc()).limit(1)
+            ).one_or_none()
+            if row is None:
+                return False
+            known = connection.execute(_told_of(row.office, row.uid)).one_or_none()
+            failures = select(func.count()).where(
+                outbox.c.office == row.office, outbox.c.uid == row.uid, outbox.c.state == State.FAILED
+            )
+            if known is None or known.sequence > row.sequence or connection.execute(failures).scalar_one():
+                return False
+            connection.execute(
+                insert(outbox).values(
+                    office=row.office,
+                    uid=row.uid,
+                    kind=row.kind,
+                    snapshot=known.snapshot,
+                    sequence=known.sequence,
+                    cancelled=known.cancelled,
+                    mail="",
+                    state=State.FAILED.value,
+                    uncertain=False,
+                    attempts=row.attempts,
+                    created_at=row.sent_at,
+                    next_attempt_at=row.sent_at,
+                    expires_at=row.sent_at,
+                    ends_at=known.ends_at,
+                    error=error,
+                )
+            )
+        return True
+
+    def declined(self, uid: str, attendee: str, sequence: int, *, at: datetime, due: datetime) -> bool:
+        """Note that she declined the message of that sequence. False if that isn't what she was told last, or is known."""
+        with self._database.write() as connection:
+            for row in self._told_to(connection, uid, attendee):
+                known = connection.execute(_decline_of(row.office, uid)).one_or_none()
+                if row.sequence != sequence or known is not None:
+                    continue
+                connection.execute(
+                    insert(declines).values(
+                        office=row.office,
+                        uid=uid,
+                        sequence=sequence,
+                        declined_at=_epoch(at),
+                        due_at=_epoch(due),
+                    )
+                )
+                return True
+        return False
+
+    def accepted(self, uid: str, attendee: str, *, at: datetime) -> bool:
+        """Take back what she declined before; False if there's nothing."""
+        with self._database.write() as connection:
+            changed = 0
+            for row in self._told_to(connection, uid, attendee):
+                changed += connection.execute(
+                    delete(declines).where(
+                        declines.c.office == row.office,
+                        declines.c.uid == uid,
+                        declines.c.declined_at <= _epoch(at),
+                    )
+                ).rowcount
+        return changed > 0
+
+    @staticmethod
+    def _told_to(connection: Connection, uid: str, attendee: str) -> list[Row[tuple[Any, ...]]]:
+        """What was told to that address about an appointment that stands."""
+        rows = connection.execute(
+            select(told_table).where(told_table.c.uid == uid, ~told_table.c.cancelled)
+        ).all()
+        return [row for row in rows if _reaches(Snapshot.from_json(row.snapshot), attendee)]
+
+    def declines_due(self, now: datetime) -> list[tuple[str, str]]:
+        """Return office and uid of what was declined and whose grace is over; what was changed meanwhile is forgotten."""
+        with self._database.write() as connection:
+            for row in connection.execute(select(declines)).all():
+                told = connection.execute(_told_of(row.office, row.uid)).one_or_none()
+                if told is None or told.cancelled or told.sequence != row.sequence:
+                    connection.execute(_without_decline(row.office, row.uid))
+            rows = connection.execute(select(declines).where(declines.c.due_at <= _epoch(now))).all()
+        return [(row.office, row.uid) for row in rows]
+
+    def forget_decline(self, office: str, uid: str) -> None:
+        """It has been dealt with."""
+        with self._database.write() as connection:
+            connection.execute(_without_decline(office, uid))
+
+    def mailbox_cursor(self, name: str) -> tuple[int, int] | None:
+        """Return UIDVALIDITY and the last UID that was read; None: never."""
+        with self._database.read() as connection:
+            row = connection.execute(select(mailboxes).where(mailboxes.c.name == name)).one_or_none()
+        return None if row is None else (row.validity, row.uid)
+
+    def set_mailbox_cursor(self, name: str, validity: int, uid: int) -> None:
+        """Note how far a mailbox has been read."""
+        with self._database.write() as connection:
+            connection.execute(delete(mailboxes).where(mailboxes.c.name == name))
+            connection.execute(insert(mailboxes).values(name=name, validity=validity, uid=uid))
+
     def load(self) -> Load:
         """Return how much waits."""
         with self._database.read() as connection:
@@ -412,6 +516,7 @@ class Store:
                     delete(told_table).where(told_table.c.ends_at < limit),
                     delete(outbox).where(outbox.c.ends_at < limit),
                     delete(sent).where(sent.c.sent_at < limit),
+                    delete(declines).where(declines.c.due_at < limit),
                 )
             )
 
@@ -470,6 +575,22 @@ def _told_values(delivery: Delivery, references: tuple[str, ...]) -> dict[str, o
 
 def _told_of(office: str, uid: str) -> Select[tuple[Any, ...]]:
     return select(told_table).where(told_table.c.office == office, told_table.c.uid == uid)
+
+
+def _decline_of(office: str, uid: str) -> Select[tuple[Any, ...]]:
+    return select(declines).where(declines.c.office == office, declines.c.uid == uid)
+
+
+def _without_decline(office: str, uid: str) -> Delete:
+    return delete(declines).where(declines.c.office == office, declines.c.uid == uid)
+
+
+def _reaches(seen: Snapshot, attendee: str) -> bool:
+    """True if `attendee` (lower case, as a client wrote it) is where the mails went."""
+    try:
+        return mailbox(seen.email).address.lower() == attendee or seen.email.lower() == attendee
+    except AddressError:
+        return False
 
 
 def _update_told(snapshot: Snapshot) -> Update:

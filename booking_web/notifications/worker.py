@@ -1,7 +1,7 @@
-"""The worker: follows the calendar, reminds, and sends, until it's told to stop.
+"""The worker: follows the calendar, reminds, sends, and reads replies, until it's told to stop.
 
-Two threads share a store: one follows and reminds, the other sends, so that a slow mail server never keeps a change from
-replacing what hasn't left. Of several workers on the same database one is active; the others wait to take over.
+Threads share a store: one follows and reminds, another sends, so that a slow mail server never keeps a change from
+replacing what hasn't left; a third reads the mailbox for replies, if there is one. Of several workers on the same database one is active; the others wait to take over.
 """
 
 from __future__ import annotations
@@ -19,19 +19,23 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from booking_web.notifications.answers import Answers
 from booking_web.notifications.follower import Follower
 from booking_web.notifications.letters import Letters
+from booking_web.notifications.mailbox import Mailbox, MailboxError
 from booking_web.notifications.reminders import Reminders
 from booking_web.notifications.sender import Sender
 from booking_web.notifications.smtp import SmtpTransport
 from booking_web.notifications.store import Store, migrate
 from booking_web.notifications.transport import MaildirTransport
+from calendar_server.client import CalendarClient
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from booking_web.notifications.mailbox import MailboxSettings
     from booking_web.notifications.smtp import SmtpSettings
     from booking_web.notifications.transport import Transport
     from booking_web.town import Town
@@ -57,6 +61,9 @@ class WorkerSettings:
 
     Without `smtp`, mails are written into the Maildir `mail_folder`. `heartbeat` is a file that tells whether the worker works
     (`is_alive`); `retention_days`: what is known of an appointment is deleted so long after it.
+
+    With `mailbox`, replies and bounces are read there; `calendar_url` and `site_password` are then needed: what a citizen declined is
+    cancelled as if she had done it on the site.
     """
 
     town: Town
@@ -67,6 +74,9 @@ class WorkerSettings:
     heartbeat: Path
     smtp: SmtpSettings | None = None
     retention_days: int = 30
+    mailbox: MailboxSettings | None = None
+    calendar_url: str = ""
+    site_password: str = field(default="", repr=False)
 
 
 class Worker:
@@ -100,7 +110,9 @@ class Worker:
         settings, clock = self._settings, self._clock
         store, changes = Store(database), ChangeLog(calendar, settings.town.zone)
         letters = Letters(settings.town, settings.signing_secret)
-        follower = Follower(changes, store, letters, settings.town, clock)
+        follower = Follower(
+            changes, store, letters, settings.town, clock, replies=settings.mailbox is not None
+        )
         reminders = Reminders(changes, store, letters, settings.town, clock)
         sender = Sender(store, self._transport(), settings.town.reminder, clock)
         purged = beaten = datetime.min.replace(tzinfo=UTC)
@@ -119,6 +131,25 @@ class Worker:
                 beaten = now
             return FOLLOW_SECONDS
 
+        send = self._sending(store, sender, stop)
+        threads = [threading.Thread(target=self._loop, args=(send, stop, self._wake.wait), name="sender")]
+        if settings.mailbox is not None:
+            listen = self._listener(settings.mailbox, store)
+            threads.append(
+                threading.Thread(target=self._loop, args=(listen, stop, stop.wait), name="mailbox")
+            )
+        for thread in threads:
+            thread.start()
+        try:
+            self._loop(follow, stop, stop.wait)
+        finally:
+            stop.set()
+            self._wake.set()
+            for thread in threads:
+                thread.join()
+            sender.close()
+
+    def _sending(self, store: Store, sender: Sender, stop: threading.Event) -> Callable[[], float]:
         recovered = False
 
         def send() -> float:
@@ -135,15 +166,23 @@ class Worker:
                 recovered = False
                 raise
 
-        sending = threading.Thread(target=self._loop, args=(send, stop, self._wake.wait), name="sender")
-        sending.start()
-        try:
-            self._loop(follow, stop, stop.wait)
-        finally:
-            stop.set()
-            self._wake.set()
-            sending.join()
-            sender.close()
+        return send
+
+    def _listener(self, mailbox: MailboxSettings, store: Store) -> Callable[[], float]:
+        settings = self._settings
+        client = CalendarClient(settings.calendar_url, "site", settings.site_password)
+        answers = Answers(store, client, self._clock)
+        box = Mailbox(mailbox, store, answers)
+
+        def listen() -> float:
+            answers.step()
+            try:
+                box.step()
+            except MailboxError as error:
+                log.warning("the mailbox can't be read", reason=str(error))
+            return mailbox.poll_seconds
+
+        return listen
 
     def _loop(self, step: Callable[[], float], stop: threading.Event, wait: Callable[[float], bool]) -> None:
         """Repeat a step, which returns how long to wait; after a failure wait longer each time."""

@@ -58,6 +58,8 @@ class Invitation:
     description: str = ""
     location: str = ""
     url: str = ""
+    rsvp: bool = False
+    """True if somebody reads replies."""
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -71,7 +73,7 @@ class Invitation:
 def message(method: Method, invitation: Invitation, *, now: datetime) -> str:
     """Return the VCALENDAR text of the iTIP message; `now` (aware) becomes DTSTAMP.
 
-    The attendee has accepted by booking, so PARTSTAT is ACCEPTED and no reply is asked for (RSVP=FALSE). There is no
+    The attendee has accepted by booking, so PARTSTAT is ACCEPTED and no reply is asked for unless `rsvp` is set. There is no
     VALARM: when to be alarmed is the attendee's own affair.
     """
     calendar = Calendar()
@@ -107,7 +109,7 @@ def _event(method: Method, invitation: Invitation, now: datetime) -> Event:
     attendee.params["CUTYPE"] = "INDIVIDUAL"
     attendee.params["ROLE"] = "REQ-PARTICIPANT"
     attendee.params["PARTSTAT"] = "ACCEPTED"
-    attendee.params["RSVP"] = "FALSE"
+    attendee.params["RSVP"] = "TRUE" if invitation.rsvp else "FALSE"
     event.add("ATTENDEE", attendee)
     return event
 

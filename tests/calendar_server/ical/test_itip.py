@@ -83,6 +83,12 @@ def test_a_cancellation():
     assert meaning(message(Method.CANCEL, INVITATION, now=NOW)) == meaning(CANCEL)
 
 
+def test_where_replies_are_read_one_may_be_asked_for():
+    assert meaning(message(Method.REQUEST, replace(INVITATION, rsvp=True), now=NOW)) == meaning(
+        REQUEST.replace("RSVP=FALSE", "RSVP=TRUE")
+    )
+
+
 def test_dtstamp_is_when_the_message_was_made():
     assert "DTSTAMP:20261201T110000Z\r\n" in message(Method.REQUEST, INVITATION, now=NOW)
 

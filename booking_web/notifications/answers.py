@@ -1,0 +1,60 @@
+"""What follows from replies and bounces.
+
+A citizen who declines in her own calendar frees her time: after a grace period, in which accepting takes it back, the appointment is
+cancelled as if she had done it on the site. A bounce is shown to staff, with her telephone number.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from booking_web.notifications.replies import Answer, Bounce, Partstat
+from calendar_server.client import CalendarError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from booking_web.notifications.store import Store
+    from calendar_server.client import CalendarClient
+
+log = structlog.get_logger(__name__)
+
+GRACE = timedelta(minutes=30)
+
+
+class Answers:
+    """Deals with what `replies.read` found; `client` cancels as the site does for citizens, `clock` returns the present time, aware."""
+
+    def __init__(self, store: Store, client: CalendarClient, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._client = client
+        self._clock = clock
+
+    def receive(self, found: Answer | Bounce) -> bool:
+        """Note what a mail said. False if it doesn't fit anything that was told; hearing it twice changes nothing."""
+        if isinstance(found, Bounce):
+            return self._store.bounced(found.message_id, found.error)
+        if found.partstat is Partstat.DECLINED:
+            due = self._clock() + GRACE
+            return self._store.declined(found.uid, found.attendee, found.sequence, at=found.at, due=due)
+        return self._store.accepted(found.uid, found.attendee, at=found.at)
+
+    def step(self) -> int:
+        """Cancel what was declined and whose grace is over. Return how many."""
+        count = 0
+        for office, uid in self._store.declines_due(self._clock()):
+            try:
+                self._client.cancel(office, uid)
+            except NotFoundError:
+                pass
+            except CalendarError:
+                log.warning("a declined appointment can't be cancelled now", office=office)
+                continue
+            else:
+                count += 1
+            self._store.forget_decline(office, uid)
+        return count
