@@ -66,6 +66,7 @@ SITE: tuple[Route, ...] = (
     page("/embed", "embed", pages.embed, "public"),
     Route("/embed.js", "embed_script", assets.embed_script, "public"),
     # What every public site owes
+    page("/leichte-sprache", "easy", pages.easy, "public"),
     page("/barrierefreiheit", "accessibility", pages.accessibility, "public"),
     page("/datenschutz", "privacy", pages.privacy, "public"),
     page("/impressum", "imprint", pages.imprint, "public"),

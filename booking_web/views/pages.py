@@ -18,6 +18,11 @@ def embed() -> str:
     return render_template("embed.html", services=current_site().settings.town.services)
 
 
+def easy() -> str:
+    """How to book, in Leichte Sprache (§ 4 BITV 2.0)."""
+    return render_template("easy.html", office=current_site().settings.town.offices[0])
+
+
 def accessibility() -> str:
     """The accessibility statement (EU 2018/1523)."""
     return render_template("accessibility.html")

@@ -241,6 +241,21 @@ def test_going_back_after_booking_leads_to_the_appointment(citizens):
     assert len(calendar_of(citizens)) == 1
 
 
+def test_after_cancelling_the_same_page_books_anew(citizens):
+    browser = citizens.browser()
+    times = Page(browser.get(f"/termin/zeit?{CHOICE}")).form("/termin/zeit")
+    chosen = {"key": times["fields"]["key"], "start": MONDAY_8}
+    form = Page(browser.post(browser.post(times["action"], data=chosen).location, data=PERSON)).form(
+        "/buchen"
+    )
+    first = browser.post(form["action"], data=form["fields"]).location.split("/")[-2]
+    browser.post(f"/termin/{first}/absagen")
+    again = browser.post(times["action"], data=chosen)
+    form = Page(browser.post(again.location, data=PERSON)).form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    assert len(calendar_of(citizens)) == 1
+
+
 def test_a_key_that_others_may_have_too_leads_to_nobodys_hold(citizens):
     addresses = {
         citizens.browser().post(f"/termin/zeit?{CHOICE}", data={"key": "1", "start": MONDAY_8}).location
@@ -391,7 +406,7 @@ def test_while_the_calendar_is_away_her_entries_wait_in_the_form(citizens, town)
     assert str(calendar_of(citizens)[0].icalendar_component["X-TERMIN-NAME"]) == PERSON["name"]
 
 
-@pytest.mark.parametrize("path", ["/barrierefreiheit", "/datenschutz", "/impressum"])
+@pytest.mark.parametrize("path", ["/barrierefreiheit", "/datenschutz", "/impressum", "/leichte-sprache"])
 def test_every_page_owed_is_there_in_both_languages(shared, path):
     german, english = shared.browser().get(path), shared.browser().get("/en" + path)
     assert german.status_code == english.status_code == 200

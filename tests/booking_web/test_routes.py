@@ -24,6 +24,7 @@ PAGES = [
     "/termin/<token:token>/absagen GET token",
     "/termin/<token:token>/absagen POST token",
     "/embed GET public",
+    "/leichte-sprache GET public",
     "/barrierefreiheit GET public",
     "/datenschutz GET public",
     "/impressum GET public",

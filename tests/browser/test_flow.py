@@ -87,6 +87,7 @@ OTHERS = [
     "/impressum",
     "/datenschutz",
     "/barrierefreiheit",
+    "/leichte-sprache",
     "/embed",
     "/nothing",
     "/termin/" + "a" * 42,
