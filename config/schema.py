@@ -677,6 +677,40 @@ class Smtp(Table):
         return self
 
 
+class Replies(Table):
+    """The mailbox that answers to our mails come to, read by IMAP; without one, nobody's calendar program is listened to."""
+
+    host: str = ""
+    """Name of the IMAP server; empty: replies and bounces aren't read."""
+    port: Port = 993
+    """Its port."""
+    security: Literal["tls", "starttls", "none"] = "tls"
+    """`tls` (from the first byte), `starttls` (usually port 143) or `none` (only on loopback)."""
+    user: str = ""
+    """Account of the offices' mailbox."""
+    password: str = ""
+    """Its password; better set by the environment than in a file."""
+    ca_file: str = ""
+    """A file with the certificate authority, if it isn't a public one."""
+    folder: str = "INBOX"
+    """The folder to read; nothing in it is changed."""
+    vouching: str = ""
+    """The name that the town's own mail server writes into Authentication-Results. Replies it doesn't vouch for are ignored."""
+
+    @model_validator(mode="after")
+    def _safe(self) -> Replies:
+        if not self.host:
+            return self
+        if self.security == "none" and self.host not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError(
+                'security "none" is only for a mailbox on the same machine; use "tls" or "starttls"'
+            )
+        missing = [key for key in ("user", "password", "vouching") if not getattr(self, key)]
+        if missing:
+            raise ValueError(f"a mailbox needs {', '.join(missing)} as well")
+        return self
+
+
 class Retention(Table):
     """When personal data is deleted."""
 
@@ -746,6 +780,8 @@ class ServerFile(Table):
     """Where data is kept."""
     smtp: Smtp = Smtp()
     """The mail server."""
+    replies: Replies = Replies()
+    """The mailbox that answers come to."""
     retention: Retention = Retention()
     """When personal data is deleted."""
     repair: Repair = Repair()

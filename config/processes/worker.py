@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import inspect
 
+from booking_web.notifications.mailbox import MailboxSettings
 from booking_web.notifications.smtp import Security, SmtpSettings
 from booking_web.notifications.worker import Worker, WorkerSettings
 from booking_web.planning.watch import RepairSettings, RepairWatch
@@ -65,6 +66,9 @@ def build(launch: Launch) -> WorkerSettings:
         heartbeat=launch.data / HEARTBEAT,
         smtp=smtp_settings(settings),
         retention_days=settings.server.retention.appointment_days,
+        mailbox=mailbox_settings(settings),
+        calendar_url=compose.dav_internal_url(settings),
+        site_password=ours.site_password,
     )
 
 
@@ -81,6 +85,23 @@ def repair_watch(launch: Launch, worker: WorkerSettings) -> RepairWatch:
         RepairSettings(
             notice_hours=table.notice_hours, auto_hours=table.auto_hours or None, seconds=float(table.seconds)
         ),
+    )
+
+
+def mailbox_settings(settings: Settings) -> MailboxSettings | None:
+    """Return the mailbox that answers come to; None if none is read."""
+    table = settings.server.replies
+    if not table.host:
+        return None
+    return MailboxSettings(
+        host=table.host,
+        user=table.user,
+        password=table.password,
+        vouching=table.vouching,
+        port=table.port,
+        security=Security(table.security),
+        ca_file=table.ca_file,
+        folder=table.folder,
     )
 
 

@@ -309,6 +309,21 @@ def test_mail_without_encryption_is_only_for_this_machine(folder: Folder) -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('host = "mail.example"\nuser = "u"', "a mailbox needs password, vouching as well"),
+        (
+            'host = "mail.example"\nsecurity = "none"',
+            'security "none" is only for a mailbox on the same machine; use "tls" or "starttls"',
+        ),
+    ],
+)
+def test_a_mailbox_for_replies_is_given_whole_and_encrypted(folder: Folder, lines: str, said: str) -> None:
+    folder.write(SERVER, f"[replies]\n{lines}\n")
+    assert folder.mistakes() == [f"server.toml: replies: {said}"]
+
+
 def test_the_same_port_twice_is_a_mistake(folder: Folder) -> None:
     folder.write(SERVER, "[server]\nsite_port = 5232\n")
     assert folder.mistakes() == ["server.toml: server.site_port: the port 5232 is given 2 times"]
