@@ -203,12 +203,20 @@ class _Task:
         even = self._even(alive, value)
         reduced = relaxation.reduced
         fixed = {level: (self.least[level], self.least[level]) for level in range(IMBALANCE)}
+        near = alive & (reduced <= even - value + SLACK)
         if CHANGED not in self.sure:
-            near = alive & (reduced <= even - value + SLACK)
             found = self._choose(near, fixed | {IMBALANCE: (even, even)}, None)
             if found is not None:
                 return found
-        return self._choose(alive, fixed | {IMBALANCE: (even, FAR)}, IMBALANCE)
+            return self._choose(alive, fixed | {IMBALANCE: (even, FAR)}, IMBALANCE)
+        # The best so far is at these bounds: look for a more even one only.
+        assert self.incumbent is not None
+        most = self._objective(self.incumbent).imbalance_grains - 1
+        if most < even:
+            return self.incumbent
+        near = alive & (reduced <= most - value + SLACK)
+        found = self._choose(near, fixed | {IMBALANCE: (even, most)}, IMBALANCE)
+        return self.incumbent if found is None else found
 
     def _even(self, alive: Flags, value: float) -> int:
         """Round a bound on the imbalance up, to the parity that it has when the day's work is the same in any choice.
@@ -256,27 +264,23 @@ class _Task:
         self.least = [cancelled + 1, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
 
     def _settle_changed(self, relaxation: Relaxation) -> None:
-        """Find the fewest clerk changes that a choice with the least moved grains reaches."""
+        """Find the fewest clerk changes of choices with the least moved grains, of which the best so far is one."""
         cancelled, moved, changed = self.least
-        relaxation.bound(CHANGED, 0, inf)
-        relaxation.restrict(self.useful)
-        value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
-        for more in (10, self.weight):
-            alive = self.useful & (relaxation.reduced <= changed + more - value + SLACK)
-            bounds = {
-                CANCELLED: (cancelled, cancelled),
-                MOVED: (moved, moved),
-                CHANGED: (changed, changed + more),
-            }
-            found = self._choose(alive, bounds, CHANGED)
-            if found is not None:
-                self.least[CHANGED] = int(self.columns.cost[CHANGED, found].sum())
-                self.sure.add(CHANGED)
-                return
-        raise AssertionError("a choice with these moved grains was found before")
+        assert self.incumbent is not None
+        most = self._objective(self.incumbent).clerk_changes - 1
+        if most >= changed:
+            relaxation.bound(CHANGED, 0, inf)
+            relaxation.restrict(self.useful)
+            value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
+            alive = self.useful & (relaxation.reduced <= most - value + SLACK)
+            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (moved, moved), CHANGED: (changed, most)}
+            self._choose(alive, bounds, CHANGED)
+        self.least[CHANGED] = self._objective(self.incumbent).clerk_changes
+        self.sure.add(CHANGED)
 
     def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
-        choice = choose(self.columns, Question(alive, bounds, level), self.left, seed=self.seed)
+        question = Question(alive, bounds, level, fewer_changes=level == MOVED)
+        choice = choose(self.columns, question, self.left, seed=self.seed)
         if choice.columns is not None and (
             self.incumbent is None or self._objective(choice.columns) < self._objective(self.incumbent)
         ):
