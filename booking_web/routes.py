@@ -52,6 +52,7 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/daten", "person", booking.person, "token"),
     page("/termin/<token:token>/daten", "check", booking.check, "token", "POST"),
     page("/termin/<token:token>/buchen", "book", booking.book, "token", "POST"),
+    page("/termin/<token:token>/buchen", "book_again", booking.book_again, "token"),
     page("/termin/<token:token>/fertig", "done", appointment.done, "token"),
     # Her appointment
     page("/termin/<token:token>", "appointment", appointment.show, "token"),

@@ -69,8 +69,10 @@ def _iso(booked: Booked) -> str:
 
 
 def person(token: str) -> Response:
-    """Step 4: who comes."""
-    return _person_page(token, choice_from_query(), {}, ())
+    """Step 4: who comes. The empty form holds nothing personal: a browser may keep it, so that going back finds what was typed."""
+    page = _person_page(token, choice_from_query(), {}, ())
+    page.headers["Cache-Control"] = "private, no-cache"
+    return page
 
 
 def need_texts() -> dict[str, str]:
@@ -185,6 +187,11 @@ def book(token: str) -> Response:
     response = redirect(page_url("done", token=booked.token), 303)
     response.delete_cookie(HOLD_COOKIE)
     return response
+
+
+def book_again(token: str) -> Response:
+    """Somebody reloaded or kept the address that books: show what has become of it."""
+    return redirect(page_url("appointment", token=token), 303)
 
 
 def _taken_page(token: str, choice: Choice, start: datetime, entries: dict[str, str]) -> Response:

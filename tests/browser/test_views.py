@@ -111,3 +111,17 @@ def test_the_frame_is_as_high_as_its_content(running, opened):
         frame = page.frame_locator("iframe")
         expect(frame.get_by_role("link", name="Reisepass")).to_be_visible()
         page.wait_for_function("document.querySelector('iframe').offsetHeight > 200")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_going_back_finds_what_was_typed(running, opened, scripts):
+    page = opened(java_script_enabled=scripts)
+    page.goto(running.url + f"/termin/zeit?{CHOICE}")
+    page.locator(".times .time").first.click()
+    page.get_by_label("Vorname und Nachname").fill("Erika Mustermann")
+    page.get_by_label("E-Mail-Adresse").fill("erika@example.org")
+    page.get_by_role("button", name="Weiter", exact=True).last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Stimmt alles?")
+    page.go_back()
+    expect(page.get_by_label("Vorname und Nachname")).to_have_value("Erika Mustermann")
+    expect(page.get_by_label("E-Mail-Adresse")).to_have_value("erika@example.org")
