@@ -365,6 +365,9 @@ class Calendars:
             row = reading.item(connection, source, href)
             if row is None:
                 raise MissingError(href)
+            office = self.office_of(target)
+            if office is not None:
+                self._release_expired(writer, office, keep=row.uid)
             replaced = reading.item(connection, target, to_href)
             if replaced is not None and replaced.id != row.id:
                 if not overwrite:

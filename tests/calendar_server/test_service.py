@@ -158,6 +158,22 @@ def test_an_expired_hold_cannot_be_confirmed_after_its_place_was_taken(service, 
         book(service, appointment(), if_match="*")
 
 
+def test_an_expired_hold_is_in_nobodys_way_when_an_appointment_is_handed_over(service, clock):
+    book(service, appointment("a1@test"))
+    book(service, appointment("h1@test", hold_until=clock.now.replace(minute=10)))
+    (clerk,), (holder,) = holders(service, "a1@test"), holders(service, "h1@test")
+    clock.advance(minutes=11)
+    service.move(
+        f"{clerk}/calendar",
+        "a1@test.ics",
+        f"{holder}/calendar",
+        "a1@test.ics",
+        Actor("lead"),
+        overwrite=False,
+    )
+    assert holders(service, "a1@test") == [holder]
+
+
 def test_an_own_event_blocks_the_clerk(service):
     service.put("clerk1/calendar", "m.ics", event("m@test", at(7, 8)), CLERK)
     service.put("clerk2/calendar", "m.ics", event("m2@test", at(7, 8)), Actor("clerk2"))
