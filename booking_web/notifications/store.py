@@ -478,6 +478,11 @@ class Store:
             rows = connection.execute(select(declines).where(declines.c.due_at <= _epoch(now))).all()
         return [(row.office, row.uid) for row in rows]
 
+    def is_declined(self, office: str, uid: str) -> bool:
+        """Tell whether she declined, and the grace period isn't over."""
+        with self._database.read() as connection:
+            return connection.execute(_decline_of(office, uid)).one_or_none() is not None
+
     def forget_decline(self, office: str, uid: str) -> None:
         """It has been dealt with."""
         with self._database.write() as connection:

@@ -132,6 +132,8 @@ class Database:
                 pool_size=_POOL,
                 max_overflow=_POOL,
                 connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
+                # An error's text goes to the log, and parameters are people's data.
+                hide_parameters=True,
             )
             _prepare_sqlite(engine)
             return Database(engine, _WriterQueue(path))
@@ -141,6 +143,7 @@ class Database:
                 pool_size=_POOL,
                 max_overflow=_POOL,
                 pool_pre_ping=True,
+                hide_parameters=True,
             )
             return Database(engine, None)
         raise ValueError(f"the database must be SQLite or PostgreSQL, not {parsed.get_backend_name()}")

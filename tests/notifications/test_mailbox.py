@@ -18,6 +18,7 @@ from booking_web.notifications.smtp import Security
 from calendar_server.client import CalendarClient
 from tests.notifications.answering import VOUCHING, bounce, reply
 from tests.notifications.servers import Authority, free_port
+from tests.notifications.test_worker import running, wait_for, worker_settings
 from tests.notifications.town import UID
 from tests.notifications.world import CLERK, OFFICE, World
 from tests.notifications.world import world as make_world
@@ -83,7 +84,7 @@ class Office:
     """A world whose mailbox is read."""
 
     def __init__(self, world: World, server: CalendarServer, settings: MailboxSettings) -> None:
-        self.world, self.settings = world, settings
+        self.world, self.settings, self.url = world, settings, server.url
         self.answers = Answers(world.store, CalendarClient(server.url, "site", PASSWORD), world.clock)
         self.mailbox = Mailbox(settings, world.store, self.answers)
         self.mailbox.step()
@@ -183,6 +184,21 @@ def test_after_a_bounce_the_corrected_address_is_told(office):
     [mail] = office.world.settle()
     assert "neu@example.org" in mail.message["To"]
     assert office.world.store.failures(OFFICE) == []
+
+
+def test_the_worker_listens(office, tmp_path):
+    settings = replace(
+        worker_settings(office.world, tmp_path),
+        mailbox=replace(office.settings, poll_seconds=0.1),
+        calendar_url=office.url,
+        site_password=PASSWORD,
+    )
+    with running(settings, office.world.clock):
+        deliver(office.settings, reply("DECLINED"))
+        wait_for(lambda: office.world.store.is_declined(OFFICE, UID), "the reply to be read")
+        office.world.clock.now += GRACE
+        wait_for(lambda: len(office.world.mails()) == 2, "the cancellation")
+    assert [mail.method for mail in office.world.mails()] == ["REQUEST", "CANCEL"]
 
 
 def test_over_starttls_with_a_trusted_authority_only(tmp_path, world):

@@ -16,6 +16,8 @@ from email import policy
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 
 from booking_web.notifications import store as store_module
 from booking_web.notifications.told import Snapshot
@@ -289,3 +291,20 @@ def test_no_personal_data_in_the_log(world, capfd, caplog):
     for secret in ("Geheim", "geheim", "0123456789", UID):
         assert secret not in said
     assert len(read_maildir(world.folder)) == 1
+
+
+def test_no_personal_data_in_what_a_database_says(any_world):
+    any_world.book(name="Erika Geheim", email="geheim@example.org")
+    any_world.settle()
+    with any_world.store.writing() as writing:
+        told = writing.standing(OFFICE, UID).told
+
+    def twice() -> None:
+        with any_world.database.write() as connection:
+            row = {"office": OFFICE, "uid": UID, "snapshot": told.snapshot.to_json(), "sequence": 0}
+            row |= {"cancelled": False, "thread": "", "told_at": 0, "ends_at": 0}
+            connection.execute(insert(store_module.told_table).values(**row))
+
+    with pytest.raises(IntegrityError) as error:
+        twice()
+    assert "eheim" not in str(error.value)
