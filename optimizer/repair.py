@@ -110,8 +110,13 @@ class _Task:
         relaxation = Relaxation(self.columns)
         self._relax_cancelled(relaxation)
         while True:
-            alive = self._relax_changed(relaxation)
-            found = self._most_even(relaxation, alive)
+            try:
+                found = self._most_even(relaxation, self._relax_changed(relaxation))
+            except InfeasibleError:
+                # Nothing costs exactly as much as the bounds, which may only mean that one more must be cancelled.
+                if MOVED in self.sure:
+                    raise
+                found = None
             if found is not None:
                 return found
             if MOVED not in self.sure:
