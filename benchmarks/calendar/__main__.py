@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure, print, and write down."""
     given = _parser().parse_args()
+    # Ends through the exit stack, which ends the servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended early"))
     sizes = [int(size) for size in given.sizes.split(",")]
     names = given.servers.split(",")
     rows: list[dict[str, object]] = []
