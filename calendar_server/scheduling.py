@@ -105,7 +105,7 @@ class Outbox:
     def answer(self, account: Account, body: bytes) -> str:
         """Return the schedule-response to a VFREEBUSY request of this account (RFC 6638 section 5).
 
-        Refuses by the preconditions of section 5.1 what is no such request, and an organizer who is somebody else.
+        Refuses by name what is no such request, and an organizer who is somebody else.
         """
         if account.role not in STAFF:
             raise refusals.ForbiddenError(OUTBOX)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from calendar_server.ical.appointment import to_ical
 from tests.calendar_server.test_scheduling import event, propfind
 from tests.clients.dav import C, D, Dav, multistatus
+from tests.support.town import NOW, appointment, at
 
 CALENDAR = "/clerk1/calendar/"
 NS = 'xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:I="http://apple.com/ns/ical/"'
@@ -96,3 +98,63 @@ def test_collations_are_told_and_others_refused(clerk1):
     refused = ask("i;klingon")
     assert refused.status_code == 403
     assert "supported-collation" in refused.text
+
+
+def test_a_calendar_is_made_by_an_extended_mkcol_too(clerk1):
+    body = f"<mkcol {NS}><set><prop><resourcetype><collection/><C:calendar/></resourcetype><displayname>Neu</displayname></prop></set></mkcol>"
+    assert clerk1.send("MKCOL", "/clerk1/new/", body).status_code == 201
+    found = clerk1.find("/clerk1/new/", propfind("<resourcetype/><displayname/>"))["/clerk1/new/"]
+    assert f"{C}calendar" in found.names(f"{D}resourcetype")
+    assert found.text(f"{D}displayname") == "Neu"
+
+
+def test_a_calendar_with_appointments_cannot_be_deleted(server, clerk1):
+    assert clerk1.send("MKCALENDAR", "/clerk1/second/").status_code == 201
+    text = to_ical(appointment("a1", at(7, 9)), now=NOW)
+    assert clerk1.put("/clerk1/second/a1.ics", text).status_code == 201
+    refused = clerk1.send("DELETE", "/clerk1/second/")
+    assert refused.status_code == 403
+    assert "has-appointments" in refused.text
+    assert clerk1.send("DELETE", "/clerk1/second/a1.ics").status_code == 204
+    assert clerk1.send("DELETE", "/clerk1/second/").status_code == 200
+    assert clerk1.send("DELETE", CALENDAR).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["COPY", "LOCK", "UNLOCK", "ACL"])
+def test_methods_that_there_are_not_are_told_apart(clerk1, method):
+    answer = clerk1.send(method, CALENDAR)
+    assert answer.status_code == 405
+    assert method not in answer.headers["Allow"].split(", ")
+
+
+def test_propfind_goes_one_level_deep_at_most(clerk1):
+    found = clerk1.send("PROPFIND", "/clerk1/", propfind("<resourcetype/>"), Depth="infinity")
+    assert set(multistatus(found)) == {"/clerk1/", CALENDAR}
+
+
+def test_descriptions_are_kept_as_they_are(clerk1):
+    body = f"<propertyupdate {NS}><set><prop><C:calendar-description>Für &lt;alle&gt;</C:calendar-description></prop></set></propertyupdate>"
+    assert multistatus(clerk1.send("PROPPATCH", CALENDAR, body))[CALENDAR].missing == set()
+    found = clerk1.find(CALENDAR, propfind("<C:calendar-description/>"))[CALENDAR]
+    assert found.text(f"{C}calendar-description") == "Für <alle>"
+
+
+def test_what_is_no_icalendar_is_refused_by_name(clerk1):
+    found = clerk1.find(CALENDAR, propfind("<C:supported-calendar-data/>"))[CALENDAR]
+    (kind,) = found.props[f"{C}supported-calendar-data"]
+    assert (kind.get("content-type"), kind.get("version")) == ("text/calendar", "2.0")
+    refused = clerk1.send("PUT", f"{CALENDAR}x.ics", "BEGIN:VCARD", **{"Content-Type": "text/vcard"})
+    assert refused.status_code == 403
+    assert "<C:supported-calendar-data " in refused.text
+
+
+def test_too_large_an_object_is_refused_by_name(clerk1):
+    large = event("20261207T120000Z", "20261207T130000Z", lines=f"DESCRIPTION:{'x' * 1_000_001}\r\n")
+    refused = clerk1.put(f"{CALENDAR}x.ics", large)
+    assert refused.status_code == 403
+    assert "<C:max-resource-size " in refused.text
+
+
+def test_principals_lie_at_the_root(clerk1):
+    found = clerk1.find(CALENDAR, propfind("<principal-collection-set/>"))[CALENDAR]
+    assert found.hrefs(f"{D}principal-collection-set") == ["/"]

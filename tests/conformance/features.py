@@ -12,6 +12,9 @@ DECLARED: Final[dict[str, Any]] = {
     "scheduling.auto-schedule": {"support": "unsupported"},
     "scheduling.mailbox.inbox-delivery": {"support": "unsupported"},
     "scheduling.schedule-tag": {"support": "unsupported"},
+    # More than is expected: a filter needn't say which type of component it's about.
+    "search.text.comp-type-optional": {"support": "full"},
+    "search.time-range.comp-type-optional": {"support": "full"},
 }
 
 _PROXY = "tests the client's proxy, by a header's spelling: it looks for Content-Type, and granian writes content-type"
