@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TERMIN = Path(sys.executable).with_name("termin")
-READY_SECONDS = 90
+READY_SECONDS = 180
 
 
 def free_ports(count: int) -> list[int]:
@@ -73,7 +73,7 @@ class Serving:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     def request(self, method: str, port: int, path: str, **more: Any) -> urllib3.BaseHTTPResponse:
         return urllib3.request(method, f"http://127.0.0.1:{port}{path}", retries=False, timeout=20, **more)
@@ -235,10 +235,10 @@ def test_a_second_one_on_the_same_data_or_port_is_refused(
     town: Serving, start: Callable[..., Serving]
 ) -> None:
     twice = start(data=town.data)
-    assert twice.process.wait(30) == 1
+    assert twice.process.wait(90) == 1
     assert re.search(r"another termin serve runs the calendar on .*--data", twice.said())
     busy = start("--site-port", str(town.site))
-    assert busy.process.wait(30) == 1
+    assert busy.process.wait(90) == 1
     assert f"port {town.site} on 127.0.0.1 is in use: choose another with --site-port" in busy.said()
 
 
@@ -264,7 +264,7 @@ def test_nothing_outlives_a_killed_supervisor_and_it_starts_again_on_its_data(
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_the_demo_refuses_any_address_but_loopback(start: Callable[..., Serving], host: str) -> None:
     serving = start("--host", host)
-    assert serving.process.wait(30) == 1
+    assert serving.process.wait(90) == 1
     assert f"refuses to listen on {host}" in serving.said()
     assert not serving.data.exists()
 

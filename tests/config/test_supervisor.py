@@ -30,7 +30,7 @@ def child(body: str, *arguments: object) -> Callable[[int], list[str]]:
 SLEEPER = "open(sys.argv[2], 'a').write(f'{os.getpid()}\\n')\ntime.sleep(60)"
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
@@ -86,7 +86,7 @@ def test_children_run_until_they_are_told_to_stop(start: Callable[..., Running],
     files = [tmp_path / "one", tmp_path / "two"]
     running = start(*(Spec(file.name, child(SLEEPER, file)) for file in files))
     wait_until(lambda: all(map(pids, files)))
-    assert running.ready.wait(20)
+    assert running.ready.wait(60)
     running.stop()
     assert not any(is_running(pid) for file in files for pid in pids(file))
     assert running.said == []
@@ -133,7 +133,7 @@ def test_it_is_ready_when_the_addresses_answer(
     running = start(Spec("web", child(body, gate, free_port), ("127.0.0.1", free_port)))
     assert not running.ready.wait(1)
     gate.touch()
-    assert running.ready.wait(20)
+    assert running.ready.wait(60)
 
 
 def test_a_child_that_never_starts_ends_everything(start: Callable[..., Running], tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_child_that_never_starts_ends_everything(start: Callable[..., Running]
         Spec("other", child(SLEEPER, other)),
         Spec("broken", child("sys.exit(3)"), ("127.0.0.1", 1)),
     )
-    running.thread.join(30)
+    running.thread.join(90)
     assert str(running.error) == "broken doesn't start; what it said is above"
     assert not any(map(is_running, pids(other)))
 
@@ -188,5 +188,5 @@ def test_the_pipe_alone_ends_a_child(tmp_path: Path) -> None:
     process = subprocess.Popen(child(SLEEPER, file)(read), pass_fds=(read,))
     wait_until(lambda: pids(file))
     os.close(write)
-    assert process.wait(20) == -signal.SIGTERM
+    assert process.wait(60) == -signal.SIGTERM
     os.close(read)
