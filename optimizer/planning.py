@@ -278,26 +278,33 @@ def _office(state: _State, day: int, absence: Absence | None, hit: set[str], not
     days = [snapshot.days[index] for index in ahead]
     free = _free(state, ahead, absence)
     skills = {entry.id: frozenset(entry.services) for entry in snapshot.clerks}
-    appointments: list[Appointment] = []
-    taken: dict[str, int] = dict.fromkeys(free, 0)
-    for entry in state.on(day):
+    entries = state.on(day)
+    kept = [entry for entry in entries if entry.uid not in hit or entry.starts_at < snapshot.now]
+    once: dict[str, int] = dict.fromkeys(free, 0)
+    twice: dict[str, int] = dict.fromkeys(free, 0)
+    for entry in kept:
+        twice[entry.clerk] |= once[entry.clerk] & _mask(entry)
+        once[entry.clerk] |= _mask(entry)
+    appointments = [
+        _hit(entry, frozenset(entry.services), days, snapshot, notice)
+        for entry in entries
+        if entry.uid in hit and entry.starts_at >= snapshot.now
+    ]
+    fixed: list[BookedNow] = []
+    for entry in kept:
         services = frozenset(entry.services)
-        begun = entry.starts_at < snapshot.now
-        if entry.uid in hit and not begun:
-            appointments.append(_hit(entry, services, days, snapshot, notice))
+        blocked = ~free[entry.clerk][0] | twice[entry.clerk]
+        if _mask(entry) & blocked or not services <= skills[entry.clerk] or entry.starts_at < snapshot.now:
+            fixed.append(entry)
             continue
-        mask = _mask(entry)
-        odd = mask & ~free[entry.clerk][0] or mask & taken[entry.clerk] or not services <= skills[entry.clerk]
-        if odd or begun:
-            # What people arranged against the rules, and what has begun, stays where it is and takes its room.
-            free[entry.clerk][0] &= ~mask
-            continue
-        taken[entry.clerk] |= mask
         appointments.append(
             Appointment(
                 entry.uid, entry.clerk, entry.start, entry.length, services, hit=False, pinned=entry.pinned
             )
         )
+    for entry in fixed:
+        # What people arranged against the rules, and what has begun, stays where it is and takes its room.
+        free[entry.clerk][0] &= ~_mask(entry)
     targets = _targets(snapshot.clerks, appointments, absence.clerk if absence else "", day)
     clerks = tuple(
         Clerk(entry.id, frozenset[int | str](skills[entry.id]), tuple(free[entry.id]), targets.get(entry.id))

@@ -236,3 +236,16 @@ def test_every_plan_keeps_the_rules_whatever_it_starts_from(given_snapshot):
             occupied[slot] = 1
             if change.to_start < 86_400:
                 assert free[change.to_clerk][0] >> (change.to_start // 300 + grain) & 1
+
+
+def test_appointments_that_overlap_already_stay_and_stop_nothing():
+    full = (1 << GRAINS) - 1
+    clerks = tuple(ClerkNow(f"c{i}", f"C{i}", ("a",), 1.0, (full,), (full,)) for i in range(2))
+    booked = tuple(
+        BookedNow(uid, uid, name, 0, start, 3, start * 300, start * 300 + 900, ("a",), False, False, "", True)
+        for uid, name, start in (("over", "c1", 4), ("under", "c1", 5), ("hit", "c0", 12))
+    )
+    days = (DayNow("2026-12-07", 0, GRAINS, full),)
+    taken = Snapshot("o", "UTC", 1, 0, 1, days, clerks, booked)
+    draft = planning.repair(taken, planning.Absence("c0", 0, GRAINS * 300))
+    assert [(change.uid, change.to_clerk) for change in draft.changes] == [("hit", "c1")]
