@@ -203,7 +203,14 @@ def left_to_clients(body: bytes) -> bytes:
         return body
     unfolded = re.sub(rb"\r?\n[ \t]", b"", body)
     marked = _PARTY.sub(_marked, unfolded)
-    return marked if marked != unfolded else body
+    if marked == unfolded:
+        return body
+    try:
+        # str.splitlines would also split at characters that stand within values.
+        lines = re.split(r"\r\n?|\n", marked.decode().rstrip("\r\n"))
+    except UnicodeDecodeError:
+        return body  # storing it is refused anyway
+    return "\r\n".join([*map(content.fold, lines), ""]).encode()
 
 
 def _marked(match: re.Match[bytes]) -> bytes:

@@ -6,6 +6,8 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from calendar_server.ical.appointment import to_ical
 from calendar_server.scheduling import left_to_clients
@@ -258,8 +260,23 @@ def test_invitations_are_left_to_the_client(clerk1):
     assert "necessary to fold the line;SCHEDULE-AGENT=CLIENT:mailto:a@example.org\r\n" in stored
     assert "ATTENDEE;RSVP=TRUE;SCHEDULE-AGENT=CLIENT:mailto:b@example.org\r\n" in stored
     assert "ATTENDEE;SCHEDULE-AGENT=NONE:mailto:c@example.org\r\n" in stored
+    assert all(
+        len(line) <= 75 for line in clerk1.send("GET", "/clerk1/calendar/own.ics").content.split(b"\r\n")
+    )
     again = clerk1.put("/clerk1/calendar/own.ics", stored)
     assert "ETag" in again.headers
+
+
+def test_a_mark_leaves_other_lines_as_they_are():
+    odd = "DESCRIPTION:a\u2028b\x85c\x0bd " + "ü" * 60 + "\r\n"
+    text = event(
+        "20261209T120000Z",
+        "20261209T130000Z",
+        lines=odd,
+        parties="ATTENDEE:mailto:a@b\r\nORGANIZER:mailto:c@d\r\n",
+    )
+    marked = left_to_clients(text.encode()).decode()
+    assert re.sub("\r\n ", "", marked) == text.replace(":mailto:", ";SCHEDULE-AGENT=CLIENT:mailto:")
 
 
 @pytest.mark.parametrize(
@@ -274,3 +291,29 @@ def test_invitations_are_left_to_the_client(clerk1):
 )
 def test_what_needs_no_mark_stays_as_it_is(text):
     assert left_to_clients(text.encode()) == text.encode()
+
+
+PIECES = st.sampled_from(
+    [
+        "DTSTART:20261207T000000Z", "DTSTART;VALUE=DATE:20261207", "DTSTART;TZID=Nowhere:20261207T000000",
+        "DTSTART:99991231T235959Z", "DTSTART:00010101T000000Z", "DTEND:20261208T000000Z", "DTEND;TZID=:20261208T0",
+        "DURATION:P1D", "UID:\\,;:", "UID:" + "x" * 3000, "ORGANIZER:/clerk1/", "ORGANIZER:mailto:", "ORGANIZER;:",
+        "ATTENDEE:/clerk2/", "ATTENDEE:/buergerbuero/", 'ATTENDEE;CN="<&>":mailto:a@b', "ATTENDEE:http://[::1", "ATTENDEE:\x85",
+        "BEGIN:VALARM", "END:VALARM", "BEGIN:VFREEBUSY", "END:VFREEBUSY", "METHOD:REQUEST", "X:\ufffe", "no line",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(PIECES, max_size=8), st.booleans())
+def test_whatever_is_posted_or_put_is_answered_in_order(clerk1, pieces, whole):
+    text = question("/clerk2/")
+    inside = "\r\n".join([*pieces, ""])
+    text = (
+        text.replace("UID:q1\r\n", inside)
+        if whole
+        else text.replace("END:VFREEBUSY", inside + "END:VFREEBUSY")
+    )
+    assert ask(clerk1, text).status_code in {200, 403}
+    put = clerk1.put("/clerk1/calendar/fuzz.ics", text.replace("METHOD:REQUEST\r\n", ""))
+    assert put.status_code < 500
