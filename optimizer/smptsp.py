@@ -123,16 +123,14 @@ def faults(instance: TaskInstance, plan: TaskPlan) -> list[str]:
     return found
 
 
-def fewest_persons(
-    instance: TaskInstance, *, seconds: float = 60.0, seed: int = 1, workers: int = 2
-) -> TaskPlan:
+def fewest_persons(instance: TaskInstance, *, seconds: float = 60.0, seed: int = 1) -> TaskPlan:
     """Find a plan with the fewest persons; at the end of the time, the best so far.
 
     Raises ValueError when no plan at all was found within the time.
     """
     started = time.monotonic()
     bound = max((len(clique) for clique in cliques(instance.tasks)), default=0)
-    search = _Search(instance, seed, workers)
+    search = _Search(instance, seed)
     found = search.run(bound, started + seconds)
     if found is None:
         raise ValueError(f"{instance.name}: no plan was found")
@@ -145,10 +143,9 @@ OPEN = -1
 class _Search:
     """Large neighbourhood search: `limit` persons may be used, some tasks wait."""
 
-    def __init__(self, instance: TaskInstance, seed: int, workers: int) -> None:
+    def __init__(self, instance: TaskInstance, seed: int) -> None:
         self.instance = instance
         self.limit = len(instance.persons)
-        self.workers = workers
         # Not for secrets: the seed makes runs repeatable.
         self.random = random.Random(seed)  # noqa: S311
         self.able: list[list[int]] = [[] for _ in instance.tasks]
@@ -156,7 +153,7 @@ class _Search:
             for task in tasks:
                 self.able[task].append(person)
         self.taker = [OPEN] * len(instance.tasks)
-        self.size = 8
+        self.size = 14
 
     def run(self, bound: int, deadline: float) -> list[int] | None:
         """Give each task's person with as few persons as were reached, None without any plan."""
@@ -242,7 +239,11 @@ class _Search:
         model.minimize(sum(waits.values()))
         solver = cp_model.CpSolver()
         solver.parameters.max_time_in_seconds = seconds
-        solver.parameters.num_workers = self.workers
+        # Many small models: one worker and little presolve, but relaxations, which the cliques make strong.
+        solver.parameters.num_workers = 1
+        solver.parameters.cp_model_probing_level = 0
+        solver.parameters.symmetry_level = 0
+        solver.parameters.linearization_level = 2
         solver.parameters.random_seed = self.random.randrange(2**30)
         if solver.solve(model) not in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
             return False
