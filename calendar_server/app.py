@@ -654,11 +654,20 @@ def create_app(settings: CalendarSettings) -> Shell:
             return False
 
     upkeep = Upkeep(calendars, settings.upkeep)
-    threading.Thread(target=upkeep.run, args=(threading.Event(),), name="upkeep", daemon=True).start()
+    stop = threading.Event()
+    thread = threading.Thread(target=upkeep.run, args=(stop,), name="upkeep", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        stop.set()
+        thread.join()
+        database.close()
+
     return Shell(
         application,
         ready=ready,
         max_body=MAX_BODY,
         trust_proxy=settings.trust_proxy,
         beside={desk.PREFIX: desk.Desk(calendars, accounts)},
+        close=close,
     )

@@ -84,7 +84,10 @@ class Shell:
         max_body: int,
         trust_proxy: bool = False,
         beside: Mapping[str, WsgiApp] | None = None,
+        close: Callable[[], None] = lambda: None,
     ) -> None:
+        self.close = close
+        """Ends what runs beside the requests, and closes the database; call it when no request is under way any more."""
         self._app = app
         self._beside = beside or {}
         self._ready = ready

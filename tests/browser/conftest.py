@@ -41,7 +41,8 @@ class Site:
     world: World
 
 
-@pytest.fixture(scope="session")
+# Its event loop runs in this thread as long as it lives, and other tests begin loops of their own.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = next((found for found in map(shutil.which, NAMES) if found), None)
     with sync_playwright() as playwright:
@@ -93,7 +94,7 @@ def page(request, chromium) -> Iterator[Page]:
     assert [text for text in complaints if "Failed to load resource" not in text] == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def examiners(chromium) -> Iterator[dict[int, Page]]:
     """A page for each width in which axe may run scripts, whatever the page under test allows."""
     contexts = {

@@ -92,8 +92,11 @@ def calendar_server(
     add_accounts(Accounts(database, clock, CHEAP), offices)
     database.close()
     app = create_app(CalendarSettings(database_url, offices, clock))
-    with serving(around(app)) as url:
-        yield CalendarServer(url, database_url, offices, clock)
+    try:
+        with serving(around(app)) as url:
+            yield CalendarServer(url, database_url, offices, clock)
+    finally:
+        app.close()
 
 
 @contextmanager
