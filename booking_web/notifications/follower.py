@@ -105,7 +105,7 @@ class Follower:
             refused=standing.refused,
         )
         if decision is None:
-            writing.withdraw(office, uid, reminders=False)
+            writing.withdraw(office, uid, news_only=True)
             if standing.told is not None and standing.settled and not standing.told.cancelled:
                 self._refresh(writing, standing.told.snapshot, current, office, now)
             return False

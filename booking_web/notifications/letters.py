@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from booking_web.notifications.wording import Wording
     from booking_web.town import Document, OfficeInfo, Town
 
-_HIDDEN_KINDS = frozenset({Kind.CONFIRMATION, Kind.RESTORED, Kind.REMINDER})
+_HIDDEN_KINDS = frozenset({Kind.CONFIRMATION, Kind.RESTORED, Kind.REMINDER, Kind.COUNTER})
 """Kinds that read the same whoever caused them."""
 
 
@@ -144,7 +144,7 @@ class Letters:
         closing = [words.say("closing", "phone", phone=office.phone)]
         if snapshot.reference:
             closing[0] += " " + words.say("closing", "reference", reference=_line(snapshot.reference))
-        if kind is not Kind.REMINDER:
+        if kind.is_news:
             closing.insert(0, words.say("closing", "calendar_cancelled" if cancelled else "calendar"))
         if manage and not cancelled:
             closing.append(words.say("closing", "secret"))

@@ -23,7 +23,6 @@ import flask_mail
 
 from booking_web.notifications.addresses import mailbox
 from booking_web.notifications.letters import as_html, as_text
-from booking_web.notifications.told import Kind
 from calendar_server.ical import itip
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def compose(
 ) -> Mail:
     """Write the mail of a decision. Raises AddressError for an address that no mail can go to, LookupError for an unknown office.
 
-    `rsvp`: somebody reads replies. A reminder carries no iTIP message: nothing has changed, and clients would show it as an update.
+    `rsvp`: somebody reads replies. A reminder, or whatever else is no news, carries no iTIP message: clients would show it as an update.
     """
     snapshot = decision.told.snapshot
     office = town.office(snapshot.office)
@@ -113,8 +112,8 @@ def compose(
         raise LookupError(f"the town has no office {snapshot.office!r}")
     letter = letters.letter(decision)
     method, calendar, purpose = decision.method.value, "", ""
-    if decision.kind is Kind.REMINDER:
-        method, purpose = "", f"reminder {snapshot.start.isoformat()}"
+    if not decision.kind.is_news:
+        method, purpose = "", f"{decision.kind.value} {snapshot.start.isoformat()}"
     else:
         texts = letters.calendar_texts(decision.told)
         calendar = itip.message(

@@ -44,6 +44,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """An attendee proposes another time (RFC 5546 section 3.2.7) for the invitation `uid` of that `sequence`.
+
+    Which time isn't kept: what is free, the site knows.
+    """
+
+    uid: str
+    sequence: int
+    attendee: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bounce:
     """A mail of ours, named by its Message-ID without brackets, won't arrive. `error` is what the server said."""
 
@@ -51,7 +63,7 @@ class Bounce:
     error: str
 
 
-def read(raw: bytes, *, vouching: str) -> Answer | Bounce | None:
+def read(raw: bytes, *, vouching: str) -> Answer | Counter | Bounce | None:
     """Return what a mail says, or None if it's neither or can't be trusted.
 
     `vouching` is the name (authserv-id) that our mail server writes into Authentication-Results; it must remove others' headers
@@ -110,7 +122,7 @@ def _passes(results: str, domain: str) -> bool:
     return False
 
 
-def _answer(message: EmailMessage, sender: str) -> Answer | None:
+def _answer(message: EmailMessage, sender: str) -> Answer | Counter | None:
     part = next((one for one in message.walk() if one.get_content_type() == "text/calendar"), None)
     if part is None:
         return None
@@ -119,7 +131,8 @@ def _answer(message: EmailMessage, sender: str) -> Answer | None:
         return None
     calendar = cast("Component", Calendar.from_ical(payload.decode(part.get_content_charset() or "utf-8")))
     events = calendar.walk("VEVENT")
-    if str(calendar.get("METHOD", "")).upper() != "REPLY" or len(events) != 1:
+    method = str(calendar.get("METHOD", "")).upper()
+    if method not in {"REPLY", "COUNTER"} or len(events) != 1:
         return None
     event: Any = events[0]
     attendee = event.get("ATTENDEE")
@@ -129,9 +142,12 @@ def _answer(message: EmailMessage, sender: str) -> Answer | None:
     stamp = event.decoded("DTSTAMP")
     if address != sender or not isinstance(stamp, datetime):
         return None
+    uid, sequence = str(event["UID"]), int(event.get("SEQUENCE", 0))
+    if method == "COUNTER":
+        return Counter(uid, sequence, address)
     partstat = Partstat(str(attendee.params.get("PARTSTAT", "")).upper())
     at = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
-    return Answer(str(event["UID"]), int(event.get("SEQUENCE", 0)), address, partstat, at)
+    return Answer(uid, sequence, address, partstat, at)
 
 
 def _bounce(message: EmailMessage) -> Bounce | None:

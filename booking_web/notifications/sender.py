@@ -13,7 +13,6 @@ import structlog
 
 from booking_web.notifications.reminders import reminder_due
 from booking_web.notifications.store import LONGEST_WAIT, Delivery
-from booking_web.notifications.told import Kind
 from booking_web.notifications.transport import (
     BlockedError,
     DeferredError,
@@ -125,7 +124,7 @@ class Sender:
             return False
         else:
             due = None
-            if one.kind is not Kind.REMINDER and not one.told.cancelled:
+            if one.kind.is_news and not one.told.cancelled:
                 due = reminder_due(one.told.snapshot, self._rule, told_at=one.mail.date)
             self._left.append(Delivery(one, self._clock(), due))
         self._pause = timedelta(0)

@@ -122,7 +122,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A reminder that is due, with what the citizen was told."""
+    """A citizen to write to beside the news: what she was told, and the Message-IDs of the thread."""
 
     told: Told
     references: tuple[str, ...]
@@ -151,7 +151,7 @@ class Writing:
         mine = select(outbox).where(outbox.c.office == office, outbox.c.uid == uid)
         rows = self._connection.execute(mine.order_by(outbox.c.id).with_for_update()).all()
         known = self._connection.execute(_told_of(office, uid)).one_or_none()
-        messages = [row for row in rows if row.kind != Kind.REMINDER]
+        messages = [row for row in rows if Kind(row.kind).is_news]
         told = _told(known) if known else None
         references = tuple(known.thread.split()) if known else ()
         refused = queued = None
@@ -187,11 +187,11 @@ class Writing:
             insert(outbox).values(**_values(decision, now), mail="", state=State.FAILED.value, error=error)
         )
 
-    def withdraw(self, office: str, uid: str, *, reminders: bool = True) -> None:
-        """Take back what hasn't left; `reminders` as well, or only news."""
+    def withdraw(self, office: str, uid: str, *, news_only: bool = False) -> None:
+        """Take back what hasn't left; with `news_only`, reminders and the like stay."""
         mine = and_(outbox.c.office == office, outbox.c.uid == uid, _REPLACEABLE)
-        if not reminders:
-            mine = and_(mine, outbox.c.kind != Kind.REMINDER)
+        if news_only:
+            mine = and_(mine, outbox.c.kind.in_([kind.value for kind in Kind if kind.is_news]))
         self._connection.execute(delete(outbox).where(mine))
 
     def refresh(self, snapshot: Snapshot) -> None:
@@ -305,9 +305,9 @@ class Store:
                     )
                 )
             }
-            news = [one for one in deliveries if one.claimed.kind is not Kind.REMINDER]
+            news = [one for one in deliveries if one.claimed.kind.is_news]
             for one in deliveries:
-                if one.claimed.kind is Kind.REMINDER and _key(one) in known:
+                if not one.claimed.kind.is_news and _key(one) in known:
                     references = thread(known[_key(one)], one.claimed.mail.message_id)
                     connection.execute(
                         _update_told(one.claimed.told.snapshot).values(thread=" ".join(references))
@@ -445,6 +445,23 @@ class Store:
                 )
                 return True
         return False
+
+    def countered(self, uid: str, attendee: str, sequence: int) -> Due | None:
+        """Return what was told to her who proposes another time, and in which thread; None if it isn't what she was told last."""
+        with self._database.read() as connection:
+            for row in self._told_to(connection, uid, attendee):
+                if row.sequence == sequence:
+                    return Due(_told(row), tuple(row.thread.split()))
+        return None
+
+    def is_known(self, message_id: str, office: str, uid: str) -> bool:
+        """Tell whether a mail of that Message-ID has left or waits."""
+        with self._database.read() as connection:
+            if connection.execute(select(sent.c.id).where(sent.c.message_id == message_id)).first():
+                return True
+            mine = select(outbox.c.mail).where(outbox.c.office == office, outbox.c.uid == uid)
+            waiting = connection.execute(mine.where(outbox.c.mail != "")).scalars()
+            return any(Mail.from_json(mail).message_id == message_id for mail in waiting)
 
     def accepted(self, uid: str, attendee: str, *, at: datetime) -> bool:
         """Take back what she declined before; False if there's nothing."""

@@ -29,6 +29,16 @@ class Kind(StrEnum):
     CANCELLED = "cancelled"
     RESTORED = "restored"
     REMINDER = "reminder"
+    COUNTER = "counter"
+    """An answer to the proposal of another time, which her calendar program made."""
+
+    @property
+    def is_news(self) -> bool:
+        """True if it tells of a change, and hence carries an iTIP message."""
+        return self not in _ASIDE
+
+
+_ASIDE = frozenset({Kind.REMINDER, Kind.COUNTER})
 
 
 @dataclass(frozen=True, slots=True)

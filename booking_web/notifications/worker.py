@@ -134,7 +134,7 @@ class Worker:
         send = self._sending(store, sender, stop)
         threads = [threading.Thread(target=self._loop, args=(send, stop, self._wake.wait), name="sender")]
         if settings.mailbox is not None:
-            listen = self._listener(settings.mailbox, store)
+            listen = self._listener(settings.mailbox, store, letters)
             threads.append(
                 threading.Thread(target=self._loop, args=(listen, stop, stop.wait), name="mailbox")
             )
@@ -168,10 +168,10 @@ class Worker:
 
         return send
 
-    def _listener(self, mailbox: MailboxSettings, store: Store) -> Callable[[], float]:
+    def _listener(self, mailbox: MailboxSettings, store: Store, letters: Letters) -> Callable[[], float]:
         settings = self._settings
         client = CalendarClient(settings.calendar_url, "site", settings.site_password)
-        answers = Answers(store, client, self._clock)
+        answers = Answers(store, client, letters, settings.town, self._clock)
         box = Mailbox(mailbox, store, answers)
 
         def listen() -> float:

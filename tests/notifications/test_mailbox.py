@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from booking_web.notifications.answers import GRACE, Answers
+from booking_web.notifications.letters import Letters
 from booking_web.notifications.mailbox import Mailbox, MailboxError, MailboxSettings
 from booking_web.notifications.smtp import Security
 from calendar_server.client import CalendarClient
 from tests.notifications.answering import VOUCHING, bounce, reply
 from tests.notifications.servers import Authority, free_port
 from tests.notifications.test_worker import running, wait_for, worker_settings
-from tests.notifications.town import UID
+from tests.notifications.town import SECRET, UID, town
 from tests.notifications.world import CLERK, OFFICE, World
 from tests.notifications.world import world as make_world
 from tests.support.calendar import PASSWORD, CalendarServer, calendar_server
@@ -30,6 +31,9 @@ from tests.support.town import at
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+LETTERS = Letters(town(), SECRET)
 
 
 @contextmanager
@@ -85,7 +89,9 @@ class Office:
 
     def __init__(self, world: World, server: CalendarServer, settings: MailboxSettings) -> None:
         self.world, self.settings, self.url = world, settings, server.url
-        self.answers = Answers(world.store, CalendarClient(server.url, "site", PASSWORD), world.clock)
+        self.answers = Answers(
+            world.store, CalendarClient(server.url, "site", PASSWORD), LETTERS, town(), world.clock
+        )
         self.mailbox = Mailbox(settings, world.store, self.answers)
         self.mailbox.step()
 
@@ -167,6 +173,18 @@ def test_a_mail_is_read_once_and_left_as_it_is(office):
         assert b"Seen" not in flags
 
 
+def test_who_proposes_another_time_gets_the_link_once(office):
+    assert office.hear(reply("TENTATIVE", method="COUNTER")) == 1
+    [mail] = office.world.settle()
+    assert mail.calendar is None
+    assert "/termin/abcdefgh" in mail.text
+    assert office.hear(reply("TENTATIVE", method="COUNTER")) == 0
+    assert office.world.settle() == []
+    office.world.change(start=at(7, 9))
+    [moved] = office.world.settle()
+    assert (moved.method, moved.sequence) == ("REQUEST", 1)
+
+
 def test_what_bounces_is_shown_to_staff(office):
     [confirmation] = office.world.mails()
     assert office.hear(bounce(confirmation.id.strip("<>"))) == 1
@@ -204,7 +222,9 @@ def test_the_worker_listens(office, tmp_path):
 def test_over_starttls_with_a_trusted_authority_only(tmp_path, world):
     authority = Authority()
     with imap_server(tmp_path, authority) as settings:
-        answers = Answers(world.store, CalendarClient("http://127.0.0.1:9", "site", ""), world.clock)
+        answers = Answers(
+            world.store, CalendarClient("http://127.0.0.1:9", "site", ""), LETTERS, town(), world.clock
+        )
         assert Mailbox(settings, world.store, answers).step() == 0
         untrusting = MailboxSettings("127.0.0.1", "amt", "geheim", VOUCHING, settings.port, Security.STARTTLS)
         with pytest.raises(MailboxError, match="certificate verify failed"):
@@ -212,7 +232,9 @@ def test_over_starttls_with_a_trusted_authority_only(tmp_path, world):
 
 
 def test_no_server_and_no_password(mailbox_settings, world):
-    answers = Answers(world.store, CalendarClient("http://127.0.0.1:9", "site", ""), world.clock)
+    answers = Answers(
+        world.store, CalendarClient("http://127.0.0.1:9", "site", ""), LETTERS, town(), world.clock
+    )
     nobody = MailboxSettings("127.0.0.1", "amt", "x", VOUCHING, free_port(), Security.NONE)
     with pytest.raises(MailboxError):
         Mailbox(nobody, world.store, answers).step()
@@ -224,6 +246,12 @@ def test_no_server_and_no_password(mailbox_settings, world):
 def test_no_calendar_no_loss(office):
     office.hear(reply("DECLINED"))
     office.world.clock.now += GRACE
-    away = Answers(office.world.store, CalendarClient("http://127.0.0.1:9", "site", ""), office.world.clock)
+    away = Answers(
+        office.world.store,
+        CalendarClient("http://127.0.0.1:9", "site", ""),
+        LETTERS,
+        town(),
+        office.world.clock,
+    )
     assert away.step() == 0
     assert office.answers.step() == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from booking_web.notifications.replies import Answer, Bounce, Partstat, read
+from booking_web.notifications.replies import Answer, Bounce, Counter, Partstat, read
 from tests.notifications.answering import ERIKA, GENUINE, VOUCHING, bounce, reply
 from tests.notifications.town import UID
 from tests.support.town import NOW
@@ -19,6 +19,11 @@ def said(raw: bytes):
 @pytest.mark.parametrize("partstat", list(Partstat))
 def test_an_answer(partstat):
     assert said(reply(partstat.value)) == Answer(UID, 0, ERIKA, partstat, NOW)
+
+
+def test_the_proposal_of_another_time():
+    assert said(reply("TENTATIVE", method="COUNTER")) == Counter(UID, 0, ERIKA)
+    assert said(reply("TENTATIVE", method="COUNTER", results="")) is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,6 @@ def test_only_the_topmost_word_of_our_server_counts():
         {"headers": {"Auto-Submitted": "auto-replied"}},
         {"headers": {"Precedence": "bulk"}},
         {"method": "REQUEST"},
-        {"method": "COUNTER"},
         {"partstat": "NEEDS-ACTION"},
         {"partstat": "DELEGATED"},
     ],
