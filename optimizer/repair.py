@@ -18,6 +18,7 @@ import numpy as np
 
 from optimizer import check
 from optimizer.bits import span
+from optimizer.chained import chained_columns, kept_columns
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
 from optimizer.relaxation import EPSILON, InfeasibleError, OutOfTimeError, Relaxation
 from optimizer.selection import Question, choose
@@ -125,26 +126,30 @@ class _Task:
                 self._settle_changed(relaxation)
 
     def fallback(self) -> Ints:
-        """Give the best choice found so far, or a greedy one: the longest first, nearest to the promised time."""
-        greedy = self._greedy()
-        faults = check.faults(self.columns.office, _assignments(self.columns, greedy))
-        if self.incumbent is not None and (
-            faults or self._objective(self.incumbent) < self._objective(greedy)
-        ):
-            return self.incumbent
-        if faults:
+        """Give the best of the best choice found so far and two greedy ones, with and without chains."""
+        known = [self._greedy(kept_columns(self.columns)), self._greedy(chained_columns(self.columns))]
+        if self.incumbent is not None:
+            known.append(self.incumbent)
+        faults: list[str] = []
+        possible = []
+        for chosen in known:
+            faults = check.faults(self.columns.office, _assignments(self.columns, chosen))
+            if not faults:
+                possible.append(chosen)
+        if not possible:
             raise InfeasibleError(
                 f"no plan was found in time, and the day as it stands has faults: {faults[0]}"
             )
-        return greedy
+        return min(possible, key=self._objective)
 
     def _objective(self, chosen: Ints) -> Objective:
         return check.objective(self.columns.office, _assignments(self.columns, chosen))
 
-    def _greedy(self) -> Ints:
-        """Leave everybody's present place, and put each hit one where it moves least, or cancel it."""
+    def _greedy(self, given: list[int]) -> Ints:
+        """Put each hit one that has no place yet where it moves least, the longest first, or cancel it."""
         columns = self.columns
-        chosen = np.flatnonzero(columns.kept).tolist()
+        chosen = list(given)
+        placed = set(columns.appointment[chosen].tolist())
         taken: dict[int, int] = {}
 
         def mask(column: int) -> int:
@@ -154,7 +159,7 @@ class _Task:
             slot = int(columns.slot[column])
             taken[slot] = taken.get(slot, 0) | mask(column)
         entries = columns.office.appointments
-        hit = [number for number, entry in enumerate(entries) if entry.hit]
+        hit = [number for number, entry in enumerate(entries) if entry.hit and number not in placed]
         for number in sorted(hit, key=lambda number: (-entries[number].length, number)):
             mine = np.flatnonzero(columns.appointment == number)
             order = mine[np.lexsort((columns.cost[MOVED, mine], columns.cost[CANCELLED, mine]))]
