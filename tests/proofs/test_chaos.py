@@ -9,14 +9,14 @@ from tests.proofs.history import Kind, Result, write
 from tests.proofs.judging import judge
 from tests.proofs.processes import running
 
-SECONDS = 7.0
+SECONDS = 6.0
 SEED = 41
 
 
 def test_what_was_answered_holds_whatever_is_killed(database_url, tmp_path):
     count = 1 if database_url.startswith("sqlite") else 2
     with running(database_url, count) as servers:
-        operations, kills = chaos(servers, SECONDS, SEED)
+        operations, kills = chaos(servers, SECONDS, SEED, kills=2, operations=60)
         write(tmp_path / "history.json", SEED, operations)
         found = judge(servers.database_url, servers.began, operations)
     assert found == [], f"seed {SEED}, history in {tmp_path}"
