@@ -65,3 +65,9 @@ def test_a_first_wish_is_never_later_with_one_clerk_more(day, demand):
     found = compare([open_day] * 2, more, demand[:1])
     assert found.more_served >= 0
     assert found.shorter_wait >= 0
+
+
+def test_nobody_gets_a_day_before_the_wish():
+    found = simulate([OPEN, OPEN, OPEN], [Wish(1, 6, A), Wish(1, 6, A), Wish(1, 6, A)])
+    assert found.days == (1, 2, None)
+    assert found.waits == (0, 1)
