@@ -47,9 +47,8 @@ def settings_reference() -> str:
 def commands_reference() -> str:
     """Return the reference of all commands, in Markdown: what `--help` shows."""
     lines: list[str] = []
-    for path, command in _commands(termin, "termin"):
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
-        lines += [f"## {path}", "", "```text", command.get_help(context), "```", ""]
+    for context in _contexts(termin, "termin", None):
+        lines += [f"## {context.command_path}", "", "```text", context.get_help(), "```", ""]
     return "\n".join(lines)
 
 
@@ -64,14 +63,16 @@ def settings_keys() -> set[tuple[str, str]]:
     return found
 
 
-def _commands(group: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    yield path, group
-    if isinstance(group, click.Group):
-        context = click.Context(group, info_name=path)
-        for name in group.list_commands(context):
-            command = group.get_command(context, name)
-            assert command is not None
-            yield from _commands(command, f"{path} {name}")
+def _contexts(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+    """Yield a context for the command and each below it, as click itself would make them, but of a fixed width."""
+    given = {**command.context_settings, "max_content_width": 100, "terminal_width": 100}
+    context = click.Context(command, parent=parent, info_name=name, **given)
+    yield context
+    if isinstance(command, click.Group):
+        for inner_name in command.list_commands(context):
+            inner = command.get_command(context, inner_name)
+            assert inner is not None
+            yield from _contexts(inner, inner_name, context)
 
 
 def _walk(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
