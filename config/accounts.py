@@ -46,14 +46,17 @@ def ensure_accounts(settings: Settings, data: Path, *, demo: bool) -> None:
 
 
 def demo_accounts(settings: Settings) -> list[Account]:
-    """Return the accounts of the demo: every clerk, a lead and an administrator."""
+    """Return the accounts of the demo: every clerk, a lead and an administrator.
+
+    Calendar programs ask for the free/busy of colleagues by mail address only, so they have some (RFC 2606 section 3).
+    """
     people = [
-        Account(clerk.id, AccountRole.CLERK, display_name=clerk.name)
+        Account(clerk.id, AccountRole.CLERK, display_name=clerk.name, email=f"{clerk.id}@example.org")
         for office in settings.offices.offices
         for clerk in office.clerks
     ]
     return [
         *people,
-        Account("lead", AccountRole.LEAD, display_name="Teamleitung (Demo)"),
+        Account("lead", AccountRole.LEAD, display_name="Teamleitung (Demo)", email="lead@example.org"),
         Account("admin", AccountRole.ADMIN, display_name="Administration (Demo)"),
     ]
