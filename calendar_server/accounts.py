@@ -92,7 +92,6 @@ class Accounts:
         self._key = os.urandom(32)
         self._lock = threading.Lock()
         self._verified: OrderedDict[bytes, str] = OrderedDict()
-        self._decoy = self._hasher.hash(secrets.token_urlsafe(16))
 
     def _now(self) -> int:
         return int(self._clock().timestamp())
@@ -242,7 +241,11 @@ class Accounts:
         if account is not None and found is not None:
             self._mark_used(found.id, found.last_used)
             return account
-        if not self._verify(stored or self._decoy, password) or not stored:
+        if not stored:
+            # As slow as a wrong password, so that nobody learns which accounts there are.
+            self._hasher.hash(password)
+            return None
+        if not self._verify(stored, password):
             return None
         return account
 

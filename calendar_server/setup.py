@@ -6,7 +6,9 @@ Idempotent: it runs at every start. The configuration only fills an empty `openi
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
@@ -20,7 +22,7 @@ from calendar_server.opening import is_holiday
 from calendar_server.rights import APPOINTMENTS, BUSY, OPENING
 from calendar_server.service import Actor, Calendars, file_name
 from calendar_server.storage import reading
-from calendar_server.storage.migrate import migrate
+from calendar_server.storage.migrate import migrate, one_at_a_time
 from calendar_server.storage.rows import Role
 from calendar_server.storage.schema import offices
 from calendar_server.storage.writing import Writer, set_meta
@@ -41,6 +43,7 @@ def prepare(database: Database, directory: Directory, clock: Callable[[], dateti
     migrate(database)
     now = int(clock().timestamp())
     with database.write() as connection:
+        one_at_a_time(database, connection)
         for key in ("incarnation", "busy_secret"):
             if reading.meta_value(connection, key) is None:
                 set_meta(connection, key, secrets.token_hex(16))
@@ -48,7 +51,7 @@ def prepare(database: Database, directory: Directory, clock: Callable[[], dateti
         for name in ["", *(office.id for office in directory.offices)]:
             if name not in known:
                 connection.execute(insert(offices), {"id": name, "seq": 0})
-        digest = hashlib.sha256(repr(directory.offices).encode()).hexdigest()
+        digest = fingerprint(directory)
         # The feed's content depends on working times and skills too: when they changed, readers must begin again.
         if reading.meta_value(connection, "directory") != digest:
             set_meta(connection, "directory", digest)
@@ -70,6 +73,17 @@ def prepare(database: Database, directory: Directory, clock: Callable[[], dateti
         # The holidays of all countries are loaded at the first question; better now than while a booking holds the lock.
         is_holiday(clock().astimezone(office.zone).date(), office.holiday_region)
     return calendars
+
+
+def fingerprint(directory: Directory) -> str:
+    """Return a digest of all that the configuration says of the offices: the same in every process."""
+
+    def plain(value: object) -> object:
+        # The order of a set differs from process to process.
+        return sorted(value) if isinstance(value, frozenset) else str(value)
+
+    offices_plain = [asdict(office) for office in directory.offices]
+    return hashlib.sha256(json.dumps(offices_plain, default=plain, sort_keys=True).encode()).hexdigest()
 
 
 def _collections(writer: Writer, office: Office) -> None:
