@@ -9,9 +9,18 @@ from alembic import command
 from alembic.config import Config
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from calendar_server.storage.database import Database
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def one_at_a_time(database: Database, connection: Connection) -> None:
+    """Have other starting processes wait until this transaction ends; on SQLite, writers wait for each other anyway."""
+    if not database.is_sqlite:
+        # The number is an arbitrary constant.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4783301)")
 
 
 def migrate(database: Database, revision: str = "head") -> None:
@@ -19,8 +28,6 @@ def migrate(database: Database, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     with database.write() as connection:
-        if not database.is_sqlite:
-            # One of several starting processes migrates, the others wait; the number is an arbitrary constant.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4783301)")
+        one_at_a_time(database, connection)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
