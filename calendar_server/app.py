@@ -166,6 +166,12 @@ class TerminApplication(Application):
             _log.warning("database refused", error=type(error.orig).__name__)
             return 400, {"Content-Type": "text/plain"}, "The request has a value that can't be stored.", None
 
+    def _radicale(self, method: str, environ: Environ, *parts: Any) -> Response:
+        """Let Radicale answer; `parts` are the rest of its handler's arguments: prefix, path, user, groups, request_info."""
+        handler: Callable[..., Response] = getattr(Application, f"do_{method}")
+        user: str = parts[2]
+        return self._as(user, lambda: handler(self, environ, *parts))
+
     def _read_xml_request_body(self, environ: Environ, request_info: object) -> Element | None:
         del request_info
         try:
@@ -198,12 +204,7 @@ class TerminApplication(Application):
     ) -> Response:
         target = self._target(path)
         if target is None:
-            return self._as(
-                user,
-                lambda: super(TerminApplication, self).do_PUT(
-                    environ, base_prefix, path, user, user_groups, request_info
-                ),
-            )
+            return self._radicale("PUT", environ, base_prefix, path, user, user_groups, request_info)
         where, href = target
         access = self._access(user, user_groups, path)
         if "w" not in access.permissions and "w" not in access.parent_permissions:
@@ -235,12 +236,7 @@ class TerminApplication(Application):
                 return _OK, {"Content-Type": "text/plain"}, "CalDAV server of the appointment system.", None
             if "r" not in access.permissions and "R" not in access.permissions:
                 return httputils.NOT_ALLOWED
-            return self._as(
-                user,
-                lambda: super(TerminApplication, self).do_GET(
-                    environ, base_prefix, path, user, user_groups, request_info
-                ),
-            )
+            return self._radicale("GET", environ, base_prefix, path, user, user_groups, request_info)
         if not set("ri") & set(access.permissions) and "r" not in access.parent_permissions:
             return httputils.NOT_ALLOWED
         return self._as(user, lambda: self._get_item(environ, *target))
@@ -274,12 +270,7 @@ class TerminApplication(Application):
     ) -> Response:
         target = self._target(path)
         if target is None:
-            return self._as(
-                user,
-                lambda: super(TerminApplication, self).do_DELETE(
-                    environ, base_prefix, path, user, user_groups, request_info
-                ),
-            )
+            return self._radicale("DELETE", environ, base_prefix, path, user, user_groups, request_info)
         where, href = target
         access = self._access(user, user_groups, path)
         if "w" not in access.permissions and "w" not in access.parent_permissions:
@@ -359,12 +350,7 @@ class TerminApplication(Application):
         if ours is not None:
             return self._as(user, ours)
         _rewind(environ)
-        return self._as(
-            user,
-            lambda: super(TerminApplication, self).do_REPORT(
-                environ, base_prefix, path, user, user_groups, request_info
-            ),
-        )
+        return self._radicale("REPORT", environ, base_prefix, path, user, user_groups, request_info)
 
     def _our_report(self, root: Element, prefix: str, path: str) -> Callable[[], Response] | None:
         """Return what answers a REPORT from rows; None for what is left to Radicale."""
@@ -552,12 +538,7 @@ class TerminApplication(Application):
         user_groups: set[str],
         request_info: Any,
     ) -> Response:
-        return self._as(
-            user,
-            lambda: super(TerminApplication, self).do_MKCALENDAR(
-                environ, base_prefix, path, user, user_groups, request_info
-            ),
-        )
+        return self._radicale("MKCALENDAR", environ, base_prefix, path, user, user_groups, request_info)
 
     def do_MKCOL(
         self,
@@ -568,12 +549,7 @@ class TerminApplication(Application):
         user_groups: set[str],
         request_info: Any,
     ) -> Response:
-        return self._as(
-            user,
-            lambda: super(TerminApplication, self).do_MKCOL(
-                environ, base_prefix, path, user, user_groups, request_info
-            ),
-        )
+        return self._radicale("MKCOL", environ, base_prefix, path, user, user_groups, request_info)
 
 
 def _listed_busy(item: BusyItem, where: CollectionRow) -> reading.Listed:

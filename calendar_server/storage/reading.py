@@ -337,21 +337,10 @@ def busy_changed(connection: Connection, office: str, seq: int) -> list[tuple[st
     return [(row.key, row.day) for row in connection.execute(query)]
 
 
-def busy_seqs(connection: Connection, office: str) -> dict[tuple[str, str], int]:
-    """Return the number of the last write for each (key, day) of the busy feed that ever changed."""
-    query = select(busy_days.c.key, busy_days.c.day, busy_days.c.seq).where(busy_days.c.office == office)
-    return {(row.key, row.day): row.seq for row in connection.execute(query)}
-
-
 def expired_holds(connection: Connection, office: str, now: int) -> list[ObjectRow]:
     """Return the office's holds that ended by `now`."""
     query = select(objects).where(objects.c.hold_until <= now, objects.c.office == office)
     return [_object(row) for row in connection.execute(query).mappings()]
-
-
-def count_items(connection: Connection, where: CollectionRow) -> int:
-    """Return how many objects a collection shows."""
-    return connection.execute(select(func.count()).select_from(objects).where(members_of(where))).scalar_one()
 
 
 def names_and_etags(connection: Connection, where: CollectionRow) -> Iterable[tuple[str, str]]:
