@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from icalendar import Calendar
 from icalendar.prop import vText
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from calendar_server import refusals
 from calendar_server.ical import appointment as properties
@@ -72,6 +72,10 @@ class Step:
     def is_quiet(self) -> bool:
         """True if the citizen needn't know: only the clerk changes."""
         return not self.cancel and self.start == self.to_start
+
+    def is_before(self, instant: int) -> bool:
+        """True if the appointment begins before `instant`, with and without the plan."""
+        return max(self.start, self.to_start) < instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,17 @@ class Plans:
         with self._calendars.database.read() as connection:
             return [_plan(row) for row in connection.execute(query).mappings()]
 
+    def forget(self, before: int) -> int:
+        """Delete plans whose appointments all began before then (epoch seconds); returns how many. Nothing to undo is left of them."""
+        database = self._calendars.database
+        with database.read() as connection:
+            old = connection.execute(select(plans).where(plans.c.created < before)).mappings().all()
+        done = [plan.id for plan in map(_plan, old) if all(step.is_before(before) for step in plan.steps)]
+        if not done:
+            return 0
+        with database.write() as connection:
+            return connection.execute(delete(plans).where(plans.c.id.in_(done))).rowcount
+
     def dismiss(self, plan_id: str, actor: Actor) -> Plan:
         """Decide against a plan."""
         plan = self.get(plan_id)
@@ -299,7 +314,7 @@ class Plans:
                 if target.id != source.id:
                     writer.transfer(row, source, target, file_name(row.uid))
             else:
-                content = _changed(row, step, office)
+                content = _changed(row, step, office, is_proposal=not reverse)
                 etag = etag_of(content.text)
                 writer.replace(row, source, content, target=target, href=file_name(row.uid))
             undo.append(Step(row.uid, etag, step.to_clerk, step.to_start, step.clerk, step.start))
@@ -322,8 +337,11 @@ class Plans:
                     raise RefusedError(refusals.STALE_PLAN, "a place was taken since the plan was made")
 
 
-def _changed(row: ObjectRow, step: Step, office: Office) -> Content:
-    """The appointment at its new time, cancelled, or brought back; its SEQUENCE goes up unless only the clerk changes."""
+def _changed(row: ObjectRow, step: Step, office: Office, *, is_proposal: bool) -> Content:
+    """The appointment at its new time, cancelled, or brought back; its SEQUENCE goes up unless only the clerk changes.
+
+    A new time that isn't just the old one again is a proposal, until the citizen agrees.
+    """
     calendar = Calendar.from_ical(row.text)
     (event,) = calendar.walk("VEVENT")
     before = properties.from_event(event, office.zone)
@@ -333,9 +351,13 @@ def _changed(row: ObjectRow, step: Step, office: Office) -> Content:
         event.add(name, value)
     event.pop("DURATION", None)
     event["STATUS"] = vText("CANCELLED" if step.cancel else "CONFIRMED")
-    event.pop(properties.REASON, None)
+    for name in (properties.REASON, properties.PROPOSED):
+        event.pop(name, None)
     if step.reason:
         event[properties.REASON] = vText(step.reason)
+    if is_proposal and after.start != before.start and before.email and not step.cancel:
+        # Moved twice before she answered, what she knows as hers is still the first time.
+        event[properties.PROPOSED] = vText(properties.utc_text(before.proposed or before.start))
     visible = after.start != before.start or step.cancel != before.cancelled
     sequence = row.sequence + (1 if visible else 0)
     event.pop("SEQUENCE", None)

@@ -1,4 +1,4 @@
-"""What the calendar server does by itself: release holds, move the expansion horizon on, archive, prune.
+"""What the calendar server does by itself: release holds, move the expansion horizon on, archive, erase, prune.
 
 Every step is a write of its own and can be repeated; a server that is killed in the middle goes on with the rest. Several servers on one database may
 all do it: each write looks again under the office's lock.
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import delete, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from calendar_server.plans import Plans
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
 from calendar_server.storage import reading
-from calendar_server.storage.schema import changes, collections, tombstones
+from calendar_server.storage.schema import archive, changes, collections, tombstones
 
 if TYPE_CHECKING:
     import threading
@@ -36,7 +36,9 @@ class UpkeepSettings:
     """How long things are kept where clients see them."""
 
     archive_after_days: int = 90
-    """Appointments leave the calendars so long after they ended."""
+    """Appointments leave the calendars so long after they ended, or sooner if they are erased before."""
+    erase_after_days: int = 30
+    """Citizens' data is deleted so long after their appointment."""
     remember_days: int = 180
     """A client that stays away longer synchronises anew, since nobody remembers what changed."""
 
@@ -83,26 +85,46 @@ class Upkeep:
                 return rolled
 
     def archive(self) -> int:
-        """Move appointments that are long over out of the calendars; returns how many."""
-        before = self._calendars.now() - self._settings.archive_after_days * DAY
+        """Move appointments that are long over out of the calendars; returns how many.
+
+        Those of an office that the configuration no longer names are moved as well.
+        """
+        days = min(self._settings.archive_after_days, self._settings.erase_after_days)
+        before = self._calendars.now() - days * DAY
         moved = 0
-        for office in self._calendars.directory.offices:
+        for office in self._offices():
             while True:
                 with self._calendars.database.read() as connection:
-                    if not reading.finished_appointments(connection, office.id, before, 1):
+                    if not reading.finished_appointments(connection, office, before, 1):
                         break
-                with self._calendars.writing(office.id, SYSTEM) as writer:
-                    for row in reading.finished_appointments(writer.connection, office.id, before, _BATCH):
+                with self._calendars.writing(office, SYSTEM) as writer:
+                    for row in reading.finished_appointments(writer.connection, office, before, _BATCH):
                         writer.archive(row, writer.collections.by_id(row.collection_id))
                         moved += 1
         return moved
+
+    def erase(self) -> int:
+        """Delete what the archive and the plans tell of citizens whose appointments are long over; returns how many rows.
+
+        An archived appointment keeps its office, clerk, services and time, for statistics.
+        """
+        before = self._calendars.now() - self._settings.erase_after_days * DAY
+        known = and_(archive.c.end < before, archive.c.erased.is_(False))
+        with self._calendars.database.read() as connection:
+            due = connection.execute(select(archive.c.id).where(known).limit(1)).first()
+        erased = 0
+        if due is not None:
+            with self._calendars.database.write() as connection:
+                emptied = update(archive).where(known).values(uid="", text="", erased=True)
+                erased = connection.execute(emptied).rowcount
+        return erased + Plans(self._calendars).forget(before)
 
     def prune(self) -> int:
         """Forget old changes and tombstones; clients that were away longer begin anew. Returns how many rows went."""
         before = self._calendars.now() - self._settings.remember_days * DAY
         pruned = 0
         with self._calendars.database.write() as connection:
-            for office in ["", *(office.id for office in self._calendars.directory.offices)]:
+            for office in self._offices():
                 last = reading.last_change_before(connection, office, before)
                 if last is None:
                     continue
@@ -122,6 +144,10 @@ class Upkeep:
                         pruned += count
         return pruned
 
+    def _offices(self) -> list[str]:
+        with self._calendars.database.read() as connection:
+            return reading.office_ids(connection)
+
     def apply_due_plans(self) -> int:
         """Apply the plans that nobody decided on in time; one that no longer fits is put aside. Returns how many were applied."""
         plans = Plans(self._calendars)
@@ -136,7 +162,7 @@ class Upkeep:
 
     def run(self, stop: threading.Event) -> None:
         """Do all of it again and again until `stop`; a failure is logged and tried again."""
-        rest: list[Callable[[], int]] = [self.roll_horizon, self.archive, self.prune]
+        rest: list[Callable[[], int]] = [self.roll_horizon, self.archive, self.erase, self.prune]
         waited = _REST_EVERY
         while not stop.is_set():
             steps = [self.release_holds, self.apply_due_plans]

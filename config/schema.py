@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from booking_web.town import LinkKind, NeededBy
+from booking_web.town import LANGUAGES, LinkKind, NeededBy
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 RESERVED_IDS = frozenset({"admin", "healthz", "lead", "readyz", "site", "system", "worker"})
@@ -177,14 +177,15 @@ class Table(BaseModel):
 
 
 class Text(RootModel[dict[str, str]]):
-    """A text in each language of the town: `name.de = "…"`, `name.en = "…"`."""
+    """A text in the town's languages: `name.de = "…"`, `name.en = "…"`; where one may be left out, German stands for it."""
 
     model_config = ConfigDict(frozen=True)
 
     @model_validator(mode="after")
     def _complete(self, info: ValidationInfo) -> Text:
         languages: tuple[str, ...] = (info.context or {}).get("languages", ("de",))
-        if missing := [language for language in languages if not self.root.get(language, "").strip()]:
+        complete: tuple[str, ...] = (info.context or {}).get("complete_languages", languages)
+        if missing := [language for language in complete if not self.root.get(language, "").strip()]:
             raise ValueError(f"has no text in {', '.join(missing)}")
         if unknown := [language for language in self.root if language not in languages]:
             raise ValueError(
@@ -369,7 +370,11 @@ class TownFile(Table):
     zone: Zone = "Europe/Berlin"
     """Time zone, as the IANA database names it."""
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("de", "en")
-    """Languages of the site; `de` must be the first. Every text needs each of them."""
+    """Languages of the site and of mails, of `de`, `en`, `tr`, `uk`, `ar` and `leicht` (Leichte Sprache); `de` must be the first."""
+    complete_languages: tuple[str, ...] = ("de", "en")
+    """Languages in which every text of these files must be there; in the others German stands, marked as such, where a text is left out."""
+    address: Literal["sie", "du"] = "sie"
+    """How German pages and mails speak to people: `sie` or `du`. Your own texts in these files should do the same."""
     host: Host
     """Host name that ends the ids of appointments. Choose it once and never change it, even if the site's address changes."""
     mail_sender: Line
@@ -400,8 +405,8 @@ class TownFile(Table):
             raise ValueError('"de" must be the first language')
         if len(set(value)) != len(value):
             raise ValueError("names a language twice")
-        if wrong := [language for language in value if not re.fullmatch(r"[a-z]{2,3}", language)]:
-            raise ValueError(f"{wrong[0]!r} isn't a language code such as de or en")
+        if wrong := [language for language in value if language not in LANGUAGES]:
+            raise ValueError(f"there are no texts in {wrong[0]!r}; there are {', '.join(LANGUAGES)}")
         return value
 
 
@@ -717,7 +722,7 @@ class Retention(Table):
     appointment_days: StrictInt = Field(default=30, ge=1, le=3650)
     """Personal data of an appointment is deleted so many days after it; the privacy notice says the same."""
     archive_days: StrictInt = Field(default=90, ge=1, le=3650)
-    """Appointments leave clerks' calendars so many days after they ended."""
+    """Appointments leave clerks' calendars so many days after they ended; with `appointment_days` at the latest."""
     sync_days: StrictInt = Field(default=180, ge=7, le=3650)
     """A calendar program that stays away longer reads its calendars anew."""
     log_days: StrictInt = Field(default=7, ge=1, le=365)

@@ -94,6 +94,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            # Deleted rows are overwritten in the file, whichever way SQLite was built: retention promises that.
+            "secure_delete=ON",
             f"busy_timeout={_BUSY_SECONDS * 1000}",
             "cache_size=-16000",
             "temp_store=MEMORY",

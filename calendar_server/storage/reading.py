@@ -69,6 +69,11 @@ def meta_value(connection: Connection, key: str) -> str | None:
     return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
 
 
+def office_ids(connection: Connection) -> list[str]:
+    """Return the ids of all offices that ever were, with the empty one for calendars of nobody's office."""
+    return list(connection.execute(select(offices.c.id).order_by(offices.c.id)).scalars())
+
+
 def office_seq(connection: Connection, office: str) -> int:
     """Return the number of the office's last write; 0 for an unknown office."""
     return connection.execute(select(offices.c.seq).where(offices.c.id == office)).scalar_one_or_none() or 0

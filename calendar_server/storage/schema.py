@@ -172,10 +172,13 @@ archive = Table(
     Column("start", BigInteger, nullable=False),
     Column("end", BigInteger, nullable=False),
     Column("archived", BigInteger, nullable=False),
+    Column("services", Text, nullable=False, server_default=text("''")),
+    Column("erased", Boolean, nullable=False, server_default=text("false")),
     Index(None, "end"),
     Index(None, "office", "start"),
 )
-"""Appointments that are long over, out of everybody's calendar; kept for statistics until retention deletes them."""
+"""Appointments that are long over, out of everybody's calendar. Once `erased`, `uid` and `text` are empty: what is left is nobody's
+personal data but the clerk's, and serves statistics."""
 
 plans = Table(
     "plans",

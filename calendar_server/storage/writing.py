@@ -302,6 +302,7 @@ class Writer:
             "start": old.first or 0,
             "end": old.last or 0,
             "archived": self.now,
+            "services": _joined(old.services),
         }
         self.connection.execute(insert(archive), values)
         self.remove(old, where, Action.ARCHIVED)

@@ -31,6 +31,6 @@ def build(launch: Launch) -> Any:
         CalendarSettings(
             database_url=database.url(settings, launch.data),
             directory=compose.directory(settings),
-            upkeep=UpkeepSettings(retention.archive_days, retention.sync_days),
+            upkeep=UpkeepSettings(retention.archive_days, retention.appointment_days, retention.sync_days),
         )
     )

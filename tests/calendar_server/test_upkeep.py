@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from calendar_server import dispatch
 from calendar_server.ical.appointment import to_ical
+from calendar_server.offices import Directory
+from calendar_server.plans import Plans
 from calendar_server.plugin import sync_token, token_seq
 from calendar_server.refusals import RefusedError
-from calendar_server.service import Actor
+from calendar_server.service import Actor, Calendars
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
+from calendar_server.storage.schema import archive
 from calendar_server.upkeep import Upkeep, UpkeepSettings
+from tests.calendar_server.test_plans import propose, step
 from tests.calendar_server.test_service import CLERK, VIEW, book, event, holders, stored
 from tests.support.town import BERLIN, NOW, appointment, at
 
@@ -40,6 +45,55 @@ def test_old_appointments_go_to_the_archive_and_nobody_is_told(service, clock):
     assert holders(service, "old@test") == []
     assert stored(service, "new@test") is not None
     assert actions(service, "old@test") == ["stored", "archived"]
+
+
+def archived(service) -> list[tuple]:
+    with service.database.read() as connection:
+        return connection.execute(
+            select(archive.c.uid, archive.c.text, archive.c.services, archive.c.owner, archive.c.start)
+        ).all()
+
+
+def test_after_the_retention_the_archive_knows_no_citizen(service, clock):
+    book(service, appointment("old@test", name="Erika Mustermann"))
+    book(service, appointment("late@test", at(9, 8)))
+    upkeep = Upkeep(service, UpkeepSettings(archive_after_days=5, erase_after_days=30))
+    clock.now = at(7, 9) + timedelta(days=10)
+    upkeep.archive()
+    assert upkeep.erase() == 0
+    assert any("Erika" in text for _, text, *_ in archived(service))
+    clock.now = at(7, 9) + timedelta(days=31)
+    assert upkeep.erase() == 1
+    known = {uid: (text, services, start) for uid, text, services, _, start in archived(service)}
+    assert known[""] == ("", "meldebescheinigung", int(at(7, 8).timestamp()))
+    assert known["late@test"][0]
+    assert upkeep.erase() == 0
+
+
+def test_a_calendar_keeps_nobody_longer_than_the_retention(service, clock):
+    book(service, appointment("old@test"))
+    clock.now = at(7, 9) + timedelta(days=31)
+    upkeep = Upkeep(service, UpkeepSettings(archive_after_days=90, erase_after_days=30))
+    assert (upkeep.archive(), upkeep.erase()) == (1, 1)
+    assert holders(service, "old@test") == []
+
+
+def test_plans_go_with_the_appointments_that_they_were_about(service, clock):
+    book(service, appointment("a@test"))
+    book(service, appointment("b@test", at(21, 8)))
+    plans = [propose(service, step(service, uid, cancel=True)) for uid in ("a@test", "b@test")]
+    clock.now = at(7, 9) + timedelta(days=31)
+    upkeep = Upkeep(service)
+    upkeep.archive()
+    upkeep.erase()
+    assert [plan.id for plan in Plans(service).all("buergerbuero")] == [plans[1].id]
+
+
+def test_an_office_that_was_closed_for_good_is_erased_as_well(service, clock):
+    book(service, appointment("old@test"))
+    gone = Calendars(service.database, Directory.of([]), clock)
+    clock.now = at(7, 9) + timedelta(days=31)
+    assert (Upkeep(gone).archive(), Upkeep(gone).erase()) == (1, 1)
 
 
 def test_clients_see_archived_appointments_leave(service, clock):
