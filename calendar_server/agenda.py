@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from calendar_server import addresses
 from calendar_server.ical.objects import parse_object
 from calendar_server.storage import reading
 from calendar_server.storage.rows import InstanceRow
@@ -30,7 +31,12 @@ def instances(
         return found
     complete = [instance for instance in found if instance.object_id not in incomplete]
     for row in incomplete.values():
-        parsed = parse_object(row.text, zone=office.zone, absence_words=office.absence_words)
+        known = (
+            addresses.of_collection(connection, row.collection_id)
+            if addresses.may_tell(row.text)
+            else frozenset()
+        )
+        parsed = parse_object(row.text, zone=office.zone, absence_words=office.absence_words, addresses=known)
         complete.extend(
             InstanceRow(
                 row.id,

@@ -7,9 +7,9 @@ find only themselves: the public site has no list of people.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 from calendar_server.accounts import AccountRole
+from calendar_server.ical.addresses import normal
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Role
 
@@ -38,18 +38,6 @@ SEARCHABLE = (
     "</principal-search-property-set>"
 )
 """The answer to principal-search-property-set."""
-
-
-def normal(address: str) -> str:
-    """Return a calendar user address in the form in which two of them are compared: a mail address, or a path without slashes around it."""
-    text = address.strip()
-    if text.casefold().startswith("mailto:"):
-        return unquote(text[7:]).casefold()
-    try:
-        path = urlparse(text).path if text.casefold().startswith(("http://", "https://", "/")) else ""
-    except ValueError:
-        path = ""
-    return f"/{unquote(path).strip('/')}/" if path.strip("/") else ""
 
 
 class Principals:

@@ -14,10 +14,11 @@ from zoneinfo import ZoneInfo
 
 from calendar_server import agenda, dispatch, multistatus, opening, refusals
 from calendar_server.ical import content
+from calendar_server.ical.addresses import normal
 from calendar_server.ical.content import ContentError
 from calendar_server.ical.freebusy import free_busy_text, merged, without
 from calendar_server.ical.objects import Instance, InvalidObjectError, Transparency, Zones
-from calendar_server.principals import STAFF, normal
+from calendar_server.principals import STAFF
 from calendar_server.refusals import RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import CollectionRow, Role

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 
-from calendar_server import bookings, dispatch, refusals
+from calendar_server import addresses, bookings, dispatch, refusals
 from calendar_server.ical.objects import CalendarObject, InvalidObjectError, parse_object
 from calendar_server.refusals import (
     ForbiddenError,
@@ -106,18 +106,25 @@ class Calendars:
         """Return the office that a collection belongs to, None for calendars of nobody's office."""
         return self.directory.office(where.office) if where.office else None
 
-    def parse(self, text: str | bytes, office: Office | None) -> CalendarObject:
-        """Parse a calendar object. Refuses with the CALDAV precondition that it breaks (RFC 4791 section 5.3.2.1)."""
+    def parse(self, text: str | bytes, office: Office | None, owner: str = "") -> CalendarObject:
+        """Parse a calendar object. Refuses with the CALDAV precondition that it breaks (RFC 4791 section 5.3.2.1).
+
+        `owner` is the calendar's: what she declined is free.
+        """
+        known: frozenset[str] = frozenset()
+        if owner and addresses.may_tell(text):
+            with self.database.read() as connection:
+                known = addresses.of_owner(connection, owner)
         try:
             if office is None:
-                return parse_object(text, zone=_UTC)
-            return parse_object(text, zone=office.zone, absence_words=office.absence_words)
+                return parse_object(text, zone=_UTC, addresses=known)
+            return parse_object(text, zone=office.zone, absence_words=office.absence_words, addresses=known)
         except InvalidObjectError as error:
             raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
 
-    def _accept(self, text: str | bytes, office: Office | None) -> CalendarObject:
+    def _accept(self, text: str | bytes, where: CollectionRow) -> CalendarObject:
         """Parse an object to store, in icalendar's classes too: here, not while others wait, and refused if they can't read it."""
-        obj = self.parse(text, office)
+        obj = self.parse(text, self.office_of(where), where.owner)
         try:
             obj.events  # noqa: B018 - the attribute parses
         except InvalidObjectError as error:
@@ -155,7 +162,7 @@ class Calendars:
     ) -> Put:
         """Store an object as `href` in the collection at `path`; in an office's appointments that means to book it."""
         where = self._parent(path)
-        obj = self._accept(text, self.office_of(where))
+        obj = self._accept(text, where)
         with self.writing(where.office, actor) as writer:
             return self._put(writer, where, href, obj, actor, preconditions)
 
@@ -405,7 +412,7 @@ class Calendars:
             writer.transfer(row, holder, target, href)
             return
         # Another kind of calendar reads the same event differently, so it is stored anew.
-        obj = self.parse(row.text, self.office_of(target))
+        obj = self.parse(row.text, self.office_of(target), target.owner)
         writer.remove(row, holder)
         writer.insert(target, href, self._content(target, obj, writer.now))
 
@@ -464,7 +471,7 @@ class Calendars:
             where = self.create_calendar(path, props or {"tag": "VCALENDAR"}, actor)
         if where.role not in {Role.CLERK, Role.PLAIN, Role.OPENING}:
             raise ForbiddenError(path)
-        parsed = [self._accept(text, self.office_of(where)) for text in texts]
+        parsed = [self._accept(text, where) for text in texts]
         with self.writing(where.office, actor) as writer:
             for row in list(reading.all_items(writer.connection, where)):
                 if not row.kind.is_booking:

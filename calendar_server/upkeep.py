@@ -13,17 +13,22 @@ import structlog
 from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
+from calendar_server import addresses
 from calendar_server.plans import Plans
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
 from calendar_server.storage import reading
 from calendar_server.storage.schema import archive, changes, collections, tombstones
+from calendar_server.storage.writing import set_meta
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from calendar_server.storage.rows import ObjectRow
+
 SYSTEM = Actor("system")
+_ADDRESSES = "addresses"
 _BATCH = 200
 _ROLL_BEFORE = EXPAND_AHEAD - 60 * DAY
 _HOLDS_EVERY = 5.0
@@ -76,13 +81,39 @@ class Upkeep:
                     current = reading.object_by_id(writer.connection, row.id)
                     if current is None or current.etag != row.etag:
                         continue
-                    content = expanded(
-                        self._calendars.parse(row.text, office), row.kind, row.services, self._calendars.now()
-                    )
+                    owner = writer.collections.by_id(current.collection_id).owner
+                    obj = self._calendars.parse(row.text, office, owner)
+                    content = expanded(obj, row.kind, row.services, self._calendars.now())
                     writer.expand(row, content.instances, content.expanded_from, content.expanded_until)
                     rolled += 1
             if len(rows) < _BATCH:
                 return rolled
+
+    def read_answers_anew(self) -> int:
+        """Read declined meetings again after somebody's addresses changed, since by these one knows who declined; returns how many differ."""
+        with self._calendars.database.read() as connection:
+            known = addresses.fingerprint(connection)
+            if reading.meta_value(connection, _ADDRESSES) == known:
+                return 0
+            rows = reading.own_events_that_tell(connection, "PARTSTAT")
+        differing = sum(self._read_anew(row) for row in rows if addresses.may_tell(row.text))
+        with self._calendars.database.write() as connection:
+            set_meta(connection, _ADDRESSES, known)
+        return differing
+
+    def _read_anew(self, row: ObjectRow) -> bool:
+        office = self._calendars.directory.office(row.office) if row.office else None
+        with self._calendars.writing(row.office, SYSTEM) as writer:
+            current = reading.object_by_id(writer.connection, row.id)
+            if current is None or current.etag != row.etag:
+                return False
+            where = writer.collections.by_id(current.collection_id)
+            obj = self._calendars.parse(row.text, office, where.owner)
+            content = expanded(obj, row.kind, row.services, writer.now)
+            if sorted(content.instances) == sorted(reading.instances_of(writer.connection, row.id)):
+                return False
+            writer.replace(current, where, content)
+            return True
 
     def archive(self) -> int:
         """Move appointments that are long over out of the calendars; returns how many.
@@ -162,7 +193,13 @@ class Upkeep:
 
     def run(self, stop: threading.Event) -> None:
         """Do all of it again and again until `stop`; a failure is logged and tried again."""
-        rest: list[Callable[[], int]] = [self.roll_horizon, self.archive, self.erase, self.prune]
+        rest: list[Callable[[], int]] = [
+            self.roll_horizon,
+            self.read_answers_anew,
+            self.archive,
+            self.erase,
+            self.prune,
+        ]
         waited = _REST_EVERY
         while not stop.is_set():
             steps = [self.release_holds, self.apply_due_plans]

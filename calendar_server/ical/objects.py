@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import icalendar
 
 from calendar_server.ical import content
+from calendar_server.ical.addresses import normal
 from calendar_server.ical.content import Component, ContentError, Property
 from calendar_server.ical.recurrence import Entry, Occurrence, Series, intersects
 from calendar_server.ical.rules import Rule, RuleError, parse_rule, vet
@@ -323,12 +324,17 @@ def _value(found: dict[str, Property], name: str) -> str:
 
 
 def _declined(component: Component, addresses: frozenset[str]) -> bool:
-    """Whether one of the owner's addresses declined (RFC 5545 section 3.2.12)."""
+    """Whether the owner, by one of her addresses, declined (RFC 5545 section 3.2.12)."""
     return any(
-        (one.parameter("PARTSTAT") or "").upper() == "DECLINED"
-        and one.value.strip().casefold().removeprefix("mailto:") in addresses
+        (one.parameter("PARTSTAT") or "").upper() == "DECLINED" and _names_one_of(one, addresses)
         for one in component.all("ATTENDEE")
     )
+
+
+def _names_one_of(attendee: Property, addresses: frozenset[str]) -> bool:
+    """Whether an attendee is one of these, by its value or by EMAIL beside a value that says little (RFC 7986 section 6.2)."""
+    mail = attendee.parameter("EMAIL")
+    return normal(attendee.value) in addresses or (mail is not None and mail.strip().casefold() in addresses)
 
 
 @lru_cache(maxsize=64)
@@ -456,7 +462,8 @@ def parse_object(
     """Read and vet a calendar object resource.
 
     `zone` is the office's: floating times and dates are read in it. `absence_words` make all-day events busy whose
-    summary contains one as a word, in upper or lower case. `addresses` are the owner's mail addresses in casefold: events that she declined are free.
+    summary contains one as a word, in upper or lower case. `addresses` are the owner's, in the form of `calendar_server.ical.addresses.normal`:
+    events that she declined are free.
     Raises InvalidObjectError for everything that can't be stored, and nothing else.
     """
     if len(text) > max_bytes or (isinstance(text, str) and len(text.encode(errors="replace")) > max_bytes):

@@ -396,6 +396,12 @@ def behind_horizon(connection: Connection, before: int, limit: int) -> list[Obje
     return [_object(row) for row in connection.execute(query).mappings()]
 
 
+def own_events_that_tell(connection: Connection, word: str) -> list[ObjectRow]:
+    """Return the own events whose text has a word in upper or lower case."""
+    told = and_(objects.c.kind == Kind.EVENT.value, objects.c.text.icontains(word, autoescape=True))
+    return [_object(row) for row in connection.execute(select(objects).where(told)).mappings()]
+
+
 def last_change_before(connection: Connection, office: str, before: int) -> int | None:
     """Return the number of the office's last change before an instant, None if there is none."""
     query = select(func.max(changes.c.seq)).where(changes.c.office == office, changes.c.at < before)
