@@ -222,3 +222,16 @@ app_passwords = Table(
     Index(None, "account"),
 )
 """Random, so a plain SHA-256 is enough to keep and quick to verify."""
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("account", String(64), ForeignKey("accounts.name", ondelete="CASCADE"), nullable=False),
+    Column("label", String(100), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created", BigInteger, nullable=False),
+    Column("last_used", BigInteger),
+    Index(None, "account"),
+)
+"""Addresses at which an account's calendar can be read without a login (`calendar_server.feeds`); likewise only their hash is kept."""
