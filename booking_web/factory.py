@@ -34,7 +34,7 @@ def create_site(settings: SiteSettings) -> Flask:
     )
     site = Site(settings, client, follower, appointments, Assets(town_assets(settings.town.looks)))
     attach(app, site)
-    language.install(app, settings.town.languages)
+    language.install(app, settings.town.languages, informal=settings.town.informal)
     security.install(app)
     install_template_values(app, site)
     routes.install(app, routes.SITE, settings.town.languages)

@@ -1,5 +1,7 @@
 """The languages of the pages: German texts stand in the code and the templates, other languages in `translations/*.po`.
 
+Leichte Sprache (`leicht`) is a language among the others; what its catalogue leaves empty reads as in German. A town
+that says "du" has its own German catalogue (`de_du.po`), which holds the texts that differ.
 The catalogues are read when the application starts, so a fresh clone needs no compiled files.
 """
 
@@ -14,9 +16,10 @@ import flask_babel
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import g, has_request_context
+from flask import current_app, g, has_request_context
+from markupsafe import Markup
 
-from booking_web.town import DEFAULT_LANGUAGE, in_language
+from booking_web.town import DEFAULT_LANGUAGE, EASY, in_language, locale_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -31,16 +34,23 @@ NATIVE_NAMES = {
     "tr": "Türkçe",
     "uk": "Українська",
     "ar": "العربية",
+    EASY: "Leichte Sprache",
 }
+_READS_GERMAN = frozenset({DEFAULT_LANGUAGE, EASY})
+_ADDRESS = "termin-informal"
 
 
 @lru_cache(maxsize=32)
-def load_translations(language: str) -> NullTranslations:
-    """Read a language's catalogue; German needs none. FileNotFoundError if there's no catalogue of that language."""
-    if language == DEFAULT_LANGUAGE:
+def load_translations(language: str, *, informal: bool = False) -> NullTranslations:
+    """Read a language's catalogue; German needs none unless the town says "du" (`informal`).
+
+    FileNotFoundError if there's no catalogue of that language.
+    """
+    if language == DEFAULT_LANGUAGE and not informal:
         return NullTranslations()
-    with (CATALOGUES / f"{language}.po").open("rb") as file:
-        catalogue = read_po(file, locale=language)
+    name = "de_du" if language == DEFAULT_LANGUAGE else language
+    with (CATALOGUES / f"{name}.po").open("rb") as file:
+        catalogue = read_po(file, locale=locale_of(language))
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
@@ -52,7 +62,12 @@ class _Domain(flask_babel.Domain):  # type: ignore[misc] # flask-babel has no ty
 
     def get_translations(self) -> NullTranslations:
         """Return the translations of the request's language."""
-        return load_translations(current_language())
+        return _translations()
+
+
+def _translations() -> NullTranslations:
+    informal = has_request_context() and bool(current_app.extensions.get(_ADDRESS))
+    return load_translations(current_language(), informal=informal)
 
 
 def current_language() -> str:
@@ -68,21 +83,38 @@ def local(texts: Texts) -> str:
     return in_language(texts, current_language())
 
 
+def marked(texts: Texts) -> str:
+    """Return a configured text for a page; where it's there in German only, marked as German (WCAG 2.2, 3.1.2)."""
+    language = current_language()
+    text = in_language(texts, language)
+    if not text or language in _READS_GERMAN or texts.get(language):
+        return text
+    if language in RIGHT_TO_LEFT:
+        return Markup('<span lang="de" dir="ltr">{}</span>').format(text)
+    return Markup('<span lang="de">{}</span>').format(text)
+
+
 def gettext(message: str, **values: object) -> str:
     """Translate a German text into the request's language."""
-    text = load_translations(current_language()).gettext(message)
+    text = _translations().gettext(message)
     return text % values if values else text
 
 
 def ngettext(singular: str, plural: str, number: int, **values: object) -> str:
     """Translate a German text that counts something; `%(num)s` is the number."""
-    text = load_translations(current_language()).ngettext(singular, plural, number)
+    text = _translations().ngettext(singular, plural, number)
     return text % {"num": number, **values}
 
 
-def install(app: Flask, languages: tuple[str, ...]) -> None:
-    """Make Flask-Babel speak the request's language; a language without a catalogue fails here, at the start."""
+def install(app: Flask, languages: tuple[str, ...], *, informal: bool = False) -> None:
+    """Make Flask-Babel speak the request's language; a language without a catalogue fails here, at the start.
+
+    `informal`: the German texts say "du".
+    """
+    app.extensions[_ADDRESS] = informal
     for language in languages:
-        load_translations(language)
-    babel = flask_babel.Babel(app, default_locale=DEFAULT_LANGUAGE, locale_selector=current_language)
+        load_translations(language, informal=informal)
+    babel = flask_babel.Babel(
+        app, default_locale=DEFAULT_LANGUAGE, locale_selector=lambda: locale_of(current_language())
+    )
     babel.domain_instance = _Domain()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from babel import dates, numbers
 from flask import current_app, g, request, url_for
+from markupsafe import Markup
 
 from booking_web.language import (
     NATIVE_NAMES,
@@ -16,10 +17,12 @@ from booking_web.language import (
     current_language,
     gettext,
     local,
+    marked,
     ngettext,
 )
 from booking_web.looks import emblem_name
 from booking_web.messages import message_of
+from booking_web.town import language_tag, locale_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from calendar_server.client import CalendarClient
 
 _KEY = "termin-site"
-_LOCALES = {"en": "en_GB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,7 @@ def current_site() -> Site:
 
 def locale_name() -> str:
     """Return the name of the request's locale for Babel."""
-    language = current_language()
-    return _LOCALES.get(language, language)
+    return locale_of(current_language())
 
 
 def long_date(day: date) -> str:
@@ -119,13 +120,14 @@ def money(cents: int) -> str:
 
 
 def service_text(service: Service, persons: int) -> str:
-    """Such as "Reisepass (2 Personen)"."""
-    name = local(service.name)
+    """Such as "Reisepass (2 Personen)", for a page."""
+    name = marked(service.name)
     if persons == 1:
         return name
-    label = local(service.persons_label)
-    counted = f"{persons} {label}" if label else ngettext("%(num)s Person", "%(num)s Personen", persons)
-    return f"{name} ({counted})"
+    label = marked(service.persons_label)
+    if label:
+        return Markup("{} ({} {})").format(name, persons, label)
+    return Markup("{} ({})").format(name, ngettext("%(num)s Person", "%(num)s Personen", persons))
 
 
 def page_url(endpoint: str, **values: Any) -> str:
@@ -143,13 +145,13 @@ def choice_values(choice: Choice) -> dict[str, Any]:
 
 
 def _other_languages(languages: tuple[str, ...]) -> list[tuple[str, str, str]]:
-    """Return (language, its own name, this page in it); nothing where a page belongs to one form being filled in."""
+    """Return (language tag, its own name, this page in it); nothing where a page belongs to one form being filled in."""
     if request.method != "GET" or request.endpoint is None or not g.get("localised", False):
         return []
     arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **(request.view_args or {})}
     return [
         (
-            language,
+            language_tag(language),
             NATIVE_NAMES.get(language, language),
             url_for(request.endpoint, **{**arguments, "language": language}),
         )
@@ -174,14 +176,15 @@ def install_template_values(app: Flask, site: Site) -> None:
             "town": town,
             "demo": site.settings.demo,
             "emblem": emblem_name(town.looks),
-            "language": language,
+            "language": language_tag(language),
             "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
             "other_languages": _other_languages(town.languages),
             "embedded": g.get("embeddable", False),
         }
 
     app.jinja_env.globals.update(
-        local=local,
+        local=marked,
+        plain=local,
         url=page_url,
         static_url=static_url,
         service_text=service_text,

@@ -23,6 +23,20 @@ Texts = Mapping[str, str]
 """One text per language tag ("de", "en", …)."""
 
 DEFAULT_LANGUAGE = "de"
+EASY = "leicht"
+"""Leichte Sprache: German by rules of its own, and to the program a language among the others."""
+LANGUAGES = (DEFAULT_LANGUAGE, "en", "tr", "uk", "ar", EASY)
+"""All that the program has texts in."""
+
+
+def locale_of(language: str) -> str:
+    """Return the name of a language's locale for Babel."""
+    return {EASY: "de", "en": "en_GB"}.get(language, language)
+
+
+def language_tag(language: str) -> str:
+    """Return what `lang` attributes and headers call a language (BCP 47; "simple" is a registered variant)."""
+    return "de-simple" if language == EASY else language
 
 
 def in_language(texts: Texts, language: str) -> str:
@@ -314,6 +328,8 @@ class Town:
     groups: tuple[ServiceGroup, ...] = ()
     languages: tuple[str, ...] = ("de", "en")
     """The first is the one without a prefix in the URL."""
+    informal: bool = False
+    """True if the German texts say "du"; Leichte Sprache says "Sie" all the same, as its rules ask."""
     homepage: str = ""
     phone: str = ""
     """The town's switchboard, for those who can't or don't want to book online."""

@@ -57,6 +57,7 @@ def town(settings: Settings) -> web.Town:
         services=tuple(_service(service, documents) for service in settings.services.services),
         groups=tuple(web.ServiceGroup(group.id, group.name.root) for group in file.groups),
         languages=file.languages,
+        informal=file.address == "du",
         homepage=file.homepage or "",
         phone=file.phone,
         looks=web.Looks(

@@ -77,11 +77,14 @@ def load(
     origins = _apply_environment(
         raw[checks.SERVER], os.environ if environment is None else environment, mistakes
     )
-    languages = raw[checks.TOWN].get("languages", ["de", "en"])
+    languages = _languages(raw[checks.TOWN], "languages")
+    complete = _languages(raw[checks.TOWN], "complete_languages")
     context = {
         "directory": path,
         "regions": regions,
-        "languages": tuple(languages) if _is_list_of_texts(languages) else ("de",),
+        "languages": languages,
+        # German always: it stands where another language has no text.
+        "complete_languages": tuple(each for each in languages if each == "de" or each in complete),
     }
     known = {name: raw[name] for name in raw if name not in unreadable}
     town = _validate(TownFile, checks.TOWN, known, context, mistakes)
@@ -105,8 +108,12 @@ def environment_names() -> dict[str, tuple[str, str]]:
     }
 
 
-def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+def _languages(town: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = town.get(key, ["de", "en"])
+    is_list_of_texts = (
+        isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
+    )
+    return tuple(value) if is_list_of_texts else ("de",)
 
 
 def _read(file: Path, mistakes: list[Mistake], *, required: bool) -> dict[str, Any]:

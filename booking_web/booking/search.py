@@ -1,4 +1,4 @@
-"""Finding a service by everyday words: "umgezogen", "Perso", "Pass abgelaufen"."""
+"""Finding a service by everyday words in any script: "umgezogen", "Perso", "Pass abgelaufen"; `site.js` folds in the same way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from booking_web.town import Service
 
-_SPELLINGS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_SPELLINGS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ı": "i", "ة": "ه", "ى": "ي"})
+"""Letters that many write in another way: umlauts, the Turkish dotless i, Arabic endings."""
 _ENDINGS = ("en", "er", "es", "e", "n", "s", "t")
 _SHORTEST = 3
 
@@ -28,7 +29,7 @@ def _fold(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", _fold(text))
+    return re.findall(r"[^\W_]+", _fold(text))
 
 
 def _stem(word: str) -> str:

@@ -46,7 +46,7 @@ def create_staff(settings: StaffSettings) -> Flask:
     pool = urllib3.PoolManager(maxsize=8, timeout=urllib3.Timeout(connect=2, read=15), retries=False)
     staff = Staff(settings, Sessions(settings.clock), Assets(town_assets(settings.town.looks)), pool)
     attach(app, staff)
-    language.install(app, settings.town.languages)
+    language.install(app, settings.town.languages, informal=settings.town.informal)
     security.install(app)
     _install_templates(app, staff)
     routes.install(app, staff)
@@ -70,7 +70,7 @@ def _install_templates(app: Flask, staff: Staff) -> None:
     def static_url(name: str) -> str:
         return url_for("static", version=staff.assets.version, name=name)
 
-    app.jinja_env.globals.update(local=local, static_url=static_url)
+    app.jinja_env.globals.update(local=local, plain=local, static_url=static_url)
     app.jinja_env.filters.update(long_date=long_date, day_and_month=day_and_month, clock=clock_time)
 
 

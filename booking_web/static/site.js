@@ -30,8 +30,12 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
       .replaceAll("ö", "oe")
       .replaceAll("ü", "ue")
       .replaceAll("ß", "ss")
+      .replaceAll("ı", "i")
+      .replaceAll("ة", "ه")
+      .replaceAll("ى", "ي")
       .normalize("NFKD")
-      .replace(/[^a-z0-9]+/g, " ")
+      .replace(/\p{M}+/gu, "")
+      .replace(/[^\p{L}\p{N}]+/gu, " ")
       .trim();
   const filter = () => {
     const words = fold(field.value).split(" ").filter((word) => word.length > 1);
