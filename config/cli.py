@@ -33,6 +33,7 @@ COMMANDS = {
         "config.commands.app_password:app_password", "Add, list and revoke passwords for calendar programs."
     ),
     "plan": Entry("config.commands.plan:plan", "Make, show, apply and undo plans."),
+    "demo": Entry("config.commands.demo:demo", "Bring life into the demo town."),
     "retention": Entry("config.commands.retention:retention", "Delete what is kept no longer."),
 }
 """Every command, in the order of `--help`."""
