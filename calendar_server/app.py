@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from calendar_server import (
     desk,
+    fairness,
     multistatus,
     principals,
     properties,
@@ -61,6 +62,8 @@ MAX_RESOURCE = 1_000_000
 _DAV = "1, 3, calendar-access, calendar-auto-schedule, extended-mkcol"
 """The compliance classes (RFC 4918 section 18, RFC 4791 section 5.1, RFC 6638 section 2, RFC 5689 section 3.1); no locks, so no class 2."""
 _EXPAND_PROPERTY = "{DAV:}expand-property"
+_RELEASED_ONLY = "HTTP_X_TERMIN_RELEASED_ONLY"
+"""The site sends it with what the public books (`calendar_server.service.Actor.released_only`)."""
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
 _log = structlog.get_logger()
 
@@ -77,6 +80,7 @@ class CalendarSettings:
     directory: Directory
     clock: Callable[[], datetime] = _now
     trust_proxy: bool = False
+    limits: fairness.Limits = field(default_factory=fairness.Limits)
     upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
 
 
@@ -214,7 +218,12 @@ class TerminApplication(Application):
             _require_calendar_data(environ)
             sent = environ["wsgi.input"].read()
             body = scheduling.left_to_clients(sent)
-            done = self.calendars.put(where.path, href, body, self._storage.actor(), _preconditions(environ))
+            actor = self._storage.actor()
+            if actor.authoritative:
+                actor = replace(
+                    actor, caller=fairness.caller_of(environ), released_only=_RELEASED_ONLY in environ
+                )
+            done = self.calendars.put(where.path, href, body, actor, _preconditions(environ))
             headers = {} if done.etag is None or body != sent else {"ETag": done.etag}
             return (_CREATED if done.created else _NO_CONTENT), headers, None, None
 
@@ -575,7 +584,8 @@ def _calendar(text: str) -> Response:
 def _not_done(error: NotDoneError) -> Response:
     if isinstance(error, RefusedError):
         body = multistatus.error(error.namespace, error.rule)
-        return 403, {"Content-Type": multistatus.CONTENT_TYPE}, body, None
+        wait = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+        return 403, {"Content-Type": multistatus.CONTENT_TYPE, **wait}, body, None
     if isinstance(error, refusals.PreconditionFailedError):
         return httputils.PRECONDITION_FAILED
     if isinstance(error, refusals.MissingError):
@@ -617,7 +627,7 @@ def create_app(settings: CalendarSettings) -> Shell:
     """Return the WSGI application; brings the database into line with the configuration first."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     database = Database.open(settings.database_url)
-    calendars = prepare(database, settings.directory, settings.clock)
+    calendars = prepare(database, settings.directory, settings.clock, settings.limits)
     accounts = Accounts(database, settings.clock)
     feed = BusyFeed(database, settings.directory, settings.clock)
     application = TerminApplication(calendars, accounts, feed)

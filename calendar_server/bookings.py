@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from calendar_server.offices import Office
 
 LONGEST_HOLD = timedelta(minutes=30)
+LONGEST_AWAITING = timedelta(hours=24)
+"""Of a hold that is only waiting for its citizen to confirm."""
 _NOT_STORED = ("ORGANIZER", "ATTENDEE")
 _READ_AS_TIME = frozenset({"DTSTART", "DTEND", "DURATION", "DTSTAMP"})
 _LARGEST = 2**31 - 1
@@ -69,6 +71,8 @@ def _digest(appointment: Appointment) -> str:
         appointment.contact,
         sorted(appointment.categories),
     ]
+    # Appended only where they're used, so that what was stored without them has the digest that it had.
+    content += [list(each) for each in (appointment.needs, (appointment.awaits,)) if any(each)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -141,6 +145,8 @@ class Booking:
     altered: bool
     rescheduled: bool
     """True if the period or the services differ from what was stored, or nothing was: it needs a place."""
+    asks_again: bool = False
+    """True if its citizen wants the mail about it once more."""
 
 
 def _next_sequence(new: Appointment, stored: Appointment | None, last_sequence: int | None) -> int:
@@ -172,7 +178,7 @@ def prepare(
     """Make of a client's event what is to be stored.
 
     `stored` is what is there now, `last_sequence` the revision at which an earlier one of this uid was deleted. `authoritative` writers (the site)
-    may change protected properties. Refuses with "appointment-needs-a-time" or "unknown-service".
+    may change protected properties, but not the name in what is booked. Refuses with "appointment-needs-a-time", "unknown-service" or "name-fixed".
     """
     event = single_event(obj)
     before = _read(single_event(stored), office.zone) if stored is not None else None
@@ -180,9 +186,15 @@ def prepare(
     if stored is not None and not authoritative:
         altered |= _put_back(event, stored.events[0])
     wanted = _read(event, office.zone)
+    if before is not None and before.name and not before.is_hold and wanted.name != before.name:
+        # Else appointments could be booked in stock and sold.
+        raise RefusedError(refusals.NAME_FIXED)
     if unknown := {line.id for line in wanted.services} - office.services:
         raise RefusedError(refusals.UNKNOWN_SERVICE, f"the office has no service {min(unknown)!r}")
     hold_until = _hold_until(wanted, now)
+    if before is not None and wanted.hold_until is not None and before.hold_until == wanted.hold_until:
+        # It was allowed when it was placed: an offer to somebody who waits lasts longer than a visitor's hold.
+        hold_until = int(wanted.hold_until.timestamp())
     sequence = _next_sequence(wanted, before, last_sequence)
     if sequence != wanted.sequence or "SEQUENCE" not in event:
         event.pop("SEQUENCE", None)
@@ -219,14 +231,38 @@ def prepare(
         or {line.id for line in before.services} != {line.id for line in wanted.services}
         or (before.cancelled and not wanted.cancelled)
     )
-    return Booking(wanted, content, altered, rescheduled)
+    asks_again = wanted.resend is not None and (before is None or wanted.resend != before.resend)
+    return Booking(wanted, content, altered, rescheduled, asks_again)
 
 
 def _hold_until(wanted: Appointment, now: int) -> int | None:
     if wanted.hold_until is None:
         return None
-    latest = datetime.fromtimestamp(now, UTC) + LONGEST_HOLD
+    longest = LONGEST_AWAITING if wanted.awaits and wanted.email else LONGEST_HOLD
+    latest = datetime.fromtimestamp(now, UTC) + longest
     return int(min(wanted.hold_until, latest).timestamp())
+
+
+def content_of(appointment: Appointment, *, now: int) -> Content:
+    """Return what is stored of an appointment or hold that the server makes itself; `now` (epoch seconds) becomes its DTSTAMP."""
+    start, end = int(appointment.start.timestamp()), int(appointment.end.timestamp())
+    held = appointment.hold_until
+    return Content(
+        uid=appointment.uid,
+        component="VEVENT",
+        kind=Kind.APPOINTMENT if held is None else Kind.HOLD,
+        text=properties.to_ical(
+            replace(appointment, dtstamp=None), now=datetime.fromtimestamp(now, UTC)
+        ),
+        instances=[(start, end, int(Transparency.BUSY if held is None else Transparency.TENTATIVE))],
+        first=start,
+        last=end,
+        services=frozenset(line.id for line in appointment.services),
+        pinned=appointment.pinned,
+        hold_until=None if held is None else int(held.timestamp()),
+        sequence=appointment.sequence,
+        digest=_digest(appointment),
+    )
 
 
 def digest_of(obj: CalendarObject, office: Office) -> str:

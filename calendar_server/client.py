@@ -57,12 +57,26 @@ class SyncTokenError(CalendarError):
 class RefusedError(CalendarError):
     """A rule of the calendar server forbids it: `rule` is the name of the precondition.
 
-    Names: "time-taken", "no-free-clerk", "outside-opening-hours", "unknown-service"; "" if the server named none.
+    Names: "time-taken", "no-free-clerk", "outside-opening-hours", "unknown-service", and those of `calendar_server.fairness`; "" if the
+    server named none. `retry_after`: seconds after which it may be tried again, if the server said so.
     """
 
-    def __init__(self, rule: str) -> None:
+    def __init__(self, rule: str, retry_after: int | None = None) -> None:
         super().__init__(rule or "refused")
         self.rule = rule
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A member of the public, for whom the site books. `network` is a prefix such as "203.0.113.0/24", "" if unknown.
+
+    `proof` identifies the proof of work that came with it ("" without one), which counts until `proof_until` (epoch seconds).
+    """
+
+    network: str = ""
+    proof: str = ""
+    proof_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +119,25 @@ class CalendarClient:
             retries=urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0),
         )
 
-    def book(self, appointment: Appointment, *, now: datetime, etag: str | None = None) -> None:
+    def book(
+        self,
+        appointment: Appointment,
+        *,
+        now: datetime,
+        etag: str | None = None,
+        caller: Caller | None = None,
+    ) -> None:
         """PUT into the office's appointments: book it, or with `etag` replace it (move, confirm a hold, edit).
 
-        Idempotent: the same uid and content again succeeds. Raises RefusedError, ChangedError, UnavailableError.
+        `caller` is the member of the public for whom it's done: limits count then (`calendar_server.fairness`). Idempotent: the same uid and content again succeeds. Raises RefusedError, ChangedError, UnavailableError.
         """
         headers = {"Content-Type": "text/calendar; charset=utf-8"}
         if etag is not None:
             headers["If-Match"] = etag
+        if caller is not None:
+            headers["X-Termin-Caller"] = caller.network or "unknown"
+            if caller.proof:
+                headers["X-Termin-Proof"] = f"{caller.proof}:{caller.proof_until}"
         body = to_ical(appointment, now=now).encode()
         self._request("PUT", self._path(appointment.office, appointment.uid), headers, body)
 
@@ -203,11 +228,11 @@ class CalendarClient:
         if response.status == 400:
             raise RefusedError("bad-request")
         if response.status == 403:
-            raise _refusal(response.data)
+            raise _refusal(response.data, response.headers.get("Retry-After", ""))
         raise UnavailableError(f"{method} answered {response.status}")
 
 
-def _refusal(body: bytes) -> CalendarError:
+def _refusal(body: bytes, retry_after: str = "") -> CalendarError:
     if body.startswith(b"{"):
         return RefusedError(str(json.loads(body).get("error", "")))
     try:
@@ -218,7 +243,8 @@ def _refusal(body: bytes) -> CalendarError:
         if child.tag == _TERMIN + "already-booked":
             return ChangedError("the uid is taken by another content")
         if child.tag.startswith(_TERMIN):
-            return RefusedError(child.tag.removeprefix(_TERMIN))
+            wait = int(retry_after) if retry_after.isascii() and retry_after.isdecimal() else None
+            return RefusedError(child.tag.removeprefix(_TERMIN), wait)
         if child.tag == _DAV + "valid-sync-token":
             return SyncTokenError("unknown sync token")
     return RefusedError("")

@@ -16,6 +16,8 @@ TIME_TAKEN: Final = "time-taken"
 NO_FREE_CLERK: Final = "no-free-clerk"
 OUTSIDE_OPENING_HOURS: Final = "outside-opening-hours"
 UNKNOWN_SERVICE: Final = "unknown-service"
+NOT_RELEASED: Final = "not-released"
+"""The public can't book this time yet, or not any more (`optimizer.release`); staff can."""
 ALREADY_BOOKED: Final = "already-booked"
 """The uid is taken by another content, and no If-Match says that it is to be replaced."""
 NEEDS_A_TIME: Final = "appointment-needs-a-time"
@@ -24,6 +26,25 @@ HAS_APPOINTMENTS: Final = "has-appointments"
 """A calendar with appointments can't be deleted or replaced as a whole."""
 RESERVED: Final = "reserved-name"
 STALE_PLAN: Final = "stale-plan"
+WAITING_LIST_CLOSED: Final = "waiting-list-closed"
+WAITING_LIST_FULL: Final = "waiting-list-full"
+TOO_MANY_WISHES: Final = "too-many-wishes"
+"""The e-mail address is on the waiting list as often as one may be."""
+BAD_WISH: Final = "bad-wish"
+OFFER_OVER: Final = "offer-over"
+"""The waiting person has no offer, or it has run out."""
+NAME_FIXED: Final = "name-fixed"
+"""Nobody changes the name in an appointment."""
+ADDRESS_LIMIT: Final = "address-limit"
+"""The e-mail address has as many open appointments as one may have."""
+NETWORK_LIMIT: Final = "network-limit"
+"""Too many bookings have come from the same network within an hour."""
+SHARE_LIMIT: Final = "share-limit"
+"""The network, or all unconfirmed bookings together, would hold more of the office's day than they may."""
+PROOF_USED: Final = "proof-used"
+"""The proof of work was used for another booking."""
+RESEND_LIMIT: Final = "resend-limit"
+"""The mail was asked for too often within an hour."""
 
 
 class NotDoneError(Exception):
@@ -31,12 +52,18 @@ class NotDoneError(Exception):
 
 
 class RefusedError(NotDoneError):
-    """A rule forbids it: 403 with the precondition element `{namespace}rule`. The message explains it to a developer."""
+    """A rule forbids it: 403 with the precondition element `{namespace}rule`. The message explains it to a developer.
 
-    def __init__(self, rule: str, message: str = "", *, namespace: str = TERMIN) -> None:
+    `retry_after`: it may be tried again after so many seconds (Retry-After, RFC 9110 section 10.2.3); None if waiting doesn't help.
+    """
+
+    def __init__(
+        self, rule: str, message: str = "", *, namespace: str = TERMIN, retry_after: int | None = None
+    ) -> None:
         super().__init__(message or rule)
         self.rule = rule
         self.namespace = namespace
+        self.retry_after = retry_after
 
 
 class PreconditionFailedError(NotDoneError):

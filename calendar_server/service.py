@@ -11,12 +11,16 @@ import hashlib
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from random import SystemRandom
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 
-from calendar_server import addresses, bookings, dispatch, refusals
+from calendar_server import addresses, bookings, dispatch, refusals, returns
+from calendar_server.fairness import Fairness, Limits, allow_resend
+from calendar_server.ical.appointment import from_ical
 from calendar_server.ical.objects import CalendarObject, InvalidObjectError, parse_object
 from calendar_server.refusals import (
     ForbiddenError,
@@ -28,31 +32,47 @@ from calendar_server.refusals import (
 from calendar_server.storage import reading
 from calendar_server.storage.rows import CollectionRow, Kind, ObjectRow, Role
 from calendar_server.storage.writing import Content, Writer, etag_of
+from calendar_server.waiting import Waiting
 from optimizer import admission
 from optimizer.instance import Refusal
+from optimizer.release import room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import datetime
 
+    from calendar_server.fairness import Caller
     from calendar_server.offices import Directory, Office
     from calendar_server.storage.database import Database
+    from optimizer.instance import Request
+    from optimizer.release import Release
 
 DAY = 86_400
 EXPAND_BACK = 400 * DAY
 EXPAND_AHEAD = 550 * DAY
 _SAFE_NAME = re.compile(r"[A-Za-z0-9@._+=-]{1,200}")
 _UTC = ZoneInfo("UTC")
+_RANDOM = SystemRandom()
 _MAILBOXES = frozenset({Role.INBOX.value, Role.OUTBOX.value})
 """Names below a principal that are no calendars (`calendar_server.scheduling`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who writes: the account's name for the change log; `authoritative` may set protected properties of a booking (the site)."""
+    """Who writes: the account's name for the change log; `authoritative` may set protected properties of a booking (the site).
+
+    `caller` is the member of the public for whom the site books; None: staff, a partner, or the system. `released_only`: what is booked must
+    be released to the public (`calendar_server.offices.Office.release`).
+    """
 
     name: str
     authoritative: bool = False
+    caller: Caller | None = None
+    released_only: bool = False
+
+    @property
+    def is_public(self) -> bool:
+        """True if a rule for the public binds what is booked."""
+        return self.caller is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +111,25 @@ def file_name(uid: str) -> str:
 
 
 class Calendars:
-    """The service on one database. `clock` returns the current time, aware. Safe to share between threads."""
+    """The service on one database. `clock` returns the current time, aware. Safe to share between threads.
 
-    def __init__(self, database: Database, directory: Directory, clock: Callable[[], datetime]) -> None:
+    `draw` gives a random number between two: how many minutes a time that was given back is kept from the public.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        clock: Callable[[], datetime],
+        limits: Limits | None = None,
+        draw: Callable[[float, float], float] = _RANDOM.uniform,
+    ) -> None:
         self.database = database
         self.directory = directory
         self._clock = clock
+        self.waiting = Waiting(self)
+        self._limits = limits or Limits()
+        self._draw = draw
 
     def now(self) -> int:
         """The current time in epoch seconds."""
@@ -146,6 +179,7 @@ class Calendars:
                     actor=actor.name,
                 )
                 yield writer
+                self.waiting.after(writer)
                 writer.finish()
         except IntegrityError as error:
             raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV) from error
@@ -193,6 +227,8 @@ class Calendars:
         if office is not None and where.role in {Role.VIEW, Role.CLERK}:
             # Whoever takes an expired hold's place deletes it first, so one that is still there has its place.
             self._release_expired(writer, office, keep=obj.uid)
+            # What has just become free is offered to who waits for it before this writer may have it.
+            self.waiting.after(writer, keep=obj.uid)
             booking = reading.booking(connection, office.id, obj.uid)
             if where.role is Role.VIEW:
                 return self._put_in_view(writer, office, href, obj, booking, actor, preconditions)
@@ -237,10 +273,19 @@ class Calendars:
                 return Put(created=False, etag=None)
             raise RefusedError(refusals.ALREADY_BOOKED)
         booking = self._prepare(writer, office, view, href, obj, stored, actor)
+        if booking.asks_again:
+            allow_resend(self._limits, writer, office, obj.uid)
+        share = Fairness(self._limits, writer, office, actor.caller) if actor.caller is not None else None
+        if share is not None:
+            share.admit(booking, stored)
         source = None if stored is None else writer.collections.by_id(stored.collection_id)
         clerk = source.owner if source is not None else ""
         if booking.rescheduled and not booking.appointment.cancelled:
-            clerk = self._place(writer, office, booking, prefer=clerk)
+            clerk = self._place(
+                writer, office, booking, prefer=clerk, share=share, released_only=actor.released_only
+            )
+            if stored is not None and source is not None:
+                self._give_back(writer, stored, source, actor)
         target = self._calendar_of(writer, clerk)
         if stored is None or source is None:
             writer.insert(target, file_name(obj.uid), booking.content, view_href=href)
@@ -297,8 +342,20 @@ class Calendars:
             now=writer.now,
         )
 
-    def _place(self, writer: Writer, office: Office, booking: bookings.Booking, *, prefer: str) -> str:
-        """Choose a clerk for a booking and reassign others at their same time where that makes room. Refuses if there is none."""
+    def _place(
+        self,
+        writer: Writer,
+        office: Office,
+        booking: bookings.Booking,
+        *,
+        prefer: str,
+        share: Fairness | None = None,
+        released_only: bool = False,
+    ) -> str:
+        """Choose a clerk for a booking and reassign others at their same time where that makes room. Refuses if there is none.
+
+        With `released_only` it must be a time that the public may book now.
+        """
         connection = writer.connection
         start, end, _ = booking.content.instances[0]
         wish = dispatch.Wish(start, end, booking.content.services)
@@ -309,6 +366,10 @@ class Calendars:
         request = board.request(wish)
         if request is None:
             raise RefusedError(refusals.OUTSIDE_OPENING_HOURS)
+        if share is not None:
+            share.leave_room(booking, board)
+        if released_only and office.release is not None:
+            board = self._released(writer, office, office.release, board, wish, request)
         if prefer and board.is_free(prefer, request):
             return prefer
         found = admission.admit(board.office_day, request)
@@ -321,6 +382,33 @@ class Calendars:
             source = writer.collections.by_id(row.collection_id)
             writer.transfer(row, source, self._calendar_of(writer, step.to_clerk), file_name(row.uid))
         return found.clerk
+
+    def _released(
+        self,
+        writer: Writer,
+        office: Office,
+        rule: Release,
+        board: dispatch.Board,
+        wish: dispatch.Wish,
+        request: Request,
+    ) -> dispatch.Board:
+        """Return the day as the public sees it. Refuses with "not-released"."""
+        kept = returns.live(writer.connection, office.id, board.windows.start, board.windows.end, writer.now)
+        board = board.with_returning(kept)
+        found = room(board.office_day, dispatch.open_bits(board.windows))
+        start, now = (datetime.fromtimestamp(moment, office.zone) for moment in (wish.start, writer.now))
+        if not rule.allows(wish.services, start, request.length, found, now, office.zone):
+            raise RefusedError(refusals.NOT_RELEASED)
+        return board
+
+    def _give_back(self, writer: Writer, row: ObjectRow, holder: CollectionRow, actor: Actor) -> None:
+        """A citizen's appointment no longer takes its time: the public is offered it again after a while."""
+        office = self.directory.office(writer.office)
+        if actor.authoritative and row.kind is Kind.APPOINTMENT and office is not None:
+            for start, end, transparency in reading.instances_of(writer.connection, row.id):
+                if transparency:
+                    given = returns.GivenBack(holder.owner, start, end, row.services)
+                    returns.set_aside(writer, office, given, self._draw)
 
     @staticmethod
     def _calendar_of(writer: Writer, clerk: str) -> CollectionRow:
@@ -354,6 +442,7 @@ class Calendars:
                 raise MissingError(href)
             preconditions.check(row)
             holder = self._holder(writer, where, row)
+            self._give_back(writer, row, holder, actor)
             writer.remove(row, holder)
 
     @staticmethod
@@ -506,9 +595,16 @@ class Calendars:
                 writer.remove(row, where)
             writer.delete_collection(where)
 
-    def release_expired(self, writer: Writer, office: Office) -> None:
-        """Delete the office's expired holds, in a write of the caller."""
-        self._release_expired(writer, office)
+    def release_expired(self, writer: Writer, office: Office, *, keep: str = "") -> None:
+        """Delete the office's expired holds, in a write of the caller; `keep` is the uid of one that stays."""
+        self._release_expired(writer, office, keep=keep)
+
+    def insert_booking(self, writer: Writer, office: Office, content: Content) -> None:
+        """Give a new booking of the server's own to a clerk, in a write of the caller. Refuses as a booking by anybody."""
+        held = from_ical(content.text, office.zone)
+        clerk = self._place(writer, office, bookings.Booking(held, content, False, True), prefer="")
+        name = file_name(content.uid)
+        writer.insert(self._calendar_of(writer, clerk), name, content, view_href=name)
 
 
 def _require_component(where: CollectionRow, component: str) -> None:

@@ -30,6 +30,7 @@ from calendar_server.storage.writing import Writer, set_meta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from calendar_server.fairness import Limits
     from calendar_server.offices import Directory, Office, OpeningRule
     from calendar_server.storage.database import Database
 
@@ -38,13 +39,15 @@ _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _CALENDAR = {"tag": "VCALENDAR", "C:supported-calendar-component-set": "VEVENT,VTODO"}
 
 
-def prepare(database: Database, directory: Directory, clock: Callable[[], datetime]) -> Calendars:
+def prepare(
+    database: Database, directory: Directory, clock: Callable[[], datetime], limits: Limits | None = None
+) -> Calendars:
     """Make everything that the configuration asks for and return the service on it."""
     migrate(database)
     now = int(clock().timestamp())
     with database.write() as connection:
         one_at_a_time(database, connection)
-        for key in ("incarnation", "busy_secret"):
+        for key in ("incarnation", "busy_secret", "claims_secret"):
             if reading.meta_value(connection, key) is None:
                 set_meta(connection, key, secrets.token_hex(16))
         known = set(connection.execute(select(offices.c.id)).scalars())
@@ -67,7 +70,7 @@ def prepare(database: Database, directory: Directory, clock: Callable[[], dateti
                 actor=SYSTEM.name,
             )
             _collections(writer, office)
-    calendars = Calendars(database, directory, clock)
+    calendars = Calendars(database, directory, clock, limits)
     for office in directory.offices:
         _first_windows(calendars, office, clock())
         # The holidays of all countries are loaded at the first question; better now than while a booking holds the lock.

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from calendar_server import addresses
+from calendar_server import addresses, fairness
 from calendar_server.plans import Plans
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
@@ -67,6 +67,17 @@ class Upkeep:
                 released += len(reading.expired_holds(writer.connection, office.id, writer.now))
                 self._calendars.release_expired(writer, office)
         return released
+
+    def end_returns(self) -> int:
+        """Offer to the public again what was given back long enough ago; returns how many times."""
+        ended = 0
+        for office in self._calendars.directory.offices:
+            with self._calendars.database.read() as connection:
+                if not returns.any_due(connection, office.id, self._calendars.now()):
+                    continue
+            with self._calendars.writing(office.id, SYSTEM) as writer:
+                ended += returns.end_due(writer)
+        return ended
 
     def roll_horizon(self) -> int:
         """Expand recurring objects whose stored instances end soon; returns how many."""
@@ -173,6 +184,7 @@ class Upkeep:
                             .values(floor=min(last, row.seq))
                         )
                         pruned += count
+            pruned += fairness.forget(connection, self._calendars.now())
         return pruned
 
     def _offices(self) -> list[str]:
@@ -202,7 +214,7 @@ class Upkeep:
         ]
         waited = _REST_EVERY
         while not stop.is_set():
-            steps = [self.release_holds, self.apply_due_plans]
+            steps = [self.release_holds, self.end_returns, self.apply_due_plans]
             if waited >= _REST_EVERY:
                 steps, waited = [*steps, *rest], 0.0
             for step in steps:

@@ -36,6 +36,14 @@ PHONE = "X-TERMIN-PHONE"
 REMARKS = "X-TERMIN-REMARKS"
 PINNED = "X-TERMIN-PINNED"
 REASON = "X-TERMIN-REASON"
+NEED = "X-TERMIN-NEED"
+AWAITS = "X-TERMIN-AWAITS"
+RESEND = "X-TERMIN-RESEND"
+
+ACTIVATION = "activation"
+"""What a hold awaits whose citizen must still confirm her address (`Appointment.awaits`)."""
+PROPOSED = "X-TERMIN-PROPOSED"
+DECLINED = "X-TERMIN-DECLINED"
 
 PROTECTED = (
     SERVICE,
@@ -48,6 +56,10 @@ PROTECTED = (
     HOLD_UNTIL,
     PHONE,
     REMARKS,
+    PROPOSED,
+    NEED,
+    AWAITS,
+    RESEND,
 )
 """Properties that the server keeps when a client that doesn't know them leaves them out."""
 
@@ -96,8 +108,18 @@ class Appointment:
     cancelled: bool = False
     reason: str = ""
     """Why it was cancelled or moved, in words for the citizen; empty if nobody said."""
+    proposed: datetime | None = None
+    """The office moved it, and the citizen hasn't agreed yet: when it was before. None: nothing is open."""
+    declined: bool = False
+    """It's cancelled because the citizen declined it in her own calendar; she may take that back."""
     sequence: int = 0
     dtstamp: datetime | None = None
+    needs: tuple[str, ...] = ()
+    """What she needs at the appointment, as words of a fixed list ("wheelchair"); each an `X-TERMIN-NEED`."""
+    awaits: str = ""
+    """What makes an appointment of this hold (`ACTIVATION`); empty for one whose form is still being filled in."""
+    resend: datetime | None = None
+    """When she last asked for the mail about it once more; aware."""
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -139,6 +161,7 @@ def to_event(appointment: Appointment, *, now: datetime) -> Event:
         (REMARKS, appointment.remarks),
         (LANGUAGE, appointment.language),
         (REASON, appointment.reason),
+        (AWAITS, appointment.awaits),
     ):
         if text:
             # An X- property is text (RFC 5545 section 3.8.8.2), which icalendar only knows if it's told.
@@ -147,12 +170,22 @@ def to_event(appointment: Appointment, *, now: datetime) -> Event:
         event.add("CATEGORIES", list(appointment.categories))
     for service in appointment.services:
         event.add(SERVICE, service.id, parameters={"PERSONS": str(service.persons)})
-    if appointment.reminder:
-        event.add(REMINDER, "TRUE")
-    if appointment.pinned:
-        event.add(PINNED, "TRUE")
-    if appointment.hold_until is not None:
-        event.add(HOLD_UNTIL, vText(appointment.hold_until.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")))
+    for need in appointment.needs:
+        event.add(NEED, vText(need))
+    for name, is_so in (
+        (REMINDER, appointment.reminder),
+        (PINNED, appointment.pinned),
+        (DECLINED, appointment.declined),
+    ):
+        if is_so:
+            event.add(name, "TRUE")
+    for name, moment in (
+        (HOLD_UNTIL, appointment.hold_until),
+        (PROPOSED, appointment.proposed),
+        (RESEND, appointment.resend),
+    ):
+        if moment is not None:
+            event.add(name, vText(utc_text(moment)))
     return event
 
 
@@ -200,9 +233,20 @@ def _services(event: Component) -> tuple[ServiceLine, ...]:
     return tuple(lines)
 
 
+def _texts(event: Component, name: str) -> tuple[str, ...]:
+    found: Any = event.get(name)
+    values = found if isinstance(found, list) else [] if found is None else [found]
+    return tuple(_ESCAPED.sub(_unescape, str(value)) for value in values)
+
+
 def is_true(text: str) -> bool:
     """Read a boolean property value (RFC 5545 section 3.3.2), case-insensitively."""
     return text.strip().upper() == "TRUE"
+
+
+def utc_text(moment: datetime) -> str:
+    """Write an aware moment as `19980119T070000Z` (RFC 5545 section 3.3.5, form 2)."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def parse_utc(text: str) -> datetime | None:
@@ -256,8 +300,13 @@ def from_event(event: Component, zone: ZoneInfo) -> Appointment:
         pinned=is_true(_text(event, PINNED)),
         cancelled=_text(event, "STATUS").upper() == "CANCELLED",
         reason=_text(event, REASON),
+        proposed=parse_utc(_text(event, PROPOSED)),
+        declined=is_true(_text(event, DECLINED)),
         sequence=sequence if isinstance(sequence, int) else 0,
         dtstamp=_instant(event, "DTSTAMP", zone),
+        needs=_texts(event, NEED),
+        awaits=_text(event, AWAITS),
+        resend=parse_utc(_text(event, RESEND)),
     )
 
 

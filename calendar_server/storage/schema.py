@@ -198,6 +198,63 @@ plans = Table(
 )
 """Plans of repair and balance (`calendar_server.plans`). `auto_at`: applied by itself then, unless somebody decides before."""
 
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("office", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("address", String(254), nullable=False),
+    Column("services", Text, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("weekdays", Integer, nullable=False),
+    Column("from_minute", Integer, nullable=False),
+    Column("until_minute", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("refused", Text, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("uid", String(512), nullable=False),
+    Column("offered_start", BigInteger),
+    Column("offered_until", BigInteger),
+    Column("ended", BigInteger),
+    Index(None, "office", "state", "created"),
+    Index(None, "address"),
+)
+"""The waiting list (`calendar_server.waiting`): one wish each. `text` is the appointment that she wants, at no particular time, and `uid` its uid;
+`address` the casefolded mail address; [`first`, `last`] the instants in which a start may lie, `weekdays` a bit set (Monday is 1), and
+[`from_minute`, `until_minute`) the minutes of the office's day. `refused` are starts that she didn't take, as JSON."""
+
+returns = Table(
+    "returns",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("office", String(64), nullable=False),
+    Column("clerk", String(64), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Index(None, "office", "until"),
+)
+"""Times [start, end) of a clerk that a citizen gave back and that the public isn't offered before `until` (`calendar_server.returns`)."""
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("office", String(64), primary_key=True),
+    Column("uid", String(512), primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Index(None, "until"),
+    Index(None, "office", "uid"),
+)
+"""Who booked how much (`calendar_server.fairness`): `key` is a keyed digest of an e-mail address, a network or a proof, never the thing itself."""
+
 accounts = Table(
     "accounts",
     metadata,

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.app import CalendarSettings, create_app
 from calendar_server.client import CalendarClient
+from calendar_server.fairness import Limits
 from calendar_server.setup import prepare
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.database import Database
@@ -83,6 +84,7 @@ def calendar_server(
     offices: Directory | None = None,
     clock: Clock | None = None,
     around: Callable[[WSGIApplication], WSGIApplication] = lambda app: app,
+    limits: Limits | None = None,
 ) -> Iterator[CalendarServer]:
     """Run a calendar server with the demo accounts; `around` puts something between it and its clients."""
     offices = offices or directory()
@@ -91,7 +93,7 @@ def calendar_server(
     prepare(database, offices, clock)
     add_accounts(Accounts(database, clock, CHEAP), offices)
     database.close()
-    app = create_app(CalendarSettings(database_url, offices, clock))
+    app = create_app(CalendarSettings(database_url, offices, clock, limits=limits or Limits()))
     try:
         with serving(around(app)) as url:
             yield CalendarServer(url, database_url, offices, clock)
@@ -101,11 +103,14 @@ def calendar_server(
 
 @contextmanager
 def calendars(
-    database_url: str, offices: Directory | None = None, clock: Clock | None = None
+    database_url: str,
+    offices: Directory | None = None,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[Calendars]:
     """The service without a server."""
     database = Database.open(database_url)
     try:
-        yield prepare(database, offices or directory(), clock or Clock())
+        yield prepare(database, offices or directory(), clock or Clock(), limits)
     finally:
         database.close()
