@@ -58,6 +58,8 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>", "appointment", appointment.show, "token"),
     page("/termin/<token:token>/termin.ics", "ics", appointment.ics, "token"),
     page("/termin/<token:token>/qr.svg", "code", appointment.code, "token"),
+    page("/termin/<token:token>/annehmen", "accept", appointment.accept, "token", "POST"),
+    page("/termin/<token:token>/zurueckholen", "restore", appointment.restore, "token", "POST"),
     page("/termin/<token:token>/erinnerung", "remind", appointment.remind, "token", "POST"),
     page("/termin/<token:token>/verschieben", "move", appointment.move, "token"),
     page("/termin/<token:token>/verschieben", "move_now", appointment.move_now, "token", "POST"),

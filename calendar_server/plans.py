@@ -314,7 +314,7 @@ class Plans:
                 if target.id != source.id:
                     writer.transfer(row, source, target, file_name(row.uid))
             else:
-                content = _changed(row, step, office, is_proposal=not reverse)
+                content = _changed(row, step, office)
                 etag = etag_of(content.text)
                 writer.replace(row, source, content, target=target, href=file_name(row.uid))
             undo.append(Step(row.uid, etag, step.to_clerk, step.to_start, step.clerk, step.start))
@@ -337,10 +337,10 @@ class Plans:
                     raise RefusedError(refusals.STALE_PLAN, "a place was taken since the plan was made")
 
 
-def _changed(row: ObjectRow, step: Step, office: Office, *, is_proposal: bool) -> Content:
+def _changed(row: ObjectRow, step: Step, office: Office) -> Content:
     """The appointment at its new time, cancelled, or brought back; its SEQUENCE goes up unless only the clerk changes.
 
-    A new time that isn't just the old one again is a proposal, until the citizen agrees.
+    Another time than the one that the citizen chose or agreed to is a proposal, until she agrees.
     """
     calendar = Calendar.from_ical(row.text)
     (event,) = calendar.walk("VEVENT")
@@ -351,13 +351,13 @@ def _changed(row: ObjectRow, step: Step, office: Office, *, is_proposal: bool) -
         event.add(name, value)
     event.pop("DURATION", None)
     event["STATUS"] = vText("CANCELLED" if step.cancel else "CONFIRMED")
-    for name in (properties.REASON, properties.PROPOSED):
+    for name in (properties.REASON, properties.PROPOSED, properties.DECLINED):
         event.pop(name, None)
     if step.reason:
         event[properties.REASON] = vText(step.reason)
-    if is_proposal and after.start != before.start and before.email and not step.cancel:
-        # Moved twice before she answered, what she knows as hers is still the first time.
-        event[properties.PROPOSED] = vText(properties.utc_text(before.proposed or before.start))
+    promised = before.proposed or before.start
+    if after.start not in {before.start, promised} and before.email and not step.cancel:
+        event[properties.PROPOSED] = vText(properties.utc_text(promised))
     visible = after.start != before.start or step.cancel != before.cancelled
     sequence = row.sequence + (1 if visible else 0)
     event.pop("SEQUENCE", None)

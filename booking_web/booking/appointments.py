@@ -223,9 +223,12 @@ class Appointments:
             office, stored = self._read(token)
             self._check_change(office, stored.appointment)
             if stored.appointment.start == start:
-                return self._booked(office, stored.appointment)
+                try:
+                    return self._agree(office, stored)
+                except ChangedError:
+                    continue
             self._check_start(office, start)
-            moved = replace(stored.appointment.at(start), reason="")
+            moved = replace(stored.appointment.at(start), reason="", proposed=None)
             try:
                 self._put(office, moved, stored)
             except ChangedError:
@@ -265,9 +268,60 @@ class Appointments:
             return self._booked(office, changed)
         raise UnavailableError("the appointment kept changing")
 
+    def accept(self, token: str) -> Booked:
+        """Agree to the time that the office chose; a repeat changes nothing. Raises GoneError, TooLateError, UnavailableError."""
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            if stored.appointment.is_hold:
+                raise GoneError
+            self._check_change(office, stored.appointment)
+            try:
+                return self._agree(office, stored)
+            except ChangedError:
+                continue
+        raise UnavailableError("the appointment kept changing")
+
+    def _agree(self, office: OfficeInfo, stored: Stored) -> Booked:
+        if stored.appointment.proposed is None:
+            return self._booked(office, stored.appointment)
+        agreed = replace(stored.appointment, proposed=None)
+        self._put(office, agreed, stored)
+        return self._booked(office, agreed)
+
+    def cancelled(self, token: str) -> Booked:
+        """Return the cancelled appointment behind a token, for as long as it's kept. Raises GoneError, UnavailableError."""
+        office, uid = self._identify(token)
+        stored = self._find(office, uid)
+        if stored is None or not stored.appointment.cancelled or stored.appointment.end <= self._now():
+            raise GoneError
+        return self._booked(office, stored.appointment)
+
+    def restore(self, token: str) -> Booked:
+        """Bring back an appointment that she declined in her own calendar; a repeat returns it as it stands.
+
+        Raises GoneError (also if the office cancelled it), TooLateError, SlotTakenError, UnavailableError.
+        """
+        for _ in range(_ATTEMPTS):
+            office, uid = self._identify(token)
+            stored = self._find(office, uid)
+            if stored is None:
+                raise GoneError
+            if not stored.appointment.cancelled:
+                return self.find(token)
+            if not stored.appointment.declined:
+                raise GoneError
+            if stored.appointment.start <= self._now():
+                raise TooLateError
+            try:
+                self._put(office, replace(stored.appointment, cancelled=False, declined=False), stored)
+            except ChangedError:
+                continue
+            return self.find(token)
+        raise UnavailableError("the appointment kept changing")
+
     def may_change(self, booked: Booked) -> bool:
-        """True while the citizen may still move or cancel it online."""
-        return booked.office.release.may_change(booked.appointment.start, self._now())
+        """True while the citizen may still move or cancel it online; what the office moved, she may change until it begins."""
+        return self._is_changeable(booked.office, booked.appointment)
 
     def _booked(self, office: OfficeInfo, appointment: Appointment) -> Booked:
         return Booked(make_token(self._secret, office.id, appointment.uid), office, appointment)
@@ -328,8 +382,13 @@ class Appointments:
             raise InvalidError([FieldError("start", "too-far", office.release.horizon_days)])
 
     def _check_change(self, office: OfficeInfo, appointment: Appointment) -> None:
-        if not office.release.may_change(appointment.start, self._now()):
+        if not self._is_changeable(office, appointment):
             raise TooLateError
+
+    def _is_changeable(self, office: OfficeInfo, appointment: Appointment) -> bool:
+        if appointment.proposed is not None:
+            return self._now() < appointment.start
+        return office.release.may_change(appointment.start, self._now())
 
 
 def new_key() -> str:

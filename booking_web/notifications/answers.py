@@ -1,11 +1,12 @@
 """What follows from replies and bounces.
 
 A citizen who declines in her own calendar frees her time: after a grace period, in which accepting takes it back, the appointment is
-cancelled as if she had done it on the site. Who proposes another time gets the link where she finds the free ones. A bounce is shown to staff, with her telephone number.
+cancelled as if she had done it on the site, and she may take that back. Who proposes another time gets the link where she finds the free ones. A bounce is shown to staff, with her telephone number.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,26 @@ class Answers:
         if found.partstat is Partstat.DECLINED:
             due = self._clock() + GRACE
             return self._store.declined(found.uid, found.attendee, found.sequence, at=found.at, due=due)
-        return self._store.accepted(found.uid, found.attendee, at=found.at)
+        agreed = self._agree(found) if found.partstat is Partstat.ACCEPTED else False
+        return self._store.accepted(found.uid, found.attendee, at=found.at) or agreed
+
+    def _agree(self, found: Answer) -> bool:
+        """Accepting the proposal of a time in her calendar counts as on her page."""
+        due = self._store.countered(found.uid, found.attendee, found.sequence)
+        if due is None:
+            return False
+        seen = due.told.snapshot
+        try:
+            stored = self._client.read(seen.office, seen.uid, seen.zone)
+            if stored.appointment.cancelled or stored.appointment.proposed is None:
+                return False
+            agreed = replace(stored.appointment, proposed=None)
+            self._client.book(agreed, now=self._clock(), etag=stored.etag)
+        except CalendarError:
+            # The time holds without her answer too, so nothing is lost.
+            log.warning("that a proposal was accepted can't be noted now", office=seen.office)
+            return False
+        return True
 
     def _answer(self, found: Counter) -> bool:
         due = self._store.countered(found.uid, found.attendee, found.sequence)
@@ -76,13 +96,22 @@ class Answers:
         count = 0
         for office, uid in self._store.declines_due(self._clock()):
             try:
-                self._client.cancel(office, uid)
-            except NotFoundError:
-                pass
+                count += self._call_off(office, uid)
             except CalendarError:
                 log.warning("a declined appointment can't be cancelled now", office=office)
                 continue
-            else:
-                count += 1
             self._store.forget_decline(office, uid)
         return count
+
+    def _call_off(self, office: str, uid: str) -> bool:
+        """Cancel without deleting, so that she can take it back; False if there's nothing to cancel."""
+        known = self._town.office(office)
+        try:
+            stored = self._client.read(office, uid, known.zone if known else self._town.zone)
+        except NotFoundError:
+            return False
+        if stored.appointment.cancelled:
+            return False
+        declined = replace(stored.appointment, cancelled=True, declined=True, proposed=None, reason="")
+        self._client.book(declined, now=self._clock(), etag=stored.etag)
+        return True

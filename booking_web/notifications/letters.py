@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from booking_web.notifications.wording import Wording
     from booking_web.town import Document, OfficeInfo, Town
 
-_HIDDEN_KINDS = frozenset({Kind.CONFIRMATION, Kind.RESTORED, Kind.REMINDER, Kind.COUNTER})
+_HIDDEN_KINDS = frozenset({Kind.CONFIRMATION, Kind.PROPOSAL, Kind.RESTORED, Kind.REMINDER, Kind.COUNTER})
 """Kinds that read the same whoever caused them."""
 
 
@@ -53,6 +53,8 @@ class Letter:
     notes: tuple[str, ...]
     link: tuple[str, str] | None
     """Label and address of the one thing to do."""
+    more_links: tuple[tuple[str, str], ...]
+    """What else she may do: labels and addresses."""
     closing: tuple[str, ...]
     signature: tuple[str, ...]
     small_print: tuple[str, ...]
@@ -132,7 +134,7 @@ class Letters:
         snapshot, kind = decision.told.snapshot, decision.kind
         office, words = self._office(snapshot), wording(snapshot.language)
         cancelled = kind is Kind.CANCELLED
-        key = _key(decision, words)
+        key = _key(decision, words, is_online=bool(self.manage_url(snapshot)))
         when = words.when(snapshot.start.astimezone(snapshot.zone))
         needed, conditional = ((), ()) if cancelled else self._documents(snapshot, office, words)
         manage = self.manage_url(snapshot)
@@ -141,6 +143,16 @@ class Letters:
             link = (words.say("links", "book"), self.book_url(snapshot))
         elif manage:
             link = (words.say("links", "manage"), manage)
+        more: tuple[tuple[str, str], ...] = ()
+        if manage and decision.declined:
+            more = (link,) if link else ()
+            link = (words.say("links", "restore"), manage)
+        elif manage and kind is Kind.PROPOSAL:
+            link = (words.say("links", "accept"), manage)
+            more = (
+                (words.say("links", "another"), f"{manage}/verschieben"),
+                (words.say("links", "cancel"), f"{manage}/absagen"),
+            )
         closing = [words.say("closing", "phone", phone=office.phone)]
         if snapshot.reference:
             closing[0] += " " + words.say("closing", "reference", reference=_line(snapshot.reference))
@@ -155,8 +167,8 @@ class Letters:
         notice = in_language(self._town.notice, words.language)
         return Letter(
             language=words.language,
-            subject=words.say("subjects", key if cancelled else kind.value, when=when),
-            title=words.say("titles", key if cancelled else kind.value),
+            subject=words.say("subjects", _heading(key) if cancelled else kind.value, when=when),
+            title=words.say("titles", _heading(key) if cancelled else kind.value),
             greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
             paragraphs=tuple(paragraphs),
             facts=self._facts(decision, office, words, when),
@@ -166,6 +178,7 @@ class Letters:
             if cancelled
             else tuple(filter(None, [_line(in_language(office.notice, words.language))])),
             link=link,
+            more_links=more,
             closing=tuple(closing),
             signature=(
                 words.say("closing", "regards"),
@@ -227,7 +240,8 @@ class Letters:
     ) -> tuple[tuple[str, str], ...]:
         snapshot, before = decision.told.snapshot, decision.previous
         facts = [("when", when)]
-        if decision.kind is Kind.MOVED and before is not None and before.start != snapshot.start:
+        shifted = decision.kind in {Kind.MOVED, Kind.PROPOSAL}
+        if shifted and before is not None and before.start != snapshot.start:
             facts.append(("when_before", words.when(before.start.astimezone(before.zone))))
         if decision.kind is not Kind.CANCELLED:
             minutes = (snapshot.end - snapshot.start) // timedelta(minutes=1)
@@ -263,11 +277,19 @@ class Letters:
         return tuple(needed), tuple(conditional)
 
 
-def _key(decision: Decision, words: Wording) -> str:
+def _key(decision: Decision, words: Wording, *, is_online: bool) -> str:
     by_citizen = decision.by_citizen and decision.kind not in _HIDDEN_KINDS
     key = f"{decision.kind.value}_by_citizen" if by_citizen else decision.kind.value
+    if decision.declined:
+        key = "cancelled_declined" if is_online else "cancelled_by_citizen"
+    elif decision.kind is Kind.PROPOSAL and not is_online:
+        key = "proposal_by_phone"
     assert key in words.texts["intros"]
     return key
+
+
+def _heading(key: str) -> str:
+    return "cancelled_by_citizen" if key == "cancelled_declined" else key
 
 
 def _condition(document: Document, words: Wording) -> str:

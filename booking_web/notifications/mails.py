@@ -23,6 +23,7 @@ import flask_mail
 
 from booking_web.notifications.addresses import mailbox
 from booking_web.notifications.letters import as_html, as_text
+from booking_web.notifications.told import Kind
 from calendar_server.ical import itip
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def compose(
                 location=texts.location,
                 url=texts.url,
                 rsvp=rsvp,
+                agreed=decision.kind is not Kind.PROPOSAL,
             ),
             now=now,
         )

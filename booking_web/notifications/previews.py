@@ -22,11 +22,12 @@ _AHEAD = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One mail; `by_citizen`: she caused it herself."""
+    """One mail; `by_citizen`: she caused it herself; `declined`: by declining in her own calendar."""
 
     kind: Kind
     language: str
     by_citizen: bool
+    declined: bool
     mail: Mail
 
 
@@ -34,12 +35,26 @@ def previews(town: Town, office: OfficeInfo, now: datetime) -> tuple[Preview, ..
     """Return all mails of an office in all languages; `now` (aware) is when they would be written."""
     letters = Letters(town, _SECRET)
     return tuple(
-        Preview(kind, language, by_citizen, compose(decision, letters, town, now=now))
+        Preview(
+            kind, language, decision.by_citizen, decision.declined, compose(decision, letters, town, now=now)
+        )
         for language in town.languages
         for kind in Kind
-        for by_citizen in ((False, True) if kind in {Kind.MOVED, Kind.CHANGED, Kind.CANCELLED} else (False,))
-        for decision in [_decision(town, office, kind, language, by_citizen=by_citizen, now=now)]
+        for decision in _decisions(town, office, kind, language, now)
     )
+
+
+def _decisions(
+    town: Town, office: OfficeInfo, kind: Kind, language: str, now: datetime
+) -> tuple[Decision, ...]:
+    """The ways in which a mail of this kind can come about."""
+    by_office = _decision(town, office, kind, language, by_citizen=False, now=now)
+    if kind not in {Kind.MOVED, Kind.CHANGED, Kind.CANCELLED}:
+        return (by_office,)
+    by_citizen = _decision(town, office, kind, language, by_citizen=True, now=now)
+    if kind is Kind.CANCELLED:
+        return by_office, by_citizen, replace(by_citizen, declined=True)
+    return by_office, by_citizen
 
 
 def _decision(
@@ -60,7 +75,7 @@ def _decision(
         reference="K7QM-3XPD",
     )
     before = replace(seen, start=start - timedelta(hours=1), end=seen.end - timedelta(hours=1))
-    said = kind in {Kind.MOVED, Kind.CANCELLED} and not by_citizen
+    said = kind in {Kind.MOVED, Kind.PROPOSAL, Kind.CANCELLED} and not by_citizen
     reason = {"de": "Krankheit", "en": "Illness"}.get(language, "Krankheit") if said else ""
     previous = None if kind is Kind.CONFIRMATION else before
     return Decision(kind, Told(seen, 1, cancelled=kind is Kind.CANCELLED), previous, by_citizen, reason)

@@ -25,6 +25,8 @@ class Kind(StrEnum):
 
     CONFIRMATION = "confirmation"
     MOVED = "moved"
+    PROPOSAL = "proposal"
+    """The office moved it and asks whether the new time suits her."""
     CHANGED = "changed"
     CANCELLED = "cancelled"
     RESTORED = "restored"
@@ -140,6 +142,8 @@ class Decision:
     previous: Snapshot | None = None
     by_citizen: bool = False
     reason: str = ""
+    declined: bool = False
+    """It's cancelled because she declined it in her own calendar; she may take that back."""
 
     @property
     def method(self) -> Method:
@@ -169,7 +173,8 @@ def decide(
     elif current.is_hold or not current.email.strip() or current.end <= now:
         decision = None
     else:
-        decision = _news(told, Snapshot.of(current, office), current.sequence)
+        seen = Snapshot.of(current, office)
+        decision = _news(told, seen, current.sequence, is_proposal=current.proposed is not None)
     if decision is None or (refused is not None and _is_refused(decision.told, refused)):
         return None
     # The appointment keeps the reason of an earlier change; it isn't that of this one.
@@ -183,10 +188,11 @@ def _cancellation(told: Told | None, current: Appointment | None, now: datetime)
         return None
     sequence, reason = (current.sequence, current.reason) if current else (0, "")
     after = Told(replace(told.snapshot, reason=reason), max(sequence, told.sequence + 1), cancelled=True)
-    return Decision(Kind.CANCELLED, after, previous=told.snapshot, reason=reason)
+    declined = current is not None and current.declined
+    return Decision(Kind.CANCELLED, after, previous=told.snapshot, reason=reason, declined=declined)
 
 
-def _news(told: Told | None, seen: Snapshot, sequence: int) -> Decision | None:
+def _news(told: Told | None, seen: Snapshot, sequence: int, *, is_proposal: bool = False) -> Decision | None:
     if told is None:
         return Decision(Kind.CONFIRMATION, Told(seen, sequence))
     before = told.snapshot
@@ -199,6 +205,8 @@ def _news(told: Told | None, seen: Snapshot, sequence: int) -> Decision | None:
         return None
     same_hour_and_place = before.start == seen.start and before.location == seen.location
     kind = Kind.CHANGED if same_hour_and_place else Kind.MOVED
+    if is_proposal and before.start != seen.start:
+        kind = Kind.PROPOSAL
     return Decision(kind, after, previous=before, reason=seen.reason)
 
 

@@ -51,6 +51,7 @@ def _page(template: str, booked: Booked, status: int = 200, **values: object) ->
         items=checklist(choice) if choice else (),
         may_change=site.appointments.may_change(booked),
         over=booked.appointment.end <= site.now(),
+        proposed=booked.appointment.proposed.astimezone(zone) if booked.appointment.proposed else None,
         subscription=_subscription(booked),
         **values,
     )
@@ -79,9 +80,30 @@ def done(token: str) -> BaseResponse:
 
 
 def show(token: str) -> BaseResponse:
-    """Her appointment as it stands."""
-    booked = current_site().appointments.find(token)
-    return _to_form(booked) or _page("appointment.html", booked, moved="moved" in request.args)
+    """Her appointment as it stands; of a cancelled one, why, and what she can do now."""
+    appointments = current_site().appointments
+    try:
+        booked = appointments.find(token)
+    except GoneError:
+        return _page("called_off.html", appointments.cancelled(token), 410)
+    done_before = {name: name in request.args for name in ("moved", "agreed", "restored")}
+    return _to_form(booked) or _page("appointment.html", booked, **done_before)
+
+
+def accept(token: str) -> BaseResponse:
+    """Agree to the time that the office chose."""
+    booked = current_site().appointments.accept(token)
+    return redirect(page_url("appointment", token=booked.token, agreed="1"), 303)
+
+
+def restore(token: str) -> BaseResponse:
+    """Bring back what she declined in her own calendar."""
+    appointments = current_site().appointments
+    try:
+        booked = appointments.restore(token)
+    except SlotTakenError:
+        return _page("called_off.html", appointments.cancelled(token), 409, taken=True)
+    return redirect(page_url("appointment", token=booked.token, restored="1"), 303)
 
 
 def ics(token: str) -> BaseResponse:

@@ -60,6 +60,8 @@ class Invitation:
     url: str = ""
     rsvp: bool = False
     """True if somebody reads replies."""
+    agreed: bool = True
+    """False if the organizer proposes a time that the attendee hasn't agreed to."""
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -73,8 +75,8 @@ class Invitation:
 def message(method: Method, invitation: Invitation, *, now: datetime) -> str:
     """Return the VCALENDAR text of the iTIP message; `now` (aware) becomes DTSTAMP.
 
-    The attendee has accepted by booking, so PARTSTAT is ACCEPTED and no reply is asked for unless `rsvp` is set. There is no
-    VALARM: when to be alarmed is the attendee's own affair.
+    The attendee has accepted by booking, so PARTSTAT is ACCEPTED and no reply is asked for unless `rsvp` is set. A time that the organizer
+    chose by itself needs her consent anew: NEEDS-ACTION (RFC 5546 section 3.2.2.1). There is no VALARM: when to be alarmed is the attendee's own affair.
     """
     calendar = Calendar()
     calendar.add("VERSION", "2.0")
@@ -108,7 +110,7 @@ def _event(method: Method, invitation: Invitation, now: datetime) -> Event:
     attendee = _address(invitation.attendee)
     attendee.params["CUTYPE"] = "INDIVIDUAL"
     attendee.params["ROLE"] = "REQ-PARTICIPANT"
-    attendee.params["PARTSTAT"] = "ACCEPTED"
+    attendee.params["PARTSTAT"] = "ACCEPTED" if invitation.agreed else "NEEDS-ACTION"
     attendee.params["RSVP"] = "TRUE" if invitation.rsvp else "FALSE"
     event.add("ATTENDEE", attendee)
     return event

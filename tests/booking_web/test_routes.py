@@ -19,6 +19,8 @@ PAGES = [
     "/termin/<token:token> GET token",
     "/termin/<token:token>/termin.ics GET token",
     "/termin/<token:token>/qr.svg GET token",
+    "/termin/<token:token>/annehmen POST token",
+    "/termin/<token:token>/zurueckholen POST token",
     "/termin/<token:token>/erinnerung POST token",
     "/termin/<token:token>/verschieben GET token",
     "/termin/<token:token>/verschieben POST token",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -54,10 +56,10 @@ class Postbox:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - likewise
+    async def handle_DATA(self, server, _session, envelope):  # noqa: N802 - likewise
         if answer := self.on_data(envelope.content):
             return answer
-        self.encrypted.append(session.ssl is not None)
+        self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
         self.taken.append((envelope.mail_from, envelope.rcpt_tos[0], envelope.content))
         if self.drop_after_data:
             self.drop_after_data -= 1
@@ -71,9 +73,11 @@ class Postbox:
 
 
 class _Server(Controller):
-    def __init__(self, postbox: Postbox, *, port: int, **options: Any) -> None:
+    def __init__(
+        self, postbox: Postbox, *, port: int, outside: ssl.SSLContext | None = None, **options: Any
+    ) -> None:
         self._options = options
-        super().__init__(postbox, hostname="127.0.0.1", port=port, ready_timeout=10)
+        super().__init__(postbox, hostname="127.0.0.1", port=port, ready_timeout=10, ssl_context=outside)
 
     def factory(self) -> SMTP:
         return SMTP(self.handler, hostname="mail.test", **self._options)
@@ -109,10 +113,14 @@ def mail_server(
     *,
     port: int = 0,
     tls: ssl.SSLContext | None = None,
+    outside: ssl.SSLContext | None = None,
     password: str = "",
     utf8: bool = False,
 ) -> Iterator[int]:
-    """Run a mail server and yield its port. `password`: only who logs in with it may send."""
+    """Run a mail server and yield its port. `tls`: for STARTTLS; `outside`: TLS from the first byte (RFC 8314).
+
+    `password`: only who logs in with it may send.
+    """
 
     def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
@@ -124,9 +132,45 @@ def mail_server(
         options |= {"tls_context": tls, "require_starttls": True}
     if password:
         options |= {"authenticator": authenticate, "auth_required": True}
-    server = _Server(postbox, port=port or free_port(), **options)
+    server = _Server(postbox, port=port or free_port(), outside=outside, **options)
     server.start()
     try:
         yield server.port
     finally:
         server.stop()
+
+
+@contextmanager
+def tls_before(authority: Authority, port: int) -> Iterator[int]:
+    """TLS from the first byte before a server on loopback that has none of its own; yield the port to connect to."""
+    loop, made = asyncio.new_event_loop(), threading.Event()
+    context, found = authority.server_context(), [0]
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+
+    async def serve() -> None:
+        server = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=context)
+        found[0] = server.sockets[0].getsockname()[1]
+        made.set()
+        async with server:
+            await stop.wait()
+
+    stop = asyncio.Event()
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    made.wait()
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import delete
@@ -181,6 +182,68 @@ def test_a_plan_moves_cancels_and_is_undone(any_world: World):
     assert back[UID].start == at(7, 8)
     assert "findet er doch statt" in back[other].text
     assert all(back[uid].sequence > mails[uid].sequence for uid in back)
+
+
+def test_a_plan_that_moves_proposes_and_agreeing_is_no_news(any_world: World):
+    any_world.book()
+    any_world.settle()
+    plan = any_world.propose(any_world.step(UID, start=at(9, 8), reason="Krankheit"))
+    any_world.plans.apply(plan.id, LEAD)
+    [mail] = any_world.settle()
+    assert (mail.method, mail.sequence, mail.start) == ("REQUEST", 1, at(9, 8))
+    assert mail.event["ATTENDEE"].params["PARTSTAT"] == "NEEDS-ACTION"
+    assert "Dann sagen Sie uns bitte kurz Ja." in mail.text
+    assert any_world.stored().proposed == at(7, 8)
+    any_world.change(proposed=None)
+    assert any_world.settle() == []
+    assert any_world.stored().sequence == 1
+
+
+def test_a_clerks_client_cannot_agree_for_her(world: World):
+    world.book()
+    plan = world.propose(world.step(UID, start=at(9, 8)))
+    world.plans.apply(plan.id, LEAD)
+    stripped = to_ical(replace(world.stored(), proposed=None), now=NOW)
+    world.service.put(
+        f"{world.holder()}/calendar", f"{UID}.ics", stripped, CLERK, Preconditions(if_match="*")
+    )
+    assert world.stored().proposed == at(7, 8)
+
+
+def test_a_second_plan_and_its_undoing_keep_the_first_time(world: World):
+    world.book()
+    world.settle()
+    first = world.propose(world.step(UID, start=at(9, 8)))
+    world.plans.apply(first.id, LEAD)
+    second = world.propose(world.step(UID, start=at(9, 9)))
+    world.plans.apply(second.id, LEAD)
+    assert world.stored().proposed == at(7, 8)
+    world.settle()
+    world.plans.undo(second.id, LEAD)
+    assert (world.stored().start, world.stored().proposed) == (at(9, 8), at(7, 8))
+
+
+def test_undoing_asks_nothing(world: World):
+    world.book()
+    world.settle()
+    plan = world.propose(world.step(UID, start=at(9, 8)))
+    world.plans.apply(plan.id, LEAD)
+    world.settle()
+    world.plans.undo(plan.id, LEAD)
+    assert (world.stored().start, world.stored().proposed) == (at(7, 8), None)
+    [mail] = world.settle()
+    assert mail.start == at(7, 8)
+    assert "Ihr Termin hat eine neue Zeit" in mail.text
+
+
+def test_a_plan_moves_and_is_undone_before_the_mail_left(world: World):
+    world.book()
+    world.settle()
+    plan = world.propose(world.step(UID, start=at(9, 8)))
+    world.plans.apply(plan.id, LEAD)
+    world.follow()
+    world.plans.undo(plan.id, LEAD)
+    assert world.settle() == []
 
 
 def test_a_hold_and_its_expiry_say_nothing(world: World):

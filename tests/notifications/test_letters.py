@@ -30,23 +30,29 @@ LONGEST_SENTENCE = 15
 
 
 def decision(
-    kind: Kind = Kind.CONFIRMATION, *, by_citizen: bool = False, reason: str = "", **values
+    kind: Kind = Kind.CONFIRMATION,
+    *,
+    by_citizen: bool = False,
+    reason: str = "",
+    declined: bool = False,
+    **values,
 ) -> Decision:
     before = Snapshot.of(BOOKED, "buergerbuero")
     after = replace(before, **values)
-    if kind is Kind.MOVED:
+    if kind in {Kind.MOVED, Kind.PROPOSAL}:
         after = replace(after, start=at(9, 9), end=at(9, 9) + timedelta(minutes=30))
     told = Told(after, 1, cancelled=kind is Kind.CANCELLED)
     previous = None if kind is Kind.CONFIRMATION else before
-    return Decision(kind, told, previous, by_citizen, reason)
+    return Decision(kind, told, previous, by_citizen, reason, declined)
 
 
-ALL = [
-    decision(kind, by_citizen=by_citizen, language=language)
-    for kind in Kind
-    for by_citizen in (False, True)
-    for language in languages()
+WAYS = [
+    *({"kind": kind, "by_citizen": by_citizen} for kind in Kind for by_citizen in (False, True)),
+    {"kind": Kind.CANCELLED, "by_citizen": True, "declined": True},
+    {"kind": Kind.PROPOSAL, "uid": "5a0c7c9e-drawn-in-thunderbird"},
 ]
+"""All in which letters differ, besides what they are about."""
+ALL = [decision(language=language, **way) for way in WAYS for language in languages()]
 
 
 def test_a_confirmation_in_german():
@@ -93,6 +99,37 @@ def _token(letters: Letters) -> str:
     return letters.manage_url(decision().told.snapshot).rpartition("/")[2]
 
 
+PROPOSAL = """\
+Guten Tag Erika Muster,
+
+Ihr Termin kann zur alten Zeit leider nicht stattfinden. Wir haben eine neue Zeit für Sie reserviert. \
+Passt sie Ihnen? Dann sagen Sie uns bitte kurz Ja. Sie können auch eine andere Zeit wählen oder absagen. \
+Hören wir nichts von Ihnen, gilt die neue Zeit.
+
+Der Grund: Krankheit
+
+Wann: Mittwoch, 9. Dezember 2026, 9:00 Uhr
+Bisher: Montag, 7. Dezember 2026, 8:00 Uhr
+"""
+
+
+def test_a_proposal_offers_three_ways():
+    letter = LETTERS.letter(decision(Kind.PROPOSAL, reason="Krankheit"))
+    page = f"https://{HOST}/termin/{_token(LETTERS)}"
+    assert as_text(letter).startswith(PROPOSAL)
+    assert letter.link == ("Neue Zeit ansehen und Ja sagen", page)
+    assert letter.more_links == (
+        ("Andere Zeit wählen", f"{page}/verschieben"),
+        ("Termin absagen", f"{page}/absagen"),
+    )
+
+
+def test_what_she_declined_can_be_taken_back():
+    letter = LETTERS.letter(decision(Kind.CANCELLED, by_citizen=True, declined=True))
+    assert letter.link == ("Termin zurückholen", f"https://{HOST}/termin/{_token(LETTERS)}")
+    assert [label for label, _ in letter.more_links] == ["Neuen Termin buchen"]
+
+
 def test_a_move_in_english():
     letter = LETTERS.letter(decision(Kind.MOVED, language="en", reason="Illness"))
     text = as_text(letter)
@@ -111,7 +148,7 @@ def test_a_cancellation_leads_to_a_new_booking_and_asks_for_no_documents():
 
 
 @pytest.mark.parametrize(
-    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}"
+    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}-{due.declined}"
 )
 def test_text_and_html_say_the_same(due):
     letter = LETTERS.letter(due)
@@ -124,12 +161,16 @@ def test_text_and_html_say_the_same(due):
     if letter.link:
         assert letter.link[1] in text
         assert letter.link[1] in page.links
+    for label, address in letter.more_links:
+        assert label in page.text
+        assert address in text
+        assert address in page.links
     for line in (*letter.documents, *letter.conditional):
         assert line.name in page.text
 
 
 @pytest.mark.parametrize(
-    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}"
+    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}-{due.declined}"
 )
 def test_html_needs_nothing_from_elsewhere(due):
     page = as_html(LETTERS.letter(due))
@@ -140,7 +181,7 @@ def test_html_needs_nothing_from_elsewhere(due):
 
 
 @pytest.mark.parametrize(
-    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}"
+    "due", ALL, ids=lambda due: f"{due.told.snapshot.language}-{due.kind}-{due.by_citizen}-{due.declined}"
 )
 def test_sentences_are_short(due):
     letter = LETTERS.letter(due)

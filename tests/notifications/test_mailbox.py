@@ -18,15 +18,15 @@ from booking_web.notifications.mailbox import Mailbox, MailboxError, MailboxSett
 from booking_web.notifications.smtp import Security
 from calendar_server.client import CalendarClient
 from tests.notifications.answering import VOUCHING, bounce, reply
-from tests.notifications.servers import Authority, free_port
+from tests.notifications.servers import Authority, free_port, tls_before
 from tests.notifications.test_worker import running, wait_for, worker_settings
 from tests.notifications.town import SECRET, UID, town
-from tests.notifications.world import CLERK, OFFICE, World
+from tests.notifications.world import CLERK, LEAD, OFFICE, World
 from tests.notifications.world import world as make_world
 from tests.support.calendar import PASSWORD, CalendarServer, calendar_server
 from tests.support.clock import Clock
 from tests.support.databases import fresh_sqlite
-from tests.support.town import at
+from tests.support.town import appointment, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,8 +129,36 @@ def test_declined_in_her_calendar_cancelled_after_the_grace_period(office):
     assert office.answers.step() == 0
     [mail] = office.after_grace()
     assert (mail.method, mail.event["UID"]) == ("CANCEL", UID)
-    assert "Sie haben Ihren Termin abgesagt" in mail.text
+    assert "Sie haben den Termin in Ihrem Kalender abgelehnt" in mail.text
+    assert "Termin zurückholen:" in mail.text
     assert office.after_grace() == []
+
+
+def test_the_time_of_what_was_declined_is_free_for_others(office):
+    office.hear(reply("DECLINED"))
+    office.after_grace()
+    for letter in "bc":
+        office.world.book(appointment(letter * 26 + "@termin.test"))
+
+
+def test_what_was_declined_by_mistake_is_taken_back(office):
+    office.hear(reply("DECLINED"))
+    [cancelled] = office.after_grace()
+    office.world.change(cancelled=False, declined=False)
+    [restored] = office.world.settle()
+    assert restored.method == "REQUEST"
+    assert restored.sequence > cancelled.sequence
+
+
+def test_accepting_a_proposal_in_her_calendar_is_agreeing(office):
+    plan = office.world.propose(office.world.step(UID, start=at(9, 8)))
+    office.world.plans.apply(plan.id, LEAD)
+    office.world.settle()
+    assert office.hear(reply("ACCEPTED", sequence=0)) == 0
+    assert office.world.stored().proposed is not None
+    assert office.hear(reply("ACCEPTED", sequence=1)) == 1
+    assert office.world.stored().proposed is None
+    assert office.world.settle() == []
 
 
 def test_accepted_again_within_the_grace_period(office):
@@ -217,6 +245,22 @@ def test_the_worker_listens(office, tmp_path):
         office.world.clock.now += GRACE
         wait_for(lambda: len(office.world.mails()) == 2, "the cancellation")
     assert [mail.method for mail in office.world.mails()] == ["REQUEST", "CANCEL"]
+
+
+def test_over_tls_from_the_first_byte_with_a_trusted_authority_only(tmp_path, world):
+    """Port 993: what speaks TLS outside is the proxy, what stands behind it is the same real server."""
+    authority = Authority()
+    with (
+        imap_server(tmp_path) as plain,
+        tls_before(authority, plain.port) as port,
+    ):
+        settings = replace(plain, port=port, security=Security.TLS, ca_file=authority.file(tmp_path))
+        answers = Answers(
+            world.store, CalendarClient("http://127.0.0.1:9", "site", ""), LETTERS, town(), world.clock
+        )
+        assert Mailbox(settings, world.store, answers).step() == 0
+        with pytest.raises(MailboxError, match="certificate verify failed"):
+            Mailbox(replace(settings, ca_file=""), world.store, answers).step()
 
 
 def test_over_starttls_with_a_trusted_authority_only(tmp_path, world):

@@ -83,6 +83,28 @@ def test_starttls_with_a_trusted_authority(postbox, tmp_path):
     assert postbox.encrypted == [True]
 
 
+def test_tls_from_the_first_byte(postbox, tmp_path):
+    authority = Authority()
+    with mail_server(postbox, outside=authority.server_context()) as port:
+        given = settings(port, security=Security.TLS, ca_file=authority.file(tmp_path))
+        transport = SmtpTransport(given)
+        transport.send(MAIL)
+        transport.send(MAIL)
+        transport.close()
+        with pytest.raises(BlockedError, match="certificate verify failed"):
+            SmtpTransport(replace(given, ca_file="")).send(MAIL)
+    assert (postbox.encrypted, postbox.connections) == ([True, True], 1)
+
+
+def test_tls_from_the_first_byte_wants_the_right_name(postbox, tmp_path):
+    authority = Authority()
+    with mail_server(postbox, outside=authority.server_context("mail.example")) as port:
+        given = settings(port, security=Security.TLS, ca_file=authority.file(tmp_path))
+        with pytest.raises(BlockedError, match="certificate verify failed"):
+            SmtpTransport(given).send(MAIL)
+    assert postbox.taken == []
+
+
 def test_an_unknown_authority_is_refused(postbox):
     with mail_server(postbox, tls=Authority().server_context()) as port:
         transport = SmtpTransport(settings(port, security=Security.STARTTLS))

@@ -82,6 +82,35 @@ def test_what_is_no_news(before, current):
     assert due(before, current) is None
 
 
+PROPOSED = appointment(start=at(7, 9), sequence=1, proposed=at(7, 8))
+
+
+@pytest.mark.parametrize(
+    ("before", "current", "kind"),
+    [
+        (told(), PROPOSED, Kind.PROPOSAL),
+        (told(PROPOSED, 1), PROPOSED, None),
+        (told(PROPOSED, 1), replace(PROPOSED, proposed=None), None),
+        (told(PROPOSED, 1), appointment(start=at(7, 10), sequence=2), Kind.MOVED),
+        (told(PROPOSED, 1), replace(PROPOSED, start=at(7, 10), end=at(7, 11), sequence=2), Kind.PROPOSAL),
+        (told(PROPOSED, 1), replace(PROPOSED, location="Zimmer 7"), Kind.MOVED),
+        (None, PROPOSED, Kind.CONFIRMATION),
+        (told(sequence=1, cancelled=True), PROPOSED, Kind.RESTORED),
+    ],
+)
+def test_a_time_that_the_office_chose_is_a_proposal(before, current, kind):
+    decision = due(before, current)
+    assert (decision.kind if decision else None) is kind
+
+
+def test_a_declined_appointment_is_known_as_such():
+    declined = due(told(), replace(CANCELLED, declined=True))
+    ordinary = due(told(), CANCELLED)
+    assert declined is not None
+    assert ordinary is not None
+    assert (declined.kind, declined.declined, ordinary.declined) == (Kind.CANCELLED, True, False)
+
+
 def test_a_cancellation_speaks_of_the_time_that_she_knows():
     decision = due(told(), replace(CANCELLED, start=at(9, 8), end=at(9, 9)))
     assert decision is not None

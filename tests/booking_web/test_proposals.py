@@ -1,0 +1,155 @@
+"""What she finds behind her link after the office changed her appointment, and what she can do there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.booking_web.test_api import book, post
+from tests.booking_web.test_pages import Page
+from tests.support.town import BERLIN, at
+
+
+def stored(citizens, uid: str):
+    return citizens.calendar.client().read("buergerbuero", uid, BERLIN).appointment
+
+
+def plan(citizens, uid: str, **step) -> None:
+    """Apply a plan of one step to an appointment."""
+    lead = citizens.calendar.client("lead")
+    found = lead.snapshot("buergerbuero", at(7, 0).date(), at(7, 0).date())
+    (entry,) = [entry for entry in found["booked"] if entry["uid"] == uid]
+    before = {"uid": uid, "etag": entry["etag"], "clerk": entry["clerk"], "start": entry["starts_at"]}
+    after = {"to_clerk": entry["clerk"], "to_start": entry["starts_at"], "reason": "Krankheit"}
+    made = lead.propose_plan(
+        "buergerbuero",
+        {
+            "kind": "repair",
+            "steps": [{**before, **after, **step}],
+            "objective": {},
+            "proven_optimal": True,
+            "seconds": 0.0,
+        },
+    )
+    lead.decide_plan(made["id"], "apply")
+
+
+@pytest.fixture
+def moved(citizens):
+    """An appointment that a plan moved from 8 to 10 o'clock."""
+    made = book(citizens)
+    plan(citizens, made["uid"], to_start=int(at(7, 10).timestamp()))
+    return made
+
+
+def decline(citizens, uid: str) -> None:
+    """What the worker does when her calendar has declined."""
+    site = citizens.calendar.client()
+    found = site.read("buergerbuero", uid, BERLIN)
+    declined = replace(found.appointment, cancelled=True, declined=True)
+    site.book(declined, now=citizens.clock(), etag=found.etag)
+
+
+def test_she_finds_the_proposal_and_three_ways(citizens, moved):
+    page = Page(citizens.browser().get(f"/termin/{moved['token']}"))
+    assert "Passt Ihnen die neue Zeit?" in page.text
+    assert "Montag, 7. Dezember 2026 um 8:00 Uhr kann leider nicht stattfinden" in page.text
+    assert "Der Grund: Krankheit" in page.text
+    assert page.form("/annehmen")["method"] == "post"
+    for way in ("verschieben", "absagen"):
+        assert f"/termin/{moved['token']}/{way}" in page.links
+
+
+def test_looking_changes_nothing(citizens, moved):
+    for path in ("", "/verschieben", "/absagen", "/annehmen"):
+        citizens.browser().get(f"/termin/{moved['token']}{path}")
+    assert stored(citizens, moved["uid"]).proposed == at(7, 8)
+
+
+def test_she_agrees_once(citizens, moved):
+    browser = citizens.browser()
+    for _ in range(2):
+        answer = browser.post(f"/termin/{moved['token']}/annehmen")
+        assert answer.status_code == 303
+    page = browser.get(answer.location)
+    assert "Danke, die neue Zeit gilt" in page.text
+    assert "Passt Ihnen die neue Zeit?" not in page.text
+    agreed = stored(citizens, moved["uid"])
+    assert (agreed.proposed, agreed.start, agreed.sequence) == (None, at(7, 10), 1)
+
+
+def test_she_chooses_another_time(citizens, moved):
+    start = "2026-12-07T11:00:00+01:00"
+    answer = citizens.browser().post(f"/termin/{moved['token']}/verschieben", data={"start": start})
+    assert answer.status_code == 303
+    chosen = stored(citizens, moved["uid"])
+    assert (chosen.start, chosen.proposed, chosen.reason) == (at(7, 11), None, "")
+
+
+def test_choosing_the_proposed_time_is_agreeing(citizens, moved):
+    start = "2026-12-07T10:00:00+01:00"
+    citizens.browser().post(f"/termin/{moved['token']}/verschieben", data={"start": start})
+    assert stored(citizens, moved["uid"]).proposed is None
+
+
+def test_what_the_office_moved_can_be_changed_until_it_begins(citizens, moved):
+    citizens.clock.now = (at(7, 10) - timedelta(minutes=1)).astimezone(UTC)
+    page = citizens.browser().get(f"/termin/{moved['token']}")
+    assert "Ja, die neue Zeit passt" in page.text
+    assert citizens.browser().get(f"/termin/{moved['token']}/absagen").status_code == 200
+    citizens.clock.now = at(7, 10).astimezone(UTC)
+    assert citizens.browser().post(f"/termin/{moved['token']}/annehmen").status_code == 409
+
+
+def test_what_a_plan_cancelled_says_why_and_leads_to_a_new_booking(citizens):
+    made = book(citizens)
+    plan(citizens, made["uid"], cancel=True)
+    answer = citizens.browser().get(f"/termin/{made['token']}")
+    page = Page(answer)
+    assert answer.status_code == 410
+    assert "Der Grund: Krankheit" in page.text
+    assert any("service=reisepass:2" in (link or "").replace("%3A", ":") for link in page.links)
+    assert citizens.browser().post(f"/termin/{made['token']}/zurueckholen").status_code == 404
+    assert citizens.browser().get(f"/api/v1/appointments/{made['token']}").status_code == 404
+
+
+def test_what_she_declined_by_mistake_comes_back_with_one_click(citizens):
+    made = book(citizens)
+    decline(citizens, made["uid"])
+    browser = citizens.browser()
+    page = Page(browser.get(f"/termin/{made['token']}"))
+    assert "in Ihrem Kalender abgelehnt" in page.text
+    assert stored(citizens, made["uid"]).cancelled
+    form = page.form("/zurueckholen")
+    assert form["method"] == "post"
+    for _ in range(2):
+        answer = browser.post(form["action"])
+        assert answer.status_code == 303
+    assert "Ihr Termin gilt wieder" in browser.get(answer.location).text
+    back = stored(citizens, made["uid"])
+    assert (back.cancelled, back.declined, back.start) == (False, False, at(7, 8))
+
+
+def test_if_the_time_is_taken_she_is_told(citizens):
+    made = book(citizens)
+    decline(citizens, made["uid"])
+    taken = 0
+    while post(citizens, "appointments", _same(made)).status_code == 201:
+        taken += 1
+    assert taken
+    answer = citizens.browser().post(f"/termin/{made['token']}/zurueckholen")
+    assert answer.status_code == 409
+    assert "nicht mehr frei" in answer.text
+    assert "Termin zurückholen" not in answer.text
+
+
+def _same(made):
+    return {
+        "office": "buergerbuero",
+        "services": [{"id": "reisepass", "persons": 2}, {"id": "beglaubigung"}],
+        "start": datetime.fromisoformat(made["start"]).isoformat(),
+        "name": "Max Muster",
+        "email": "max@example.org",
+    }
