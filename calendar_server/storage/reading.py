@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, func, or_, select, union_all
 
+from calendar_server.storage.prepared import OneOf, Prepared
 from calendar_server.storage.rows import CollectionRow, InstanceRow, Kind, ObjectRow, Role
 from calendar_server.storage.schema import (
     busy_days,
@@ -23,10 +24,9 @@ from calendar_server.storage.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sqlalchemy import Connection, RowMapping, Select
+    from sqlalchemy import Connection, Select
 
 DAY = 86_400
-_IN_LIMIT = 500
 _BOOKINGS = (Kind.APPOINTMENT.value, Kind.HOLD.value)
 
 
@@ -35,38 +35,54 @@ def split_ids(text: str) -> frozenset[str]:
     return frozenset(name for name in text.split(",") if name)
 
 
-def _collection(row: RowMapping) -> CollectionRow:
-    return CollectionRow(
-        row["id"],
-        row["path"],
-        Role(row["role"]),
-        row["tag"],
-        row["office"],
-        row["owner"],
-        json.loads(row["props"]),
-        row["seq"],
-        row["floor"],
-        row["modified"],
+_COLLECTION = [collections.c[each.name] for each in fields(CollectionRow)]
+_OBJECT = [objects.c[each.name] for each in fields(ObjectRow)]
+_KINDS = {kind.value: kind for kind in Kind}
+_ROLES = {role.value: role for role in Role}
+
+
+def _collection(row: Sequence[Any]) -> CollectionRow:
+    number, path, role, tag, office, owner, props, *numbers = row
+    return CollectionRow(number, path, _ROLES[role], tag, office, owner, json.loads(props), *numbers)
+
+
+def _object(row: Sequence[Any]) -> ObjectRow:
+    return ObjectRow(
+        *row[:5],
+        _KINDS[row[5]],
+        *row[6:12],
+        split_ids(row[12]),
+        bool(row[13]),
+        *row[14:19],
+        bool(row[19]),
+        *row[20:],
     )
 
 
-def _object(row: RowMapping) -> ObjectRow:
-    values: dict[str, Any] = dict(row)
-    values["kind"] = Kind(values["kind"])
-    values["services"] = split_ids(values["services"])
-    return ObjectRow(**values)
+def _instance(row: Sequence[Any]) -> InstanceRow:
+    object_id, collection_id, uid, kind, start, end, transparency, services, pinned, hold_until = row
+    return InstanceRow(
+        object_id,
+        collection_id,
+        uid,
+        _KINDS[kind],
+        start,
+        end,
+        transparency,
+        split_ids(services),
+        bool(pinned),
+        hold_until,
+    )
 
 
-def _instance(row: RowMapping) -> InstanceRow:
-    values: dict[str, Any] = dict(row)
-    values["kind"] = Kind(values["kind"])
-    values["services"] = split_ids(values["services"])
-    return InstanceRow(**values)
+_META = Prepared(select(meta.c.value).where(meta.c.key == bindparam("key")))
+_SEQ = Prepared(select(offices.c.seq).where(offices.c.id == bindparam("office")))
 
 
 def meta_value(connection: Connection, key: str) -> str | None:
     """Return a value of the table `meta`."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+    value: str | None = _META.value(connection, key=key)
+    return value
 
 
 def office_ids(connection: Connection) -> list[str]:
@@ -76,24 +92,24 @@ def office_ids(connection: Connection) -> list[str]:
 
 def office_seq(connection: Connection, office: str) -> int:
     """Return the number of the office's last write; 0 for an unknown office."""
-    return connection.execute(select(offices.c.seq).where(offices.c.id == office)).scalar_one_or_none() or 0
+    return _SEQ.value(connection, office=office) or 0
 
 
-_BY_PATH = select(collections).where(collections.c.path == bindparam("path"))
-_BY_PARENT = (
-    select(collections).where(collections.c.parent == bindparam("parent")).order_by(collections.c.path)
+_BY_PATH = Prepared(select(*_COLLECTION).where(collections.c.path == bindparam("path")))
+_BY_PARENT = Prepared(
+    select(*_COLLECTION).where(collections.c.parent == bindparam("parent")).order_by(collections.c.path)
 )
 
 
 def collection(connection: Connection, path: str) -> CollectionRow | None:
     """Return the collection at `path` (no slashes at its ends)."""
-    row = connection.execute(_BY_PATH, {"path": path}).mappings().one_or_none()
+    row = _BY_PATH.first(connection, path=path)
     return None if row is None else _collection(row)
 
 
 def children(connection: Connection, parent: str) -> list[CollectionRow]:
     """Return the collections right below `parent` ("" is the root)."""
-    return [_collection(row) for row in connection.execute(_BY_PARENT, {"parent": parent}).mappings()]
+    return [_collection(row) for row in _BY_PARENT.all(connection, parent=parent)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +145,31 @@ class OfficeCollections:
         return [row for row in self.rows if row.owner == owner and row.role is Role.CLERK]
 
 
-_OF_OFFICE = (
-    select(collections).where(collections.c.office == bindparam("office")).order_by(collections.c.path)
+_OF_OFFICE = Prepared(
+    select(*_COLLECTION).where(collections.c.office == bindparam("office")).order_by(collections.c.path)
 )
 
 
 def office_collections(connection: Connection, office: str) -> OfficeCollections:
     """Return all collections of an office."""
-    rows = connection.execute(_OF_OFFICE, {"office": office}).mappings()
-    return OfficeCollections(tuple(_collection(row) for row in rows))
+    return OfficeCollections(tuple(_collection(row) for row in _OF_OFFICE.all(connection, office=office)))
 
 
-_ITEM = select(objects).where(
-    objects.c.collection_id == bindparam("cid"), objects.c.href == bindparam("href")
+_HREF = objects.c.href == bindparam("href")
+_ITEM = Prepared(select(*_OBJECT).where(objects.c.collection_id == bindparam("cid"), _HREF))
+_IN_VIEW = Prepared(
+    select(*_OBJECT).where(objects.c.office == bindparam("office"), objects.c.view_href == bindparam("href"))
 )
-_IN_VIEW = select(objects).where(
-    objects.c.office == bindparam("office"), objects.c.view_href == bindparam("href")
+_BOOKING = Prepared(
+    select(*_OBJECT).where(
+        objects.c.office == bindparam("office"),
+        objects.c.uid == bindparam("uid"),
+        objects.c.view_href.is_not(None),
+    )
 )
-_BOOKING = select(objects).where(
-    objects.c.office == bindparam("office"),
-    objects.c.uid == bindparam("uid"),
-    objects.c.view_href.is_not(None),
+_BY_ID = Prepared(select(*_OBJECT).where(objects.c.id == bindparam("id")))
+_BY_UID = Prepared(
+    select(*_OBJECT).where(objects.c.collection_id == bindparam("cid"), objects.c.uid == bindparam("uid"))
 )
 
 
@@ -159,23 +179,23 @@ def item(connection: Connection, where: CollectionRow, href: str) -> ObjectRow |
     In the view `<uid>.ics` finds an appointment too if a client gave it another name.
     """
     if where.role is Role.VIEW:
-        row = connection.execute(_IN_VIEW, {"office": where.office, "href": href}).mappings().one_or_none()
+        row = _IN_VIEW.first(connection, office=where.office, href=href)
         if row is None and href.endswith(".ics"):
             return booking(connection, where.office, href.removesuffix(".ics"))
     else:
-        row = connection.execute(_ITEM, {"cid": where.id, "href": href}).mappings().one_or_none()
+        row = _ITEM.first(connection, cid=where.id, href=href)
     return None if row is None else _object(row)
 
 
 def booking(connection: Connection, office: str, uid: str) -> ObjectRow | None:
     """Return the office's appointment or hold of that uid, whoever has it."""
-    row = connection.execute(_BOOKING, {"office": office, "uid": uid}).mappings().first()
+    row = _BOOKING.first(connection, office=office, uid=uid)
     return None if row is None else _object(row)
 
 
 def object_by_id(connection: Connection, object_id: int) -> ObjectRow | None:
     """Return an object by its row id."""
-    row = connection.execute(select(objects).where(objects.c.id == object_id)).mappings().one_or_none()
+    row = _BY_ID.first(connection, id=object_id)
     return None if row is None else _object(row)
 
 
@@ -183,8 +203,7 @@ def has_uid(connection: Connection, where: CollectionRow, uid: str) -> ObjectRow
     """Return the object of that uid in a collection (the view: in the office's bookings)."""
     if where.role is Role.VIEW:
         return booking(connection, where.office, uid)
-    query = select(objects).where(objects.c.collection_id == where.id, objects.c.uid == uid)
-    row = connection.execute(query).mappings().one_or_none()
+    row = _BY_UID.first(connection, cid=where.id, uid=uid)
     return None if row is None else _object(row)
 
 
@@ -202,30 +221,35 @@ def href_column(where: CollectionRow) -> Any:
 
 def all_items(connection: Connection, where: CollectionRow) -> Iterator[ObjectRow]:
     """Yield all objects that a collection shows."""
-    for row in connection.execute(select(objects).where(members_of(where)).order_by(objects.c.id)).mappings():
+    for row in connection.execute(select(*_OBJECT).where(members_of(where)).order_by(objects.c.id)):
         yield _object(row)
+
+
+_ITEMS = Prepared(
+    select(*_OBJECT).where(objects.c.collection_id == bindparam("cid"), OneOf(objects.c.href, "hrefs"))
+)
+_ITEMS_IN_VIEW = Prepared(
+    select(*_OBJECT).where(objects.c.office == bindparam("office"), OneOf(objects.c.view_href, "hrefs"))
+)
+_BY_IDS = Prepared(select(*_OBJECT).where(OneOf(objects.c.id, "ids")))
 
 
 def items(connection: Connection, where: CollectionRow, hrefs: Sequence[str]) -> dict[str, ObjectRow]:
     """Return the objects of these names, by name; missing ones are left out."""
-    found: dict[str, ObjectRow] = {}
-    column = href_column(where)
-    for at in range(0, len(hrefs), _IN_LIMIT):
-        query = select(objects).where(members_of(where), column.in_(hrefs[at : at + _IN_LIMIT]))
-        for row in connection.execute(query).mappings():
-            name = row["view_href"] if where.role is Role.VIEW else row["href"]
-            found[name] = _object(row)
-    return found
+    if not hrefs:
+        return {}
+    if where.role is Role.VIEW:
+        found = map(_object, _ITEMS_IN_VIEW.all(connection, office=where.office, hrefs=list(hrefs)))
+        return {row.view_href: row for row in found if row.view_href is not None}
+    found = map(_object, _ITEMS.all(connection, cid=where.id, hrefs=list(hrefs)))
+    return {row.href: row for row in found}
 
 
 def objects_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, ObjectRow]:
     """Return objects by their row ids."""
-    found: dict[int, ObjectRow] = {}
-    for at in range(0, len(ids), _IN_LIMIT):
-        query = select(objects).where(objects.c.id.in_(ids[at : at + _IN_LIMIT]))
-        for row in connection.execute(query).mappings():
-            found[row["id"]] = _object(row)
-    return found
+    if not ids:
+        return {}
+    return {row[0]: _object(row) for row in _BY_IDS.all(connection, ids=list(ids))}
 
 
 def changed_since(connection: Connection, where: CollectionRow, seq: int) -> tuple[list[str], list[str]]:
@@ -238,12 +262,17 @@ def changed_since(connection: Connection, where: CollectionRow, seq: int) -> tup
     return names, [name for name in connection.execute(gone).scalars() if name not in present]
 
 
+_LAST_SEQUENCE = Prepared(
+    select(tombstones.c.sequence).where(
+        tombstones.c.collection_id == bindparam("cid"), tombstones.c.href == bindparam("href")
+    )
+)
+
+
 def last_sequence(connection: Connection, view: CollectionRow, href: str) -> int | None:
     """Return the SEQUENCE that a deleted appointment had, None if there was none of that name."""
-    query = select(tombstones.c.sequence).where(
-        tombstones.c.collection_id == view.id, tombstones.c.href == href
-    )
-    return connection.execute(query).scalar_one_or_none()
+    sequence: int | None = _LAST_SEQUENCE.value(connection, cid=view.id, href=href)
+    return sequence
 
 
 _INSTANCE_COLUMNS = (
@@ -261,13 +290,10 @@ _INSTANCE_COLUMNS = (
 
 
 def _in_range(*columns: Any) -> Any:
-    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema).
-
-    Built once: composing a statement costs more than running it.
-    """
+    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema)."""
     start: Any = bindparam("start")
     end: Any = bindparam("end")
-    here = instances.c.collection_id.in_(bindparam("ids", expanding=True))
+    here = OneOf(instances.c.collection_id, "ids")
     # A zero-length instance counts on its start (RFC 4791 section 9.9).
     touches = or_(instances.c.end > start, and_(instances.c.end == start, instances.c.start == start))
     short = and_(
@@ -282,8 +308,8 @@ def _in_range(*columns: Any) -> Any:
     return union_all(part(short), part(long))
 
 
-_INSTANCES_IN = _in_range(*_INSTANCE_COLUMNS)
-_OBJECT_IDS_IN = _in_range(instances.c.object_id)
+_INSTANCES_IN = Prepared(_in_range(*_INSTANCE_COLUMNS))
+_OBJECT_IDS_IN = Prepared(_in_range(instances.c.object_id))
 
 
 def _range(ids: Sequence[int], start: int, end: int) -> dict[str, Any]:
@@ -297,17 +323,18 @@ def instances_in(connection: Connection, ids: Sequence[int], start: int, end: in
     """
     if not ids:
         return []
-    rows = connection.execute(_INSTANCES_IN, _range(ids, start, end)).mappings()
     return sorted(
-        (_instance(row) for row in rows),
+        map(_instance, _INSTANCES_IN.all(connection, **_range(ids, start, end))),
         key=lambda instance: (instance.start, instance.end, instance.object_id),
     )
 
 
-_UNEXPANDED = select(objects).where(
-    objects.c.collection_id.in_(bindparam("ids", expanding=True)),
-    objects.c.recurring.is_(True),
-    or_(objects.c.expanded_until < bindparam("end"), objects.c.expanded_from > bindparam("start")),
+_UNEXPANDED = Prepared(
+    select(*_OBJECT).where(
+        OneOf(objects.c.collection_id, "ids"),
+        objects.c.recurring.is_(True),
+        or_(objects.c.expanded_until < bindparam("end"), objects.c.expanded_from > bindparam("start")),
+    )
 )
 
 
@@ -315,23 +342,27 @@ def unexpanded(connection: Connection, ids: Sequence[int], start: int, end: int)
     """Return the recurring objects in these collections whose stored instances don't cover [start, end)."""
     if not ids:
         return []
-    values = {"ids": list(ids), "start": start, "end": end}
-    return [_object(row) for row in connection.execute(_UNEXPANDED, values).mappings()]
+    return [_object(row) for row in _UNEXPANDED.all(connection, ids=list(ids), start=start, end=end)]
+
+
+_PERIODS = Prepared(
+    select(instances.c.start, instances.c.end, instances.c.transparency).where(
+        instances.c.object_id == bindparam("id")
+    )
+)
 
 
 def instances_of(connection: Connection, object_id: int) -> list[tuple[int, int, int]]:
     """Return an object's stored instances as (start, end, transparency)."""
-    query = select(instances.c.start, instances.c.end, instances.c.transparency).where(
-        instances.c.object_id == object_id
-    )
-    return [(row.start, row.end, row.transparency) for row in connection.execute(query)]
+    return [(start, end, transparency) for start, end, transparency in _PERIODS.all(connection, id=object_id)]
 
 
 def object_ids_in(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[int]:
     """Return the row ids of the objects in these collections with a stored instance that touches [start, end), each once."""
     if not ids:
         return []
-    return list(dict.fromkeys(connection.execute(_OBJECT_IDS_IN, _range(ids, start, end)).scalars()))
+    rows = _OBJECT_IDS_IN.all(connection, **_range(ids, start, end))
+    return list(dict.fromkeys(number for (number,) in rows))
 
 
 def busy_changed(connection: Connection, office: str, seq: int) -> list[tuple[str, str]]:
@@ -342,10 +373,13 @@ def busy_changed(connection: Connection, office: str, seq: int) -> list[tuple[st
     return [(row.key, row.day) for row in connection.execute(query)]
 
 
+_EXPIRED = Prepared(select(*_OBJECT).where(objects.c.hold_until <= bindparam("now")))
+
+
 def expired_holds(connection: Connection, office: str, now: int) -> list[ObjectRow]:
     """Return the office's holds that ended by `now`."""
-    query = select(objects).where(objects.c.hold_until <= now, objects.c.office == office)
-    return [_object(row) for row in connection.execute(query).mappings()]
+    # SQLite would take the index of the office for a condition on it, and read all the office's objects for each booking.
+    return [row for row in map(_object, _EXPIRED.all(connection, now=now)) if row.office == office]
 
 
 def names_and_etags(connection: Connection, where: CollectionRow) -> Iterable[tuple[str, str]]:
@@ -380,26 +414,24 @@ def listed(row: ObjectRow, where: CollectionRow) -> Listed:
 
 def finished_appointments(connection: Connection, office: str, before: int, limit: int) -> list[ObjectRow]:
     """Return appointments of an office that ended before an instant, oldest first."""
-    query = select(objects).where(
+    query = select(*_OBJECT).where(
         objects.c.office == office, objects.c.view_href.is_not(None), objects.c.last < before
     )
-    return [
-        _object(row) for row in connection.execute(query.order_by(objects.c.last).limit(limit)).mappings()
-    ]
+    return [_object(row) for row in connection.execute(query.order_by(objects.c.last).limit(limit))]
 
 
 def behind_horizon(connection: Connection, before: int, limit: int) -> list[ObjectRow]:
     """Return recurring objects whose stored instances end before an instant."""
     query = (
-        select(objects).where(objects.c.recurring.is_(True), objects.c.expanded_until < before).limit(limit)
+        select(*_OBJECT).where(objects.c.recurring.is_(True), objects.c.expanded_until < before).limit(limit)
     )
-    return [_object(row) for row in connection.execute(query).mappings()]
+    return [_object(row) for row in connection.execute(query)]
 
 
 def own_events_that_tell(connection: Connection, word: str) -> list[ObjectRow]:
     """Return the own events whose text has a word in upper or lower case."""
     told = and_(objects.c.kind == Kind.EVENT.value, objects.c.text.icontains(word, autoescape=True))
-    return [_object(row) for row in connection.execute(select(objects).where(told)).mappings()]
+    return [_object(row) for row in connection.execute(select(*_OBJECT).where(told))]
 
 
 def last_change_before(connection: Connection, office: str, before: int) -> int | None:
