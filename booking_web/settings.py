@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,26 @@ if TYPE_CHECKING:
 def system_clock() -> datetime:
     """Return the system's time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+class Activation(StrEnum):
+    """Who must confirm her e-mail address by a link in a mail before her appointment counts."""
+
+    NEVER = "never"
+    WITHOUT_PROOF = "without-proof"
+    """Whose browser brought no proof of work, for instance since it runs no scripts."""
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How the public site keeps robots from booking. Partners with a key are free of it."""
+
+    proof_of_work: bool = False
+    """Browsers with scripts solve a riddle; programs without a partner's key must."""
+    activation: Activation = Activation.NEVER
+    activation_minutes: int = 60
+    """So long the time is kept for who must still confirm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +53,12 @@ class SiteSettings:
     calendar_password: str = field(repr=False)
     signing_secret: bytes = field(repr=False)
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    all_times: frozenset[str] = frozenset()
+    """Names of partners who may book times that aren't released to the public yet (a hotline)."""
     calendar_user: str = "site"
     demo: bool = False
     """True in the demo town, which says so on every page."""
+    protection: Protection = Protection()
     clock: Callable[[], datetime] = system_clock
     monotonic: Callable[[], float] = time.monotonic
     poll_seconds: float = 0.5

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from calendar_server import (
     desk,
     fairness,
+    feeds,
     multistatus,
     principals,
     properties,
@@ -37,6 +38,8 @@ from calendar_server import (
 )
 from calendar_server.accounts import AccountRole, Accounts
 from calendar_server.busy_feed import BusyFeed, BusyItem
+from calendar_server.limits import Limits
+from calendar_server.mailroom import NoMailroom
 from calendar_server.plugin import ROOT, TerminAuth, TerminRights, TerminStorage, sync_token
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars, Preconditions
@@ -45,6 +48,7 @@ from calendar_server.shell import METHODS, Shell
 from calendar_server.storage import reading
 from calendar_server.storage.database import Database
 from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+from calendar_server.subscription import Subscription
 from calendar_server.upkeep import Upkeep, UpkeepSettings
 
 if TYPE_CHECKING:
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from radicale.types import WSGIEnviron as Environ
     from radicale.types import WSGIResponse as Response
 
+    from calendar_server.mailroom import Mailroom
     from calendar_server.offices import Directory
 
 
@@ -80,8 +85,12 @@ class CalendarSettings:
     directory: Directory
     clock: Callable[[], datetime] = _now
     trust_proxy: bool = False
-    limits: fairness.Limits = field(default_factory=fairness.Limits)
+    limits: Limits = field(default_factory=Limits)
     upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
+    mailroom: Mailroom = field(default_factory=NoMailroom)
+    """The door to mails that failed."""
+    names_in_feeds: bool = False
+    """Whether `calendar_server.subscription` shows what people typed."""
 
 
 def _configuration(**plugins: Any) -> Any:
@@ -630,6 +639,7 @@ def create_app(settings: CalendarSettings) -> Shell:
     calendars = prepare(database, settings.directory, settings.clock, settings.limits)
     accounts = Accounts(database, settings.clock)
     feed = BusyFeed(database, settings.directory, settings.clock)
+    known_feeds = feeds.Feeds(database, settings.clock)
     application = TerminApplication(calendars, accounts, feed)
 
     def ready() -> bool:
@@ -654,6 +664,9 @@ def create_app(settings: CalendarSettings) -> Shell:
         ready=ready,
         max_body=MAX_BODY,
         trust_proxy=settings.trust_proxy,
-        beside={desk.PREFIX: desk.Desk(calendars, accounts)},
+        beside={
+            desk.PREFIX: desk.Desk(calendars, accounts, known_feeds, settings.mailroom),
+            feeds.PREFIX: Subscription(calendars, known_feeds, names=settings.names_in_feeds),
+        },
         close=close,
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, insert, or_, select
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from calendar_server.bookings import Booking
     from calendar_server.dispatch import Board
+    from calendar_server.limits import Limits
     from calendar_server.offices import Office
     from calendar_server.storage.rows import ObjectRow
     from calendar_server.storage.writing import Writer
@@ -44,22 +44,6 @@ _DOTLESS = frozenset({"gmail.com", "googlemail.com"})
 """Providers at which dots in the local part make no difference."""
 _LOCKS = 4783304
 """An arbitrary first key of PostgreSQL's advisory locks with two keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much is allowed; 0 everywhere: no limit."""
-
-    per_address: int = 0
-    """Open appointments of one e-mail address."""
-    per_network_hour: int = 0
-    """Bookings, holds and moves from one network (IPv4 /24, IPv6 /56) within an hour."""
-    network_percent: int = 0
-    """Of the time that an office has for appointments on a day: what one network may hold."""
-    unconfirmed_percent: int = 0
-    """The same, for all holds of everybody together."""
-    resends_per_hour: int = 3
-    """How often a citizen may have the mail about one appointment once more."""
 
 
 def caller_of(environ: Mapping[str, object]) -> Caller | None:
@@ -113,7 +97,8 @@ class Fairness:
         `stored` is what is there now: confirming a hold doesn't count as another booking of its network.
         """
         self._use_proof(booking)
-        self._count_address(booking)
+        if stored is None or stored.kind is Kind.HOLD or booking.rescheduled:
+            self._count_address(booking, is_new=stored is None or stored.kind is Kind.HOLD)
         if stored is None or booking.rescheduled:
             self._count_network(booking)
 
@@ -146,7 +131,7 @@ class Fairness:
             raise RefusedError(refusals.PROOF_USED)
         self._note(_PROOF, key, booking, self._caller.proof_until, at=0)
 
-    def _count_address(self, booking: Booking) -> None:
+    def _count_address(self, booking: Booking, *, is_new: bool) -> None:
         email = booking.appointment.email
         if not self._limits.per_address or not email or booking.appointment.cancelled:
             return
@@ -164,7 +149,7 @@ class Fairness:
             .group_by(claims.c.office, claims.c.uid)
         )
         open_ones = self._connection.execute(ends).all()
-        if len(open_ones) >= self._limits.per_address:
+        if is_new and len(open_ones) >= self._limits.per_address:
             wait = min(row.end for row in open_ones) - self._writer.now
             raise RefusedError(refusals.ADDRESS_LIMIT, retry_after=max(1, min(wait, _DAY)))
         self._connection.execute(delete(claims).where(self._mine(booking), claims.c.kind == _ADDRESS))

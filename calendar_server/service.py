@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import IntegrityError
 
 from calendar_server import addresses, bookings, dispatch, refusals, returns
-from calendar_server.fairness import Fairness, Limits, allow_resend
+from calendar_server.fairness import Fairness, allow_resend
 from calendar_server.ical.appointment import from_ical
 from calendar_server.ical.objects import CalendarObject, InvalidObjectError, parse_object
+from calendar_server.limits import Limits
 from calendar_server.refusals import (
     ForbiddenError,
     MissingError,

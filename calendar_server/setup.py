@@ -30,7 +30,7 @@ from calendar_server.storage.writing import Writer, set_meta
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from calendar_server.fairness import Limits
+    from calendar_server.limits import Limits
     from calendar_server.offices import Directory, Office, OpeningRule
     from calendar_server.storage.database import Database
 

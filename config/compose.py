@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from booking_web import town as web
+from booking_web.settings import Activation, Protection
+from calendar_server.limits import Limits as PublicLimits
 from calendar_server.offices import (
     DEFAULT_ABSENCE_WORDS,
     Clerk,
@@ -16,6 +18,7 @@ from calendar_server.offices import (
     WeeklyPeriod,
 )
 from config import schema
+from optimizer.release import Limits, Release, Stage
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -72,10 +75,37 @@ def town(settings: Settings) -> web.Town:
     )
 
 
+def limits(settings: Settings, *, demo: bool) -> PublicLimits:
+    """Return how much the public may book; the demo has no limits, since all its visitors are one machine."""
+    if demo:
+        return PublicLimits()
+    table = settings.server.fairness
+    return PublicLimits(
+        per_address=table.appointments_per_address,
+        per_network_hour=table.bookings_per_network,
+        network_percent=table.network_share,
+        unconfirmed_percent=table.unconfirmed_share,
+        resends_per_hour=table.resends_per_hour,
+    )
+
+
+def protection(settings: Settings, *, demo: bool) -> Protection:
+    """Return how the site keeps robots out; in the demo not at all."""
+    if demo:
+        return Protection()
+    table = settings.server.fairness
+    return Protection(table.proof_of_work, Activation(table.activation), table.activation_minutes)
+
+
 def api_keys(settings: Settings, *, demo: bool) -> dict[str, str]:
     """Return the trusted partners' names by the SHA-256 of their API keys, in hexadecimal."""
     keys = {partner.key_sha256: partner.name for partner in settings.server.api.partners}
     return keys | ({sha256(DEMO_KEY.encode()).hexdigest(): "demo"} if demo else {})
+
+
+def all_times(settings: Settings) -> frozenset[str]:
+    """Return the names of the partners who may book what isn't released to the public yet."""
+    return frozenset(partner.name for partner in settings.server.api.partners if partner.all_times)
 
 
 def site_url(settings: Settings) -> str:
@@ -136,7 +166,26 @@ def _office(office: schema.Office, settings: Settings) -> Office:
         else frozenset(word.casefold() for word in words),
         location=f"{german}, {_address(office.address).one_line()}",
         horizon_days=office.release.horizon_days,
+        release=_release(office, settings),
         step_minutes=office.release.step_minutes,
+    )
+
+
+def _release(office: schema.Office, settings: Settings) -> Release:
+    rules = office.release
+    limits = {
+        service.id: Limits(service.release.horizon_days, service.release.minimum_notice_minutes)
+        for service in settings.services.services
+        if service.id in office.services and service.release != schema.ServiceRelease()
+    }
+    return Release(
+        horizon_days=rules.horizon_days,
+        minimum_notice_minutes=rules.minimum_notice_minutes,
+        at=rules.at,
+        stages=tuple(Stage(share.days_before, share.percent) for share in rules.shares),
+        services=limits,
+        return_after=rules.returned.after_minutes,
+        return_until=rules.returned.until_minutes,
     )
 
 
@@ -199,8 +248,7 @@ def _office_info(office: schema.Office, settings: Settings) -> web.OfficeInfo:
         phone=office.phone,
         services=office.services,
         release=web.ReleaseRules(
-            horizon_days=release.horizon_days,
-            minimum_notice_minutes=release.minimum_notice_minutes,
+            public=_release(office, settings),
             step_minutes=release.step_minutes,
             change_until_minutes=release.change_until_minutes,
             hold_minutes=release.hold_minutes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, time
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ from pydantic import (
 from booking_web.town import LANGUAGES, LinkKind, NeededBy
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-RESERVED_IDS = frozenset({"admin", "healthz", "lead", "readyz", "site", "system", "worker"})
+RESERVED_IDS = frozenset({"admin", "feeds", "healthz", "lead", "readyz", "site", "system", "worker"})
 """Names of accounts and addresses of the program itself."""
 
 ALL_SERVICES = "all"
@@ -451,6 +452,15 @@ class Fee(Table):
     """`true` for a surcharge on top of another fee."""
 
 
+class ServiceRelease(Table):
+    """Limits of one service; of several services in one appointment, and of the office, the narrowest counts."""
+
+    horizon_days: StrictInt | None = Field(default=None, ge=1, le=366)
+    """The last bookable day is so many days after today."""
+    minimum_notice_minutes: StrictInt | None = Field(default=None, ge=0, le=20_160)
+    """An appointment starts no earlier than this after the booking."""
+
+
 class Service(Table):
     """Something citizens come for."""
 
@@ -490,6 +500,8 @@ class Service(Table):
     """The question above the remarks."""
     needs_phone: StrictBool = False
     """`true` if the telephone number must be given."""
+    release: ServiceRelease = ServiceRelease()
+    """How far ahead and until when it can be booked, if that is narrower than the office's."""
 
     @model_validator(mode="after")
     def _setup_fits(self) -> Service:
@@ -554,6 +566,32 @@ class Clerk(Table):
     """Where she sits; empty: unknown."""
 
 
+class Stage(Table):
+    """A share of a day that is released."""
+
+    days_before: StrictInt = Field(ge=0, le=366)
+    """It begins so many days before the day, at the office's `at`; 0: on the day itself."""
+    percent: StrictInt = Field(ge=1, le=100)
+    """So much of the day's room may be taken from then on: of the minutes that clerks are there for inside opening windows."""
+
+
+class Returned(Table):
+    """When times that citizens give back are offered to the public again: after a random number of minutes, so that nobody can pass them on."""
+
+    after_minutes: StrictInt = Field(default=0, ge=0, le=1_440)
+    """No sooner."""
+    until_minutes: StrictInt = Field(default=0, ge=0, le=1_440)
+    """No later; 0: at once. Near times come back sooner: at most half of what is left until nobody could book them any more is waited."""
+
+    @model_validator(mode="after")
+    def _forward(self) -> Returned:
+        if self.after_minutes > self.until_minutes:
+            raise ValueError(
+                f"after_minutes ({self.after_minutes}) must not be more than until_minutes ({self.until_minutes})"
+            )
+        return self
+
+
 class Release(Table):
     """Which appointments are offered, and until when a citizen may change hers."""
 
@@ -561,6 +599,12 @@ class Release(Table):
     """The last bookable day is so many days after today."""
     minimum_notice_minutes: StrictInt = Field(default=60, ge=0, le=20_160)
     """An appointment starts no earlier than this after the booking."""
+    at: Clock = time()
+    """At which time of day a new day comes into the horizon and shares are released."""
+    shares: tuple[Stage, ...] = ()
+    """How much of each day the public may take, and from when on; empty: all of it as soon as the day can be booked."""
+    returned: Returned = Returned()
+    """When times that citizens give back are offered again."""
     step_minutes: Literal[5, 10, 15, 20, 30, 60] = 15
     """Starts lie on this grid, counted from midnight."""
     change_until_minutes: StrictInt = Field(default=0, ge=0, le=20_160)
@@ -571,6 +615,20 @@ class Release(Table):
     """How many services can be chosen at once."""
     max_minutes: StrictInt = Field(default=120, ge=5, le=480)
     """No appointment booked online is longer."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Release:
+        for earlier, later in pairwise(self.shares):
+            if later.days_before >= earlier.days_before or later.percent <= earlier.percent:
+                raise ValueError(
+                    f"shares must stand in their order: after {earlier.percent} % from {earlier.days_before} days before on, "
+                    f"{later.percent} % from {later.days_before} days before on can't follow"
+                )
+        if self.shares and self.shares[0].days_before > self.horizon_days:
+            raise ValueError(
+                f"the first share begins {self.shares[0].days_before} days before, but the horizon is {self.horizon_days} days"
+            )
+        return self
 
 
 class Office(Table):
@@ -729,6 +787,27 @@ class Retention(Table):
     """How long logs are kept; the privacy notice says the same."""
 
 
+class Fairness(Table):
+    """Limits for the public, against robots and traders. Partners with a key and staff are free of them, and so is the demo."""
+
+    appointments_per_address: StrictInt = Field(default=3, ge=0, le=1000)
+    """How many appointments one e-mail address may have ahead; 0: any number."""
+    bookings_per_network: StrictInt = Field(default=60, ge=0, le=100_000)
+    """How many bookings, holds and moves may come from one network (IPv4 /24, IPv6 /56) within an hour; 0: any number."""
+    network_share: StrictInt = Field(default=20, ge=0, le=100)
+    """How many percent of an office's time for appointments one network may hold on a day; 0: all of it."""
+    unconfirmed_share: StrictInt = Field(default=50, ge=0, le=100)
+    """How many percent of it all unconfirmed reservations together may hold; 0: all of it."""
+    resends_per_hour: StrictInt = Field(default=3, ge=1, le=20)
+    """How often within an hour a citizen may have the mail about her appointment once more."""
+    proof_of_work: bool = True
+    """`true`: a browser solves a small riddle before it books, and a program without a partner's key must (altcha)."""
+    activation: Literal["never", "without-proof", "always"] = "without-proof"
+    """Who confirms her e-mail address by a link before the appointment counts: nobody, whose browser brought no proof of work, everybody."""
+    activation_minutes: StrictInt = Field(default=60, ge=10, le=1440)
+    """How long a time is kept for who must still confirm."""
+
+
 class Repair(Table):
     """What happens by itself when a clerk is away."""
 
@@ -745,6 +824,8 @@ class Partner(Table):
 
     name: Line
     """Whose it is."""
+    all_times: StrictBool = False
+    """`true` for a hotline: it may also book times that aren't released to the public yet."""
     key_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """SHA-256 of its API key, in hexadecimal; the key itself stands nowhere."""
 
@@ -776,6 +857,13 @@ class Secrets(Table):
         return self
 
 
+class Feeds(Table):
+    """The secret addresses at which clerks read their calendars in programs without CalDAV (`termin feed`)."""
+
+    names: StrictBool = False
+    """`true`: with all that stands in the calendar, names and remarks of citizens too. Many such programs, new Outlook among them, fetch the address from their makers' machines; `false` shows services, references and times alone."""
+
+
 class ServerFile(Table):
     """How the processes run: `server.toml`, which may be missing. Every key has an environment variable that goes first."""
 
@@ -789,9 +877,13 @@ class ServerFile(Table):
     """The mailbox that answers come to."""
     retention: Retention = Retention()
     """When personal data is deleted."""
+    fairness: Fairness = Fairness()
+    """Limits for the public, against robots and traders."""
     repair: Repair = Repair()
     """What happens by itself when a clerk is away."""
     secrets: Secrets = Secrets()
     """Secrets that several hosts share."""
     api: Api = Api()
     """The JSON API."""
+    feeds: Feeds = Feeds()
+    """Clerks' calendars at secret addresses."""

@@ -33,5 +33,6 @@ def build(launch: Launch) -> Any:
             signing_secret=ours.signing_secret.encode(),
             api_keys=compose.api_keys(settings, demo=launch.demo),
             demo=launch.demo,
+            protection=compose.protection(settings, demo=launch.demo),
         )
     )

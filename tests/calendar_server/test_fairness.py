@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from calendar_server import fairness
 from calendar_server.client import Caller, RefusedError
-from calendar_server.fairness import Limits
 from calendar_server.ical.appointment import ACTIVATION, to_ical
+from calendar_server.limits import Limits
 from calendar_server.refusals import RefusedError as Refused
 from calendar_server.service import Actor, Preconditions
 from calendar_server.storage.schema import claims

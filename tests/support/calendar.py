@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.app import CalendarSettings, create_app
 from calendar_server.client import CalendarClient
-from calendar_server.fairness import Limits
+from calendar_server.limits import Limits
 from calendar_server.setup import prepare
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.database import Database
