@@ -36,7 +36,9 @@ def split_ids(text: str) -> frozenset[str]:
 
 
 _COLLECTION = [collections.c[each.name] for each in fields(CollectionRow)]
-_OBJECT = [objects.c[each.name] for each in fields(ObjectRow)]
+_NAMES = [each.name for each in fields(ObjectRow)]
+_OBJECT = [objects.c[name] for name in _NAMES]
+_KIND, _SERVICES, *_FLAGS = map(_NAMES.index, ("kind", "services", "pinned", "recurring"))
 _KINDS = {kind.value: kind for kind in Kind}
 _ROLES = {role.value: role for role in Role}
 
@@ -47,16 +49,12 @@ def _collection(row: Sequence[Any]) -> CollectionRow:
 
 
 def _object(row: Sequence[Any]) -> ObjectRow:
-    return ObjectRow(
-        *row[:5],
-        _KINDS[row[5]],
-        *row[6:12],
-        split_ids(row[12]),
-        bool(row[13]),
-        *row[14:19],
-        bool(row[19]),
-        *row[20:],
-    )
+    values = list(row)
+    values[_KIND] = _KINDS[values[_KIND]]
+    values[_SERVICES] = split_ids(values[_SERVICES])
+    for at in _FLAGS:
+        values[at] = bool(values[at])
+    return ObjectRow(*values)
 
 
 def _instance(row: Sequence[Any]) -> InstanceRow:
