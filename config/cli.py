@@ -32,8 +32,11 @@ COMMANDS = {
     "app-password": Entry(
         "config.commands.app_password:app_password", "Add, list and revoke passwords for calendar programs."
     ),
+    "feed": Entry("config.commands.feed:feed", "Add, list and revoke secret addresses of calendars."),
     "plan": Entry("config.commands.plan:plan", "Make, show, apply and undo plans."),
     "demo": Entry("config.commands.demo:demo", "Bring life into the demo town."),
+    "backup": Entry("config.commands.backup:backup", "Write everything to one file."),
+    "restore": Entry("config.commands.backup:restore", "Fill an empty installation from a backup."),
     "retention": Entry("config.commands.retention:retention", "Delete what is kept no longer."),
 }
 """Every command, in the order of `--help`."""
