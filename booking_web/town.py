@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from optimizer.release import Release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,10 +158,8 @@ class Service:
 class ReleaseRules:
     """Which appointments are offered, and until when a citizen may change hers."""
 
-    horizon_days: int = 60
-    """The last bookable day is this many days after today (in the office's zone)."""
-    minimum_notice_minutes: int = 60
-    """An appointment starts no earlier than this after the booking."""
+    public: Release = field(default_factory=Release)
+    """What the public may book when: the same rules by which the calendar server accepts it."""
     step_minutes: int = 15
     """Starts lie on this grid, counted from midnight by the office's clock; a multiple of 5."""
     change_until_minutes: int = 0
@@ -170,15 +170,6 @@ class ReleaseRules:
     """How many services can be chosen at once."""
     max_minutes: int = 120
     """No single appointment is longer; above that, the site asks to telephone."""
-
-    def bookable(self, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Return the half-open period, in UTC, in which a start may lie for a booking made at `now` (aware)."""
-        today = now.astimezone(zone).date()
-        after_last_day = datetime.combine(today + timedelta(days=self.horizon_days + 1), time(), zone)
-        return (
-            now.astimezone(UTC) + timedelta(minutes=self.minimum_notice_minutes),
-            after_last_day.astimezone(UTC),
-        )
 
     def may_change(self, start: datetime, now: datetime) -> bool:
         """Tell whether an appointment at `start` may still be moved or cancelled online at `now` (both aware)."""
@@ -287,6 +278,8 @@ class Looks:
     on_primary: str = "#ffffff"
     accent: str = "#f2b705"
     coat_of_arms: Path | None = None
+    mail_emblem: Path | None = None
+    """A PNG for the head of HTML mails."""
     """An SVG or PNG file beside the configuration; None: the name alone."""
     coat_of_arms_alt: Texts = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from calendar_server import dispatch, opening
 from calendar_server.ical import busy
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Role
-from calendar_server.storage.writing import OPENING_KEY, etag_of
+from calendar_server.storage.writing import OPENING_AHEAD, OPENING_KEY, etag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,11 @@ def _parse_token(text: str) -> _Token:
         return _Token(parts[0], int(parts[1]), date.fromisoformat(parts[2]))
     except ValueError as error:
         raise UnknownTokenError(text) from error
+
+
+def _reach(key: str, until: date) -> date:
+    """The last day that is told: the windows' further than the clerks'."""
+    return until + timedelta(days=OPENING_AHEAD) if key == OPENING_KEY else until
 
 
 class BusyFeed:
@@ -119,7 +124,9 @@ class BusyFeed:
                     wanted.add((key, date.fromisoformat(day)))
             gone: list[str] = []
             if old.until != current.until:
-                wanted |= {pair for pair in self._everything(office) if pair[1] > old.until}
+                wanted |= {
+                    (key, day) for key, day in self._everything(office) if day > _reach(key, old.until)
+                }
                 keys = self._keys(connection, office)
                 first, last = (
                     max(old.until - span, today - timedelta(days=400)),
@@ -128,7 +135,7 @@ class BusyFeed:
                 while first <= last:
                     gone.extend(busy.href(key, first) for key in [*keys.values(), OPENING_KEY])
                     first += timedelta(days=1)
-            wanted = {(key, day) for key, day in wanted if today <= day <= current.until}
+            wanted = {(key, day) for key, day in wanted if today <= day <= _reach(key, current.until)}
             return str(current), self._items(connection, office, wanted), gone
 
     def items(self, office: Office) -> list[BusyItem]:
@@ -142,7 +149,8 @@ class BusyFeed:
             return None
         key, day = named
         today = self._today(office)
-        if not today <= day <= today + timedelta(days=office.horizon_days):
+        last = today + timedelta(days=office.horizon_days)
+        if not today <= day <= _reach(OPENING_KEY if busy.is_opening_key(key) else key, last):
             return None
         with self._database.read() as connection:
             names = {opaque: clerk for clerk, opaque in self._keys(connection, office).items()}
@@ -153,8 +161,12 @@ class BusyFeed:
 
     def _everything(self, office: Office) -> set[tuple[str, date]]:
         today = self._today(office)
-        days = [today + timedelta(days=ahead) for ahead in range(office.horizon_days + 1)]
-        return {(key, day) for key in [OPENING_KEY, *(clerk.id for clerk in office.clerks)] for day in days}
+        until = today + timedelta(days=office.horizon_days)
+        return {
+            (key, today + timedelta(days=ahead))
+            for key in [OPENING_KEY, *(clerk.id for clerk in office.clerks)]
+            for ahead in range((_reach(key, until) - today).days + 1)
+        }
 
     def _items(self, connection: Connection, office: Office, wanted: set[tuple[str, date]]) -> list[BusyItem]:
         now = int(self._clock().timestamp())

@@ -126,14 +126,19 @@ class CalendarClient:
         now: datetime,
         etag: str | None = None,
         caller: Caller | None = None,
+        released_only: bool = False,
     ) -> None:
         """PUT into the office's appointments: book it, or with `etag` replace it (move, confirm a hold, edit).
 
-        `caller` is the member of the public for whom it's done: limits count then (`calendar_server.fairness`). Idempotent: the same uid and content again succeeds. Raises RefusedError, ChangedError, UnavailableError.
+        `caller` is the member of the public for whom it's done: limits count then (`calendar_server.fairness`). With `released_only` it must be
+        a time that the public may book now. Idempotent: the same uid and content again succeeds.
+        Raises RefusedError, ChangedError, UnavailableError.
         """
         headers = {"Content-Type": "text/calendar; charset=utf-8"}
         if etag is not None:
             headers["If-Match"] = etag
+        if released_only:
+            headers["X-Termin-Released-Only"] = "1"
         if caller is not None:
             headers["X-Termin-Caller"] = caller.network or "unknown"
             if caller.proof:
@@ -191,6 +196,44 @@ class CalendarClient:
     def decide_plan(self, plan_id: str, verb: str) -> dict[str, Any]:
         """Do "apply", "undo" or "dismiss" on a plan. Raises RefusedError("stale-plan"), NotFoundError."""
         return self._json("POST", f"/.termin/plans/{quote(plan_id, safe='')}/{verb}", {})
+
+    # One's own secrets; only with the account's password. Each is known by {"id", "label", "created", "last_used"}.
+
+    def feeds(self) -> list[dict[str, Any]]:
+        """Return what is known of the addresses at which one's calendar is read without a login."""
+        found: list[dict[str, Any]] = self._json("GET", "/.termin/own/feeds")["feeds"]
+        return found
+
+    def add_feed(self, label: str) -> str:
+        """Make an address and return its path on the calendar server: it can't be shown again. Raises RefusedError."""
+        return str(self._json("POST", "/.termin/own/feeds", {"label": label})["path"])
+
+    def revoke_feed(self, feed_id: int) -> None:
+        """End an address. Raises RefusedError."""
+        self._json("POST", f"/.termin/own/feeds/{feed_id}/revoke", {})
+
+    def app_passwords(self) -> list[dict[str, Any]]:
+        """Return what is known of one's app passwords."""
+        found: list[dict[str, Any]] = self._json("GET", "/.termin/own/app-passwords")["app_passwords"]
+        return found
+
+    def add_app_password(self, label: str) -> str:
+        """Make an app password and return it: it can't be shown again."""
+        return str(self._json("POST", "/.termin/own/app-passwords", {"label": label})["password"])
+
+    def revoke_app_password(self, password_id: int) -> None:
+        """End an app password. Raises RefusedError."""
+        self._json("POST", f"/.termin/own/app-passwords/{password_id}/revoke", {})
+
+    def failed_mails(self, office: str) -> list[dict[str, Any]]:
+        """Return the mails that didn't reach their citizens, as `calendar_server.mailroom` gives them."""
+        path = f"/.termin/offices/{quote(office, safe='')}/mails"
+        found: list[dict[str, Any]] = self._json("GET", path)["failed"]
+        return found
+
+    def decide_mail(self, office: str, number: int, verb: str) -> None:
+        """Do "again" or "settle" on a failed mail. Raises NotFoundError."""
+        self._json("POST", f"/.termin/offices/{quote(office, safe='')}/mails/{number}/{verb}", {})
 
     def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

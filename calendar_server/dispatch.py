@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from calendar_server import agenda, opening
+from calendar_server import agenda, opening, returns
 from calendar_server.ical.busy import BusyKind, BusyPeriod, ClerkDay, OpeningDay
 from calendar_server.storage import reading
 from calendar_server.storage.rows import InstanceRow, Kind, Role
@@ -126,6 +126,15 @@ def window_bits(windows: OpeningDay, services: frozenset[str]) -> int:
     return found
 
 
+def open_bits(windows: OpeningDay) -> int:
+    """Return the grains inside any window."""
+    grains = (windows.end - windows.start) // GRAIN
+    found = 0
+    for window in windows.windows:
+        found |= inner_bits(window.start, window.end, windows.start, grains)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A booking that wants a place: [start, end) in epoch seconds, and what the clerk must be able to do."""
@@ -151,10 +160,23 @@ class Board:
         first, last = outer_grains(wish.start, wish.end, self.base, self.office_day.grains)
         return model.Request(first, last - first, wish.services, window_bits(self.windows, wish.services))
 
-    def without(self, uid: str) -> Board:
-        """The same day as if that booking weren't there."""
-        booked = tuple(entry for entry in self.office_day.booked if entry.uid != uid)
+    def without(self, *uids: str) -> Board:
+        """The same day as if these bookings weren't there."""
+        booked = tuple(entry for entry in self.office_day.booked if entry.uid not in uids)
         return replace(self, office_day=replace(self.office_day, booked=booked))
+
+    def with_returning(self, returning: Iterable[returns.Returning]) -> Board:
+        """The same day as the public sees it: what was given back is still taken, and stays where it is."""
+        names = {clerk.clerk for clerk in self.office_day.clerks}
+        added = []
+        for each in returning:
+            first, last = outer_grains(each.start, each.end, self.base, self.office_day.grains)
+            if each.clerk in names and last > first:
+                uid = f"returning {each.id}"
+                added.append(model.Booked(uid, each.clerk, first, last - first, frozenset(), pinned=True))
+        if not added:
+            return self
+        return replace(self, office_day=replace(self.office_day, booked=(*self.office_day.booked, *added)))
 
     def is_free(self, clerk_id: str, request: model.Request) -> bool:
         """True if this clerk may take the request, inside a window, without anybody being reassigned."""
@@ -218,11 +240,24 @@ def clerk_days(
             if day in wanted[clerk_id]:
                 buckets.setdefault((clerk_id, day), []).append(instance)
             day += timedelta(days=1)
+    returning = returns.live(connection, office.id, first, last, now)
     return [
-        _clerk_day(clerk, day, office, keys[clerk.id], buckets.get((clerk.id, day), []), now)
+        _with_returning(
+            _clerk_day(clerk, day, office, keys[clerk.id], buckets.get((clerk.id, day), []), now),
+            (each for each in returning if each.clerk == clerk.id),
+        )
         for clerk in office.clerks
         for day in sorted(wanted.get(clerk.id, ()))
     ]
+
+
+def _with_returning(day: ClerkDay, returning: Iterable[returns.Returning]) -> ClerkDay:
+    found = [
+        BusyPeriod(max(each.start, day.start), min(each.end, day.end), BusyKind.RETURNING, pinned=True)
+        for each in returning
+        if each.start < day.end and each.end > day.start
+    ]
+    return replace(day, periods=(*day.periods, *found)) if found else day
 
 
 def _clerk_day(

@@ -10,10 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from calendar_server.wishes import WaitingRules
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import time
     from zoneinfo import ZoneInfo
+
+    from optimizer.release import Release
 
 DEFAULT_ABSENCE_WORDS = frozenset(
     {
@@ -88,8 +92,11 @@ class Office:
     location: str = ""
     horizon_days: int = 90
     """How many days ahead the busy feed reaches, and thereby the offers."""
+    release: Release | None = None
+    """What the public may book when; None: whatever is free."""
     step_minutes: int = 15
     """Bookable starts lie on this grid, counted from midnight in the office's wall-clock time; a multiple of 5."""
+    waiting: WaitingRules = field(default_factory=WaitingRules)
 
     @property
     def service_ids_by_name(self) -> dict[str, str]:

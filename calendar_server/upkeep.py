@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import and_, delete, select, update
 from sqlalchemy.exc import DBAPIError
 
-from calendar_server import addresses, fairness
+from calendar_server import addresses, fairness, returns
 from calendar_server.plans import Plans
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
@@ -33,6 +33,7 @@ _BATCH = 200
 _ROLL_BEFORE = EXPAND_AHEAD - 60 * DAY
 _HOLDS_EVERY = 5.0
 _REST_EVERY = 900.0
+_WAITING_EVERY = 60.0
 _log = structlog.get_logger()
 
 
@@ -159,7 +160,7 @@ class Upkeep:
             with self._calendars.database.write() as connection:
                 emptied = update(archive).where(known).values(uid="", text="", erased=True)
                 erased = connection.execute(emptied).rowcount
-        return erased + Plans(self._calendars).forget(before)
+        return erased + Plans(self._calendars).forget(before) + self._calendars.waiting.forget()
 
     def prune(self) -> int:
         """Forget old changes and tombstones; clients that were away longer begin anew. Returns how many rows went."""
@@ -191,6 +192,14 @@ class Upkeep:
         with self._calendars.database.read() as connection:
             return reading.office_ids(connection)
 
+    def tend_waiting_lists(self) -> int:
+        """Offer what has become free without anybody's doing, and end wishes that are over; returns how many offers and ends."""
+        waiting = self._calendars.waiting
+        return sum(
+            waiting.tidy(office, SYSTEM) + waiting.look_around(office, SYSTEM)
+            for office in self._calendars.directory.offices
+        )
+
     def apply_due_plans(self) -> int:
         """Apply the plans that nobody decided on in time; one that no longer fits is put aside. Returns how many were applied."""
         plans = Plans(self._calendars)
@@ -213,10 +222,13 @@ class Upkeep:
             self.prune,
         ]
         waited = _REST_EVERY
+        tended = _WAITING_EVERY
         while not stop.is_set():
             steps = [self.release_holds, self.end_returns, self.apply_due_plans]
             if waited >= _REST_EVERY:
                 steps, waited = [*steps, *rest], 0.0
+            if tended >= _WAITING_EVERY:
+                steps, tended = [*steps, self.tend_waiting_lists], 0.0
             for step in steps:
                 try:
                     step()
@@ -224,3 +236,4 @@ class Upkeep:
                     _log.warning("upkeep failed", step=step.__name__, error=type(error).__name__)
             stop.wait(_HOLDS_EVERY)
             waited += _HOLDS_EVERY
+            tended += _HOLDS_EVERY

@@ -106,7 +106,11 @@ def city(seed: int) -> tuple[Town, dict[str, BusyChanges]]:
     town = compose.town(load(EXAMPLE))
     model = town.offices[0]
     offices = tuple(
-        replace(model, id=f"office{at}", release=replace(model.release, horizon_days=DAYS))
+        replace(
+            model,
+            id=f"office{at}",
+            release=replace(model.release, public=replace(model.release.public, horizon_days=DAYS)),
+        )
         for at in range(len(SIZES))
     )
     town = replace(town, offices=offices)

@@ -24,7 +24,7 @@ from booking_web.views.query import choice_of
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from booking_web.booking.appointments import Booked
+    from booking_web.booking.appointments import Appointments, Booked
     from booking_web.booking.choice import Choice
     from booking_web.town import Document, Fee, Link, Service
 
@@ -63,6 +63,16 @@ def _scope() -> str:
     """Whose idempotency keys these are: a partner's, or those of one address (programs like to count from 1)."""
     name = partner()
     return f"partner {name}" if name is not None else f"address {request.remote_addr}"
+
+
+def _unbound() -> bool:
+    """True for a partner who may book what isn't released to the public yet. 401 for an unknown key."""
+    return partner() in current_site().settings.all_times
+
+
+def _appointments() -> Appointments:
+    appointments = current_site().appointments
+    return appointments.with_all_times() if _unbound() else appointments
 
 
 def _link(link: Link) -> dict[str, str]:
@@ -110,16 +120,19 @@ def services() -> Response:
 
 def offers() -> Response:
     """When there's room for a choice of services."""
-    partner()
+    unbound = _unbound()
     choice = reading.choice_of_query()
     first, last = reading.days_of_query()
     site = current_site()
-    found = site.feed(choice.office).offers(choice, site.now(), first, last)
+    feed = site.feed(choice.office)
+    found = feed.offers(choice, site.now(), first, last, released_only=not unbound)
+    released = None if found else feed.next_release(choice, site.now())
     return jsonify(
         {
             "office": choice.office.id,
             "duration_minutes": int(choice.duration.total_seconds() // 60),
             "days": [{"date": offer.day.isoformat(), "starts": offer.texts} for offer in found],
+            "next_release": released.isoformat() if released else None,
         }
     )
 
@@ -159,7 +172,8 @@ def _created(booked: Booked) -> Response:
 
 def _taken(choice: Choice, error: SlotTakenError) -> Response:
     site = current_site()
-    nearest = site.feed(choice.office).nearest(choice, site.now(), error.start)
+    feed = site.feed(choice.office)
+    nearest = feed.nearest(choice, site.now(), error.start, released_only=not _unbound())
     return problem(
         409,
         "slot-taken",
@@ -180,7 +194,7 @@ def book() -> Response:
     if choice is None or start is None or person is None:
         raise InvalidError(errors)
     try:
-        return _created(current_site().appointments.book(choice, start, person, key, scope))
+        return _created(_appointments().book(choice, start, person, key, scope))
     except SlotTakenError as error:
         return _taken(choice, error)
 
@@ -196,7 +210,7 @@ def hold() -> Response:
     if choice is None or start is None:
         raise InvalidError(errors)
     try:
-        booked = current_site().appointments.hold_once(choice, start, key, scope)
+        booked = _appointments().hold_once(choice, start, key, scope)
     except SlotTakenError as error:
         return _taken(choice, error)
     until = booked.appointment.hold_until
@@ -215,17 +229,17 @@ def hold() -> Response:
 
 def confirm(token: str) -> Response:
     """Make a hold an appointment."""
-    partner()
     site = current_site()
+    appointments = _appointments()
     fields = reading.body()
-    held = site.appointments.find(token)
+    held = appointments.find(token)
     choice = choice_of(site.settings.town, held.appointment)
     errors: list[FieldError] = []
     person = reading.person_of_body(fields, choice, errors)
     if person is None:
         raise InvalidError(errors)
     try:
-        return _created(site.appointments.confirm(token, choice, held.appointment.start, person))
+        return _created(appointments.confirm(token, choice, held.appointment.start, person))
     except SlotTakenError as error:
         return _taken(choice, error)
 
@@ -248,15 +262,15 @@ def show(token: str) -> Response:
 
 def move(token: str) -> Response:
     """Move an appointment to another time."""
-    partner()
     site = current_site()
+    appointments = _appointments()
     fields = reading.body()
     errors: list[FieldError] = []
     start = reading.start_of_body(fields, errors)
     if start is None:
         raise InvalidError(errors)
     try:
-        return jsonify(_appointment(site.appointments.move(token, start)))
+        return jsonify(_appointment(appointments.move(token, start)))
     except SlotTakenError as error:
         return _taken(choice_of(site.settings.town, site.appointments.find(token).appointment), error)
 

@@ -6,6 +6,7 @@ Every use case can be repeated: a double click, the back button or a retry finds
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,12 +18,15 @@ from booking_web.booking.errors import (
     GoneError,
     InvalidError,
     KeyReusedError,
+    LimitedError,
+    ProofUsedError,
     SlotTakenError,
     TooLateError,
 )
 from booking_web.booking.event import make_appointment, make_hold
-from booking_web.booking.tokens import derived_uid, make_token, random_uid, read_token
-from calendar_server.client import ChangedError, NotFoundError, RefusedError, UnavailableError
+from booking_web.booking.tokens import activation_code, derived_uid, make_token, random_uid, read_token
+from calendar_server.client import Caller, ChangedError, NotFoundError, RefusedError, UnavailableError
+from calendar_server.ical.appointment import ACTIVATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +41,9 @@ if TYPE_CHECKING:
 
 _SHORTEST_KEY = 20
 """Keys of our own forms have 24 characters (`new_key`)."""
+_LIMITS = frozenset({"address-limit", "network-limit", "share-limit", "resend-limit"})
+_RETRY_SECONDS = 600
+_SOMEBODY = Caller()
 _ATTEMPTS = 4
 """How often a write is tried again after somebody else changed the same appointment in between."""
 
@@ -61,12 +68,35 @@ class Appointments:
         *,
         secret: bytes,
         now: Callable[[], datetime],
+        caller: Caller | None = _SOMEBODY,
+        released_only: bool = True,
     ) -> None:
         self._town = town
         self._client = client
         self._follower = follower
         self._secret = secret
         self._now = now
+        self._caller = caller
+        self._released_only = released_only
+
+    def _of(self, caller: Caller | None, *, released_only: bool) -> Appointments:
+        return Appointments(
+            self._town,
+            self._client,
+            self._follower,
+            secret=self._secret,
+            now=self._now,
+            caller=caller,
+            released_only=released_only,
+        )
+
+    def on_behalf_of(self, caller: Caller) -> Appointments:
+        """Return the same for one member of the public, whose network and proof of work count in what is booked."""
+        return self._of(caller, released_only=self._released_only)
+
+    def with_all_times(self) -> Appointments:
+        """Return the same for a partner who may book what isn't released to the public yet (a hotline), without limits."""
+        return self._of(None, released_only=False)
 
     def token_of(self, appointment: Appointment) -> str:
         """Return the token of an appointment."""
@@ -79,13 +109,13 @@ class Appointments:
         hold has become an appointment by now, that appointment is returned unchanged.
         Raises InvalidError (field "start"), SlotTakenError, UnavailableError.
         """
-        self._check_start(choice.office, start)
+        self._check_start(choice.office, choice.service_ids, start)
         uid = self._uid_of_hold(choice.office, key, previous)
         until = self._now() + timedelta(minutes=choice.office.release.hold_minutes)
         wanted = make_hold(choice, uid, start, until.replace(microsecond=0))
         for _ in range(_ATTEMPTS):
             stored = self._find(choice.office, uid)
-            if stored is not None and not stored.appointment.is_hold:
+            if stored is not None and (not stored.appointment.is_hold or stored.appointment.awaits):
                 return self._booked(choice.office, stored.appointment)
             try:
                 self._put(choice.office, wanted, stored)
@@ -100,7 +130,7 @@ class Appointments:
                 held = self.find(previous)
             except GoneError:
                 held = None
-            if held is not None and held.appointment.is_hold:
+            if held is not None and held.appointment.is_hold and not held.appointment.awaits:
                 if held.office == office:
                     return held.appointment.uid
                 self.release(previous)
@@ -114,7 +144,7 @@ class Appointments:
 
         Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), UnavailableError.
         """
-        self._check_start(choice.office, start)
+        self._check_start(choice.office, choice.service_ids, start)
         if key is None:
             uid = random_uid(self._town.host)
         else:
@@ -140,7 +170,7 @@ class Appointments:
     def prolong(self, token: str) -> Booked:
         """Keep a held time for another `hold_minutes` from now. Raises GoneError, SlotTakenError, UnavailableError."""
         office, stored = self._read(token)
-        if not stored.appointment.is_hold:
+        if not stored.appointment.is_hold or stored.appointment.awaits:
             return self._booked(office, stored.appointment)
         until = self._now() + timedelta(minutes=office.release.hold_minutes)
         wanted = replace(stored.appointment, hold_until=until.replace(microsecond=0))
@@ -154,15 +184,24 @@ class Appointments:
         """Give a held time back; an appointment stays, and so does anything that the token doesn't lead to."""
         try:
             office, stored = self._read(token)
-            if stored.appointment.is_hold:
+            if stored.appointment.is_hold and not stored.appointment.awaits:
                 self._client.cancel(office.id, stored.appointment.uid, etag=stored.etag)
                 self._follower.feeds[office.id].outdate()
         except (GoneError, NotFoundError, ChangedError):
             return
 
-    def confirm(self, token: str, choice: Choice, start: datetime, person: Person) -> Booked:
+    def confirm(
+        self,
+        token: str,
+        choice: Choice,
+        start: datetime,
+        person: Person,
+        *,
+        activate_within: timedelta | None = None,
+    ) -> Booked:
         """Make the hold behind `token` an appointment at `start`; if it has run out, book that time if it's still free.
 
+        With `activate_within` it stays a hold for so long, until she has confirmed her address (`activate`).
         A repeat returns the appointment as it stands. Raises InvalidError, SlotTakenError, GoneError (no such token),
         UnavailableError.
         """
@@ -174,8 +213,64 @@ class Appointments:
             if stored is not None and not stored.appointment.is_hold:
                 return self._booked(office, stored.appointment)
             if stored is None or stored.appointment.start != start:
-                self._check_start(office, start)
+                self._check_start(office, choice.service_ids, start)
             wanted = make_appointment(choice, uid, start, person, secret=self._secret)
+            if activate_within is not None:
+                wanted = self._awaiting(wanted, activate_within, stored)
+                if stored is not None and _same_booking(wanted, stored.appointment):
+                    return self._booked(office, stored.appointment)
+            try:
+                self._put(office, wanted, stored)
+            except ChangedError:
+                continue
+            return self._booked(office, wanted)
+        raise UnavailableError("the appointment kept changing")
+
+    def _awaiting(self, wanted: Appointment, within: timedelta, stored: Stored | None) -> Appointment:
+        """The same as a hold until her address is confirmed. Correcting what was entered doesn't keep the time longer."""
+        until = (self._now() + within).replace(microsecond=0)
+        if stored is not None and stored.appointment.awaits and stored.appointment.hold_until is not None:
+            until = stored.appointment.hold_until
+        return replace(wanted, hold_until=until, awaits=ACTIVATION)
+
+    def activate(self, token: str, code: str) -> Booked:
+        """Make the hold behind `token` an appointment: `code` was in the mail to her address. A repeat returns the appointment.
+
+        Raises GoneError (also for another address's code), UnavailableError.
+        """
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            self._check_code(office, stored.appointment, code)
+            if not stored.appointment.is_hold:
+                return self._booked(office, stored.appointment)
+            if stored.appointment.awaits != ACTIVATION:
+                raise GoneError
+            booked = replace(stored.appointment, hold_until=None, awaits="")
+            try:
+                self._put(office, booked, stored)
+            except (ChangedError, SlotTakenError):
+                continue
+            return self._booked(office, booked)
+        raise UnavailableError("the appointment kept changing")
+
+    def to_activate(self, token: str, code: str) -> Booked:
+        """Return what `activate` would make an appointment of, or has. Raises GoneError, UnavailableError."""
+        office, stored = self._read(token)
+        self._check_code(office, stored.appointment, code)
+        return self._booked(office, stored.appointment)
+
+    def _check_code(self, office: OfficeInfo, appointment: Appointment, code: str) -> None:
+        right = activation_code(self._secret, office.id, appointment.uid, appointment.email)
+        if not hmac.compare_digest(right, code):
+            raise GoneError
+
+    def resend(self, token: str) -> Booked:
+        """Have the last mail sent once more. Raises GoneError, LimitedError, UnavailableError."""
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            if (stored.appointment.is_hold and not stored.appointment.awaits) or not stored.appointment.email:
+                raise GoneError
+            wanted = replace(stored.appointment, resend=self._now().replace(microsecond=0))
             try:
                 self._put(office, wanted, stored)
             except ChangedError:
@@ -184,9 +279,16 @@ class Appointments:
         raise UnavailableError("the appointment kept changing")
 
     def book(
-        self, choice: Choice, start: datetime, person: Person, key: str | None = None, scope: str = ""
+        self,
+        choice: Choice,
+        start: datetime,
+        person: Person,
+        key: str | None = None,
+        scope: str = "",
+        *,
+        activate_within: timedelta | None = None,
     ) -> Booked:
-        """Book at once. With an idempotency `key` (within `scope`) a repeat returns the same appointment.
+        """Book at once. With an idempotency `key` (within `scope`) a repeat returns the same appointment; `activate_within` as for `confirm`.
 
         Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), UnavailableError.
         """
@@ -195,11 +297,13 @@ class Appointments:
         else:
             uid = derived_uid(self._secret, self._town.host, "api", scope, key)
         wanted = make_appointment(choice, uid, start, person, secret=self._secret)
+        if activate_within is not None:
+            wanted = self._awaiting(wanted, activate_within, None)
         if key is not None:
             stored = self._find(choice.office, uid)
             if stored is not None:
                 return self._repeat(choice.office, wanted, stored.appointment)
-        self._check_start(choice.office, start)
+        self._check_start(choice.office, choice.service_ids, start)
         try:
             self._put(choice.office, wanted, None)
         except ChangedError as error:
@@ -227,7 +331,8 @@ class Appointments:
                     return self._agree(office, stored)
                 except ChangedError:
                     continue
-            self._check_start(office, start)
+            services = frozenset(line.id for line in stored.appointment.services)
+            self._check_start(office, services, start)
             moved = replace(stored.appointment.at(start), reason="", proposed=None)
             try:
                 self._put(office, moved, stored)
@@ -362,8 +467,18 @@ class Appointments:
 
     def _put(self, office: OfficeInfo, appointment: Appointment, stored: Stored | None) -> None:
         try:
-            self._client.book(appointment, now=self._now(), etag=stored.etag if stored else None)
+            self._client.book(
+                appointment,
+                now=self._now(),
+                etag=stored.etag if stored else None,
+                released_only=self._released_only,
+                caller=self._caller,
+            )
         except RefusedError as error:
+            if error.rule in _LIMITS:
+                raise LimitedError(error.rule, error.retry_after or _RETRY_SECONDS) from error
+            if error.rule == "proof-used":
+                raise ProofUsedError from error
             self._follower.feeds[office.id].outdate()
             if error.rule == "unknown-service":
                 raise InvalidError([FieldError("services", "unknown-service")]) from error
@@ -372,14 +487,19 @@ class Appointments:
             raise ChangedError(appointment.uid) from error
         self._follower.feeds[office.id].outdate()
 
-    def _check_start(self, office: OfficeInfo, start: datetime) -> None:
-        earliest, beyond = office.release.bookable(self._now(), office.zone)
+    def _check_start(self, office: OfficeInfo, services: frozenset[str], start: datetime) -> None:
+        rule = office.release.public
         if not on_grid(start, office):
             raise InvalidError([FieldError("start", "off-grid", office.release.step_minutes)])
+        if not self._released_only:
+            if start < self._now():
+                raise InvalidError([FieldError("start", "too-soon")])
+            return
+        earliest, beyond = rule.period(services, self._now(), office.zone)
         if start < earliest:
             raise InvalidError([FieldError("start", "too-soon")])
         if start >= beyond:
-            raise InvalidError([FieldError("start", "too-far", office.release.horizon_days)])
+            raise InvalidError([FieldError("start", "too-far", rule.horizon(services))])
 
     def _check_change(self, office: OfficeInfo, appointment: Appointment) -> None:
         if not self._is_changeable(office, appointment):
@@ -389,6 +509,12 @@ class Appointments:
         if appointment.proposed is not None:
             return self._now() < appointment.start
         return office.release.may_change(appointment.start, self._now())
+
+
+def _same_booking(wanted: Appointment, stored: Appointment) -> bool:
+    """True if a form was sent a second time: nothing that she entered differs."""
+    entered = ("start", "services", "name", "email", "phone", "remarks", "needs", "reminder", "awaits")
+    return all(getattr(wanted, name) == getattr(stored, name) for name in entered)
 
 
 def new_key() -> str:

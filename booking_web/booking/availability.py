@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from calendar_server.client import CalendarError, SyncTokenError, UnavailableError
 from calendar_server.ical import busy
 from optimizer.admission import Day
 from optimizer.instance import Booked, ClerkDay, OfficeDay
+from optimizer.release import Room, room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from calendar_server.client import BusyChanges, CalendarClient
 
 _GRAIN = 300
+_NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 _LONGEST_PAUSE = 5.0
 
 
@@ -49,16 +51,22 @@ def _bits(first: int, after_last: int, grains: int) -> int:
     return ((1 << (after_last - first)) - 1) << first if after_last > first else 0
 
 
-def _clerk_day(day: busy.ClerkDay, grains: int) -> tuple[ClerkDay, list[Booked]]:
-    """Read a clerk's busy periods; one that lies off the grid takes every grain that it touches."""
+_TAKEN = frozenset({busy.BusyKind.APPOINTMENT, busy.BusyKind.HOLD, busy.BusyKind.RETURNING})
+
+
+def _clerk_day(day: busy.ClerkDay, grains: int, *, public: bool) -> tuple[ClerkDay, list[Booked]]:
+    """Read a clerk's busy periods; one that lies off the grid takes every grain that it touches.
+
+    What was given back is still taken for the public.
+    """
     free = _bits(0, grains, grains)
     booked = []
     for number, period in enumerate(day.periods):
         first = max(0, (period.start - day.start) // _GRAIN)
         after_last = min(grains, -(-(period.end - day.start) // _GRAIN))
-        if after_last <= first:
+        if after_last <= first or (period.kind is busy.BusyKind.RETURNING and not public):
             continue
-        if period.kind in {busy.BusyKind.APPOINTMENT, busy.BusyKind.HOLD}:
+        if period.kind in _TAKEN:
             booked.append(
                 Booked(
                     f"{day.key}/{number}",
@@ -80,39 +88,58 @@ class _Day:
 
     opening: busy.OpeningDay | None = None
     clerks: Mapping[str, busy.ClerkDay] = field(default_factory=dict)
-    found: dict[tuple[frozenset[str], int, int], DayOffer | None] = field(default_factory=dict)
-    solved: list[Day] = field(default_factory=list)
+    found: dict[tuple[frozenset[str], int, int, bool], DayOffer | None] = field(default_factory=dict)
+    solved: dict[bool, Day] = field(default_factory=dict)
+    counted: list[Room] = field(default_factory=list)
 
-    def offer(self, services: frozenset[str], seconds: int, office: OfficeInfo) -> DayOffer | None:
-        """All bookable starts of the day; None if there's none."""
-        if self.opening is None or not self.opening.windows:
+    def offer(
+        self, services: frozenset[str], seconds: int, office: OfficeInfo, *, public: bool = True
+    ) -> DayOffer | None:
+        """All starts of the day that are free, released or not; None if there's none. Not `public`: what was given back counts as free."""
+        if self.opening is None or not self.opening.windows or not self.clerks:
             return None
-        key = (services, seconds, office.release.step_minutes)
+        key = (services, seconds, office.release.step_minutes, public)
         if key not in self.found:
-            epochs = self._search(self.opening, services, seconds, office)
+            epochs = self._search(self.opening, services, seconds, office, public=public)
             starts = tuple(datetime.fromtimestamp(epoch, office.zone) for epoch in epochs)
             texts = tuple(start.isoformat() for start in starts)
             self.found[key] = DayOffer(self.opening.day, starts, texts) if starts else None
         return self.found[key]
 
+    def room(self) -> Room:
+        """The day's room as release shares count it."""
+        if not self.counted:
+            assert self.opening is not None
+            grains = (self.opening.end - self.opening.start) // _GRAIN
+            self.counted.append(room(self._day(grains, public=True).day, _window(self.opening, None)))
+        return self.counted[0]
+
+    def admits(self, services: frozenset[str], seconds: int) -> bool:
+        """True if an opening window is long enough for it, whoever is there."""
+        return self.opening is not None and any(
+            (window.services is None or services <= window.services) and window.end - window.start >= seconds
+            for window in self.opening.windows
+        )
+
     def _search(
-        self, opening: busy.OpeningDay, services: frozenset[str], seconds: int, office: OfficeInfo
+        self,
+        opening: busy.OpeningDay,
+        services: frozenset[str],
+        seconds: int,
+        office: OfficeInfo,
+        *,
+        public: bool,
     ) -> Iterator[int]:
         grains = (opening.end - opening.start) // _GRAIN
-        window = 0
-        for period in opening.windows:
-            if period.services is None or services <= period.services:
-                window |= _bits(
-                    -((opening.start - period.start) // _GRAIN),
-                    (period.end - opening.start) // _GRAIN,
-                    grains,
-                )
+        window = _window(opening, services)
         if not window:
             return
         step = office.release.step_minutes // 5
         # On the day the clocks change, the grid by the office's clock isn't the grid from midnight.
         regular = opening.end - opening.start == 86_400
-        bits = self._day(grains).starts(seconds // _GRAIN, services, window, step=step if regular else 1)
+        bits = self._day(grains, public=public).starts(
+            seconds // _GRAIN, services, window, step=step if regular else 1
+        )
         while bits:
             lowest = bits & -bits
             epoch = opening.start + (lowest.bit_length() - 1) * _GRAIN
@@ -120,19 +147,29 @@ class _Day:
             if regular or _on_grid(epoch, office):
                 yield epoch
 
-    def _day(self, grains: int) -> Day:
-        if not self.solved:
-            pairs = [_clerk_day(clerk, grains) for clerk in self.clerks.values()]
-            self.solved.append(
-                Day(
-                    OfficeDay(
-                        grains,
-                        tuple(clerk for clerk, _ in pairs),
-                        tuple(each for _, booked in pairs for each in booked),
-                    )
+    def _day(self, grains: int, *, public: bool) -> Day:
+        if public not in self.solved:
+            pairs = [_clerk_day(clerk, grains, public=public) for clerk in self.clerks.values()]
+            self.solved[public] = Day(
+                OfficeDay(
+                    grains,
+                    tuple(clerk for clerk, _ in pairs),
+                    tuple(each for _, booked in pairs for each in booked),
                 )
             )
-        return self.solved[0]
+        return self.solved[public]
+
+
+def _window(opening: busy.OpeningDay, services: frozenset[str] | None) -> int:
+    """The grains inside windows that admit all these services; None: inside any window."""
+    grains = (opening.end - opening.start) // _GRAIN
+    window = 0
+    for period in opening.windows:
+        if services is None or period.services is None or services <= period.services:
+            window |= _bits(
+                -((opening.start - period.start) // _GRAIN), (period.end - opening.start) // _GRAIN, grains
+            )
+    return window
 
 
 def _on_grid(epoch: int, office: OfficeInfo) -> bool:
@@ -204,29 +241,73 @@ class OfficeFeed:
         now: datetime,
         first: date | None = None,
         last: date | None = None,
+        *,
+        released_only: bool = True,
     ) -> list[DayOffer]:
         """Return the days from `first` to `last` (both included; None: as far as is released) with their free starts.
 
-        The release rules hold: nothing before the minimum notice, nothing beyond the horizon.
+        The release rules hold, as the calendar server applies them (`optimizer.release`). Not `released_only`: for somebody whom they
+        don't bind, everything that is free from `now` on.
         """
-        earliest, beyond = self.office.release.bookable(now, self.office.zone)
+        rule, zone = self.office.release.public, self.office.zone
         services = choice.service_ids
         seconds = int(choice.duration.total_seconds())
+        earliest, beyond = rule.period(services, now, zone) if released_only else (now, _NEVER)
+        after_last = beyond.astimezone(zone).date()
         days = self._days
         found = []
         for day in sorted(days):
-            if (first is not None and day < first) or (last is not None and day > last):
+            if day >= after_last or (first is not None and day < first) or (last is not None and day > last):
                 continue
-            offer = days[day].offer(services, seconds, self.office)
-            if offer is not None and (released := offer.within(earliest, beyond)).starts:
-                found.append(released)
+            offer = days[day].offer(services, seconds, self.office, public=released_only)
+            if offer is None or not (released := offer.within(earliest, beyond)).starts:
+                continue
+            if released_only and rule.staged:
+                percent = rule.percent(day, now, zone)
+                if not days[day].room().has(seconds // _GRAIN, percent):
+                    continue
+            found.append(released)
         return found
 
-    def nearest(self, choice: Choice, now: datetime, start: datetime, count: int = 6) -> list[datetime]:
+    def nearest(
+        self,
+        choice: Choice,
+        now: datetime,
+        start: datetime,
+        count: int = 6,
+        *,
+        released_only: bool = True,
+    ) -> list[datetime]:
         """Return the `count` free starts that are nearest to `start`, ascending."""
-        free = [each for offer in self.offers(choice, now) for each in offer.starts]
+        offers = self.offers(choice, now, released_only=released_only)
+        free = [each for offer in offers for each in offer.starts]
         free.sort(key=lambda each: (abs(each - start), each))
         return sorted(free[:count])
+
+    def next_release(self, choice: Choice, now: datetime) -> datetime | None:
+        """Return when more times are released next, for a choice that nothing is free for; None if that can't be told.
+
+        Either a day with a window for it comes into the horizon, or a further share of a day with free starts is released.
+        """
+        rule, zone = self.office.release.public, self.office.zone
+        services = choice.service_ids
+        seconds = int(choice.duration.total_seconds())
+        notice = rule.notice(services)
+        moments = []
+        for day, state in sorted(self._days.items()):
+            opens = rule.opens(services, day, zone)
+            if opens > now:
+                if state.admits(services, seconds):
+                    moments.append(opens)
+                    break
+                continue
+            offer = state.offer(services, seconds, self.office)
+            for moment, percent in rule.later_stages(day, now, zone) if offer is not None else ():
+                assert offer is not None
+                if offer.starts[-1] >= moment + notice and state.room().has(seconds // _GRAIN, percent):
+                    moments.append(moment)
+                    break
+        return min(moments, default=None)
 
 
 def _apply(days: dict[date, _Day], changes: BusyChanges) -> None:

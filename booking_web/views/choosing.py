@@ -209,6 +209,7 @@ def times_page(
         errors=errors,
         nearest=feed.nearest(choice, site.now(), taken) if taken else (),
         held=live_hold(),
+        released=None if offers else feed.next_release(choice, site.now()),
         **time_values(offers, wanted),
     )
     return make_response(page, 409 if taken else 422 if errors else 200)

@@ -31,6 +31,8 @@ class BusyKind(StrEnum):
     """Her own event: a meeting, an absence."""
     APPOINTMENT = "appointment"
     HOLD = "hold"
+    RETURNING = "returning"
+    """Given back by a citizen, and not offered to the public yet; staff may use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ _FBTYPE = {
     BusyKind.OWN: "BUSY",
     BusyKind.APPOINTMENT: "BUSY",
     BusyKind.HOLD: "BUSY-TENTATIVE",
+    BusyKind.RETURNING: "BUSY-TENTATIVE",
 }
 
 
@@ -162,6 +165,8 @@ def clerk_day_text(day: ClerkDay, *, stamp: int) -> str:
         parameters = f"FBTYPE={_FBTYPE[period.kind]}"
         if period.kind in {BusyKind.APPOINTMENT, BusyKind.HOLD}:
             parameters += f";X-TERMIN-SERVICES={_quoted(period.services)}"
+        if period.kind is BusyKind.RETURNING:
+            parameters += ";X-TERMIN-RETURNING=TRUE"
         if period.pinned:
             parameters += ";X-TERMIN-PINNED=TRUE"
         lines.append(f"FREEBUSY;{parameters}:{_stamp(period.start)}/{_stamp(period.end)}")
@@ -195,6 +200,8 @@ def _kind(parameters: dict[str, str]) -> BusyKind:
     fbtype = parameters.get("FBTYPE", "BUSY")
     if fbtype == "BUSY-UNAVAILABLE":
         return BusyKind.UNAVAILABLE
+    if "X-TERMIN-RETURNING" in parameters:
+        return BusyKind.RETURNING
     if "X-TERMIN-SERVICES" not in parameters:
         return BusyKind.OWN
     return BusyKind.HOLD if fbtype == "BUSY-TENTATIVE" else BusyKind.APPOINTMENT

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 OPENING_KEY = "opening"
+OPENING_AHEAD = 14
+"""So many days further than clerks' days the busy feed tells the windows: when new days are released depends on them."""
 _FREE = 0
 
 
@@ -67,6 +69,16 @@ class Content:
     digest: str = ""
 
 
+def _taken(kind: Kind, periods: Iterable[tuple[int, int, int]]) -> set[tuple[int, int]]:
+    if kind is Kind.WINDOW:
+        return set()
+    return {(start, end) for start, end, transparency in periods if transparency != _FREE}
+
+
+def _opened(kind: Kind, periods: Iterable[tuple[int, int, int]]) -> set[tuple[int, int]]:
+    return {(start, end) for start, end, _ in periods} if kind is Kind.WINDOW else set()
+
+
 def _joined(services: frozenset[str]) -> str:
     return ",".join(sorted(services))
 
@@ -87,10 +99,12 @@ class Writer:
         self.actor = actor
         self._zone = zone
         today = datetime.fromtimestamp(now, zone).date()
-        days = (today - timedelta(days=1), today + timedelta(days=horizon_days + 2))
+        days = (today - timedelta(days=1), today + timedelta(days=horizon_days + OPENING_AHEAD + 2))
         self._reach = tuple(int(datetime.combine(day, time(), zone).timestamp()) for day in days)
         self._part = 0
         self._seq: int | None = None
+        self.freed: set[tuple[int, int]] = set()
+        """Periods in which somebody may have become free in this write; whoever has dealt with them empties it."""
         self._touched: set[int] = set()
         self._busy: set[tuple[str, str]] = set()
         self._collections: reading.OfficeCollections | None = None
@@ -166,6 +180,13 @@ class Writer:
                 self._busy.add((key, day.isoformat()))
                 day += timedelta(days=1)
 
+    def mark_busy(self, clerk: str, start: int, end: int) -> None:
+        """Tell followers of the busy feed that a clerk's days changed between two instants, though no object of hers did."""
+        calendar = self.collections.by_path(f"{clerk}/calendar")
+        if calendar is not None:
+            _ = self.seq
+            self._mark_busy(calendar, Kind.HOLD, [(start, end, 1)])
+
     def _store_instances(
         self, object_id: int, collection_id: int, periods: Sequence[tuple[int, int, int]]
     ) -> None:
@@ -206,6 +227,20 @@ class Writer:
             "expanded_until": content.expanded_until,
         }
 
+    def log(self, uid: str, kind: Kind, action: Action = Action.STORED) -> None:
+        """Tell the change log of something that lies in nobody's calendar."""
+        self._log(uid, kind, action, "")
+
+    def _note_freed(
+        self,
+        before: tuple[Kind, Iterable[tuple[int, int, int]]],
+        after: tuple[Kind, Iterable[tuple[int, int, int]]],
+    ) -> None:
+        """Note what was taken before and isn't any more, and what has been opened."""
+        if self.office:
+            self.freed |= _taken(*before) - _taken(*after)
+            self.freed |= _opened(*after) - _opened(*before)
+
     def _forget_tombstone(self, collection_id: int, href: str) -> None:
         self.connection.execute(
             delete(tombstones).where(tombstones.c.collection_id == collection_id, tombstones.c.href == href)
@@ -238,6 +273,7 @@ class Writer:
             self._forget_tombstone(view.id, view_href)
         self._touch(where.id, content.kind)
         self._mark_busy(where, content.kind, content.instances)
+        self._note_freed((content.kind, ()), (content.kind, content.instances))
         self._log(content.uid, content.kind, Action.STORED, where.owner)
 
     def replace(
@@ -270,6 +306,9 @@ class Writer:
         self._touch(source.id, old.kind)
         self._touch(to.id, content.kind)
         self._mark_busy(to, content.kind, content.instances)
+        # Another services' appointment at the same time may leave room for others.
+        kept = content.instances if old.services == content.services else ()
+        self._note_freed((old.kind, before), (content.kind, kept))
         self._log(content.uid, content.kind, Action.STORED, to.owner)
 
     def transfer(self, old: ObjectRow, source: CollectionRow, target: CollectionRow, href: str) -> None:
@@ -286,6 +325,9 @@ class Writer:
             self.connection.execute(
                 update(instances).where(instances.c.object_id == old.id).values(collection_id=target.id)
             )
+        if not old.kind.is_booking:
+            # An appointment that changes its clerk only makes room that a chain of reassignments would have made as well.
+            self._note_freed((old.kind, periods), (old.kind, ()))
         self._bury(source.id, old.href)
         self._forget_tombstone(target.id, href)
         self._touch(source.id, old.kind)
@@ -309,7 +351,9 @@ class Writer:
 
     def remove(self, old: ObjectRow, where: CollectionRow, action: Action = Action.DELETED) -> None:
         """Delete an object and leave tombstones; the change log says `action`."""
-        self._mark_busy(where, old.kind, reading.instances_of(self.connection, old.id))
+        before = reading.instances_of(self.connection, old.id)
+        self._mark_busy(where, old.kind, before)
+        self._note_freed((old.kind, before), (old.kind, ()))
         self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
         self.connection.execute(delete(objects).where(objects.c.id == old.id))
         self._bury(where.id, old.href)

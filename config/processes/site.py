@@ -32,6 +32,7 @@ def build(launch: Launch) -> Any:
             calendar_password=ours.site_password,
             signing_secret=ours.signing_secret.encode(),
             api_keys=compose.api_keys(settings, demo=launch.demo),
+            all_times=compose.all_times(settings),
             demo=launch.demo,
             protection=compose.protection(settings, demo=launch.demo),
         )

@@ -8,6 +8,7 @@ import pytest
 
 from booking_web.town import NeededBy, ReleaseRules, in_language
 from config import compose
+from optimizer.release import Release
 
 if TYPE_CHECKING:
     from tests.config.conftest import Folder
@@ -100,8 +101,8 @@ def test_all_means_all_services_of_the_office(folder: Folder) -> None:
 
 
 def test_the_bookable_period_ends_with_the_last_day_even_over_a_change_of_clock() -> None:
-    rules = ReleaseRules(horizon_days=7, minimum_notice_minutes=90)
-    earliest, end = rules.bookable(datetime(2026, 3, 25, 12, tzinfo=UTC), BERLIN)
+    rules = Release(horizon_days=7, minimum_notice_minutes=90)
+    earliest, end = rules.period(frozenset(), datetime(2026, 3, 25, 12, tzinfo=UTC), BERLIN)
     assert earliest == datetime(2026, 3, 25, 13, 30, tzinfo=UTC)
     assert end == datetime(2026, 4, 2, tzinfo=BERLIN)
 
