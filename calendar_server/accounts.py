@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, insert, select, update
 
-from calendar_server.storage.schema import accounts, app_passwords
+from calendar_server.storage.schema import accounts, app_passwords, feeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,9 +167,10 @@ class Accounts:
                 raise AccountError(f"there is no account {name!r}")
 
     def remove(self, name: str) -> None:
-        """Delete an account and its app passwords; its calendars stay. AccountError if there is no such account."""
+        """Delete an account, its app passwords and its feeds; its calendars stay. AccountError if there is no such account."""
         with self._database.write() as connection:
             connection.execute(delete(app_passwords).where(app_passwords.c.account == name))
+            connection.execute(delete(feeds).where(feeds.c.account == name))
             if connection.execute(delete(accounts).where(accounts.c.name == name)).rowcount == 0:
                 raise AccountError(f"there is no account {name!r}")
 
@@ -216,6 +217,11 @@ class Accounts:
         with self._database.write() as connection:
             if connection.execute(query).rowcount == 0:
                 raise AccountError(f"{account!r} has no app password {password_id}")
+
+    @staticmethod
+    def is_app_password(password: str) -> bool:
+        """True for a text of the form of app passwords; no other password is checked quickly or can be one by chance."""
+        return password.startswith(_PREFIX)
 
     # Logging in ------------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,14 @@
 """What CalDAV has no word for, as JSON under `/.termin/`: snapshots of an office for planners, and plans.
 
-For leads (their office), administrators and the worker; everybody else is told no. `calendar_server.client` speaks it.
+Offices and plans are for leads (their office), administrators and the worker, failed mails for the office's clerks too; everybody else is told no. What is one's own is for everybody who
+logs in with her password: an app password is for calendars alone, and must not make further ones. `calendar_server.client` speaks it.
 
     GET  /.termin/offices/<office>/snapshot?from=2026-12-07&to=2026-12-11[&open_only=1]
     GET  /.termin/offices/<office>/plans            POST the same: propose one
+    GET  /.termin/offices/<office>/mails            those that failed; POST /.termin/offices/<office>/mails/<id>/again | settle
     GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | dismiss
+    GET  /.termin/own/feeds                         POST the same: make one; POST /.termin/own/feeds/<id>/revoke
+    GET  /.termin/own/app-passwords                 likewise
 """
 
 from __future__ import annotations
@@ -16,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from calendar_server import snapshot
-from calendar_server.accounts import Account, AccountRole, Accounts
+from calendar_server.accounts import Account, AccountError, AccountRole, Accounts, AppPassword
+from calendar_server.feeds import Feed, Feeds, path_of
 from calendar_server.plans import Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from radicale.types import WSGIEnviron, WSGIStartResponse
 
+    from calendar_server.mailroom import Mailroom
     from calendar_server.offices import Office
 
 PREFIX = "/.termin/"
@@ -41,9 +47,11 @@ class _BadRequestError(ValueError):
 class Desk:
     """A WSGI application for the paths under PREFIX."""
 
-    def __init__(self, calendars: Calendars, accounts: Accounts) -> None:
+    def __init__(self, calendars: Calendars, accounts: Accounts, feeds: Feeds, mailroom: Mailroom) -> None:
+        self._mailroom = mailroom
         self._calendars = calendars
         self._accounts = accounts
+        self._feeds = feeds
         self._plans = Plans(calendars)
 
     def __call__(self, environ: WSGIEnviron, start_response: WSGIStartResponse) -> Iterable[bytes]:
@@ -60,17 +68,13 @@ class Desk:
             status, body = 403, {"error": error.rule}
         except NotDoneError:
             status, body = 403, {"error": "forbidden"}
-        except _BadRequestError as error:
+        except (_BadRequestError, AccountError) as error:
             status, body = 400, {"error": "bad-request", "detail": str(error)}
         return _answer(start_response, status, body)
 
     def _login(self, environ: WSGIEnviron) -> Account | None:
-        header = str(environ.get("HTTP_AUTHORIZATION", ""))
-        if not header:
-            return None
-        # The shell has let only well-formed credentials through.
-        name, _, password = base64.b64decode(header.partition(" ")[2].strip()).decode().partition(":")
-        return self._accounts.login(name, password)
+        name, password = _credentials(environ)
+        return self._accounts.login(name, password) if name else None
 
     def _office(self, office_id: str, account: Account) -> Office:
         office = self._calendars.directory.office(office_id)
@@ -82,6 +86,12 @@ class Desk:
         if office is None:
             raise MissingError(office_id)
         return office
+
+    def _workplace(self, office_id: str, account: Account) -> Office:
+        """The office of a clerk, or what else the account may see."""
+        office = self._calendars.directory.office(office_id)
+        is_clerk = account.role is AccountRole.CLERK and account.office == office_id
+        return office if office is not None and is_clerk else self._office(office_id, account)
 
     def _route(
         self, method: str, path: list[str], environ: WSGIEnviron, account: Account
@@ -96,6 +106,14 @@ class Desk:
             case "POST", ["offices", office_id, "plans"]:
                 office = self._office(office_id, account)
                 return 201, _full(self._plans.propose(_proposal(office.id, _body(environ)), actor))
+            case "GET", ["offices", office_id, "mails"]:
+                return 200, {"failed": self._mailroom.failed(self._workplace(office_id, account).id)}
+            case "POST", ["offices", office_id, "mails", number, "again" | "settle" as verb]:
+                office = self._workplace(office_id, account)
+                do = self._mailroom.again if verb == "again" else self._mailroom.settle
+                if not do(office.id, _number(number)):
+                    raise MissingError(number)
+                return 200, {}
             case "GET", ["plans", plan_id]:
                 return 200, _full(self._permitted(plan_id, account))
             case "POST", ["plans", plan_id, "apply" | "undo" | "dismiss" as verb]:
@@ -104,6 +122,33 @@ class Desk:
                     verb
                 ]
                 return 200, _full(done(plan_id, actor))
+            case _, ["own", *rest]:
+                return self._own(method, rest, environ, account)
+        raise MissingError("/".join(path))
+
+    def _own(
+        self, method: str, path: list[str], environ: WSGIEnviron, account: Account
+    ) -> tuple[int, dict[str, Any]]:
+        if self._accounts.is_app_password(_credentials(environ)[1]):
+            raise RefusedError("forbidden")
+        match method, path:
+            case "GET", ["feeds"]:
+                return 200, {"feeds": [_known(feed) for feed in self._feeds.of(account.name)]}
+            case "POST", ["feeds"]:
+                token = self._feeds.add(account.name, _label(_body(environ)))
+                return 201, {"path": path_of(token)}
+            case "POST", ["feeds", number, "revoke"]:
+                self._feeds.revoke(account.name, _number(number))
+                return 200, {}
+            case "GET", ["app-passwords"]:
+                found = self._accounts.app_passwords(account.name)
+                return 200, {"app_passwords": [_known(password) for password in found]}
+            case "POST", ["app-passwords"]:
+                secret = self._accounts.add_app_password(account.name, _label(_body(environ)))
+                return 201, {"password": secret}
+            case "POST", ["app-passwords", number, "revoke"]:
+                self._accounts.revoke_app_password(account.name, _number(number))
+                return 200, {}
         raise MissingError("/".join(path))
 
     def _permitted(self, plan_id: str, account: Account) -> Plan:
@@ -120,6 +165,35 @@ class Desk:
             ).to_json()
         except (KeyError, ValueError, OverflowError) as error:
             raise _BadRequestError(str(error)) from error
+
+
+def _credentials(environ: WSGIEnviron) -> tuple[str, str]:
+    """Account and password of a request, ("", "") without. The shell has let only well-formed ones through."""
+    header = str(environ.get("HTTP_AUTHORIZATION", ""))
+    name, _, password = base64.b64decode(header.partition(" ")[2].strip()).decode().partition(":")
+    return name, password
+
+
+def _known(secret: Feed | AppPassword) -> dict[str, Any]:
+    return {
+        "id": secret.id,
+        "label": secret.label,
+        "created": secret.created.isoformat(timespec="seconds"),
+        "last_used": secret.last_used.isoformat(timespec="seconds") if secret.last_used else None,
+    }
+
+
+def _label(body: dict[str, Any]) -> str:
+    label = body.get("label")
+    if not isinstance(label, str) or not label.strip() or not label.isprintable():
+        raise _BadRequestError("label is missing")
+    return label.strip()
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise MissingError(text)
+    return int(text)
 
 
 def _full(plan: Plan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from calendar_server.accounts import Account, AccountRole, Accounts
+from calendar_server.feeds import Feeds
 from calendar_server.storage.database import Database
 from calendar_server.storage.migrate import migrate
 from config import compose, database, secrets
@@ -20,15 +21,28 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_accounts(settings: Settings, data: Path) -> Iterator[Accounts]:
-    """Open the accounts; their tables are made if they aren't there."""
+def _database(settings: Settings, data: Path) -> Iterator[Database]:
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     opened = Database.open(database.url(settings, data))
     try:
         migrate(opened)
-        yield Accounts(opened, partial(datetime.now, UTC))
+        yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def open_accounts(settings: Settings, data: Path) -> Iterator[Accounts]:
+    """Open the accounts; their tables are made if they aren't there."""
+    with _database(settings, data) as opened:
+        yield Accounts(opened, partial(datetime.now, UTC))
+
+
+@contextmanager
+def open_feeds(settings: Settings, data: Path) -> Iterator[Feeds]:
+    """Open the feeds, likewise."""
+    with _database(settings, data) as opened:
+        yield Feeds(opened, partial(datetime.now, UTC))
 
 
 def ensure_accounts(settings: Settings, data: Path, *, demo: bool) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from calendar_server.accounts import AccountError
 from config.accounts import open_accounts
+from config.commands.known import print_known
 from config.commands.options import config_option, data_option, settings_of
 
 if TYPE_CHECKING:
@@ -48,24 +46,7 @@ def list_(*, account: str, config: Path, data: Path, as_json: bool) -> None:
         if accounts.get(account) is None:
             raise click.ClickException(f"there is no account {account!r}")
         found = accounts.app_passwords(account)
-    rows = [
-        {
-            "id": known.id,
-            "label": known.label,
-            "created": known.created.isoformat(timespec="seconds"),
-            "last_used": known.last_used.isoformat(timespec="seconds") if known.last_used else None,
-        }
-        for known in found
-    ]
-    if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
-        return
-    table = Table("id", "label", "created", "last used")
-    for row in rows:
-        table.add_row(
-            str(row["id"]), str(row["label"]), str(row["created"]), str(row["last_used"] or "never")
-        )
-    Console(markup=False, highlight=False).print(table)
+    print_known(found, as_json=as_json)
 
 
 @app_password.command("revoke")

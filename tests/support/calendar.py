@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import caldav
 from argon2 import PasswordHasher
@@ -85,6 +85,7 @@ def calendar_server(
     clock: Clock | None = None,
     around: Callable[[WSGIApplication], WSGIApplication] = lambda app: app,
     limits: Limits | None = None,
+    **settings: Any,
 ) -> Iterator[CalendarServer]:
     """Run a calendar server with the demo accounts; `around` puts something between it and its clients."""
     offices = offices or directory()
@@ -93,7 +94,7 @@ def calendar_server(
     prepare(database, offices, clock)
     add_accounts(Accounts(database, clock, CHEAP), offices)
     database.close()
-    app = create_app(CalendarSettings(database_url, offices, clock, limits=limits or Limits()))
+    app = create_app(CalendarSettings(database_url, offices, clock, limits=limits or Limits(), **settings))
     try:
         with serving(around(app)) as url:
             yield CalendarServer(url, database_url, offices, clock)
