@@ -32,6 +32,8 @@ class Kind(StrEnum):
     EVENT = "event"
     WINDOW = "window"
     CLOSURE = "closure"
+    WISH = "wish"
+    """No calendar object: a change of the waiting list, in the change log (`calendar_server.waiting`)."""
 
     @property
     def is_booking(self) -> bool:

@@ -1,0 +1,641 @@
+"""The waiting list: wishes, and the offers that are made of times that become free.
+
+A time that becomes free is offered in the same transaction that frees it: a hold is placed in the name of the first person on the list whom it
+suits, so nobody else can take it meanwhile, and a server that is killed in between has done neither. Whoever answers "no", or not in time,
+gives it to the next in the transaction that notes it. What the public may book besides (the horizon moved on, a clerk was hired) is looked for by
+`Waiting.look_around`, which upkeep calls now and then.
+
+While nobody waits in an office, a transaction that frees something costs one indexed look-up more, and any other nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, or_, select, update
+
+from calendar_server import bookings, dispatch, refusals, returns
+from calendar_server.ical import appointment as properties
+from calendar_server.ical.appointment import NotAnAppointmentError, from_ical
+from calendar_server.refusals import MissingError, RefusedError
+from calendar_server.storage import reading
+from calendar_server.storage.rows import Kind, Role
+from calendar_server.storage.schema import objects, wishes
+from calendar_server.wishes import OPEN, Wish, WishState, offer_until
+from optimizer import admission
+from optimizer.release import room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import date
+
+    from sqlalchemy import Connection, RowMapping
+
+    from calendar_server.ical.appointment import Appointment
+    from calendar_server.offices import Office
+    from calendar_server.service import Actor, Calendars
+    from calendar_server.storage.writing import Writer
+
+OFFERED = "Angeboten: "
+"""Before the summary, as long as a time is only offered: what the clerk reads."""
+KEEP = timedelta(days=7)
+"""So long a wish that ended is kept, so that her link still tells her what became of it."""
+MOST_OFFERS = 20
+"""Offers made in one transaction at most, so that others don't wait long; the rest is found by `look_around`."""
+_MOST_DAYS = 14
+"""Days looked at in one transaction at most."""
+_LONGEST_MINUTES = 1440
+_NOTICE = timedelta(hours=1)
+"""Before the start, where the office has no rule."""
+_LATEST_DAYS = 400
+_COLUMNS = [column for column in wishes.c if column.name not in {"text", "address"}]
+_IS_OPEN = wishes.c.state.in_(sorted(state.value for state in OPEN))
+_OF_OFFICE = select(*_COLUMNS).where(_IS_OPEN).order_by(wishes.c.created, wishes.c.id)
+
+
+@dataclass(frozen=True, slots=True)
+class NewWish:
+    """A wish as the site brings it: `text` is the appointment that she wants, as it would be booked, at whatever time."""
+
+    id: str
+    office: str
+    text: str
+    first: int
+    last: int
+    weekdays: int
+    from_minute: int
+    until_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many wait in an office, and nothing of who: by service, since when, and for how many a time is kept right now."""
+
+    waiting: int
+    offered: int
+    services: dict[str, int]
+    since: int | None
+
+
+def _wish(row: RowMapping) -> Wish:
+    values: dict[str, Any] = dict(row)
+    values["state"] = WishState(values["state"])
+    values["services"] = reading.split_ids(values["services"])
+    values["refused"] = tuple(json.loads(values["refused"]))
+    return Wish(**values)
+
+
+def find(connection: Connection, wish_id: str) -> tuple[Wish, str] | None:
+    """Return a wish and its appointment's text, None if there's none (any more)."""
+    query = select(*_COLUMNS, wishes.c.text).where(wishes.c.id == wish_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    values = dict(row)
+    text: str = values.pop("text")
+    return _wish(values), text  # type: ignore[arg-type] # a dict is as good as the row it came from
+
+
+class Waiting:
+    """The waiting lists of all offices."""
+
+    def __init__(self, calendars: Calendars) -> None:
+        self._calendars = calendars
+
+    # What the citizen does --------------------------------------------------------------------------------------------
+
+    def add(self, new: NewWish, actor: Actor) -> Wish:
+        """Put a wish on the list; the same again is a success. If the public could book a time that suits it, that is offered at once.
+
+        Refuses with "waiting-list-closed", "too-many-wishes", "waiting-list-full", "unknown-service", "appointment-needs-a-time",
+        "bad-wish", "already-booked" (the id with other content). Raises MissingError for an unknown office.
+        """
+        office = self._calendars.directory.office(new.office)
+        if office is None:
+            raise MissingError(new.office)
+        wanted = self._read(new, office)
+        wish = Wish(
+            id=new.id,
+            office=office.id,
+            uid=wanted.uid,
+            services=frozenset(line.id for line in wanted.services),
+            minutes=int((wanted.end - wanted.start).total_seconds() // 60),
+            first=new.first,
+            last=new.last,
+            created=self._calendars.now(),
+            weekdays=new.weekdays,
+            from_minute=new.from_minute,
+            until_minute=new.until_minute,
+        )
+        address = wanted.email.strip().casefold()
+        with self._calendars.writing(office.id, actor) as writer:
+            known = find(writer.connection, new.id)
+            if known is not None:
+                if known[0].services != wish.services or known[0].uid != wish.uid:
+                    raise RefusedError(refusals.ALREADY_BOOKED)
+                return known[0]
+            self._require_room(writer.connection, office, address)
+            values = {
+                column.name: getattr(wish, column.name)
+                for column in _COLUMNS
+                if column.name not in {"state", "services", "refused"}
+            }
+            values |= {
+                "state": wish.state.value,
+                "services": ",".join(sorted(wish.services)),
+                "refused": "[]",
+                "address": address,
+                "text": new.text,
+                "created": writer.now,
+            }
+            writer.connection.execute(insert(wishes), values)
+            writer.log(wish.id, Kind.WISH)
+        self.look_around(office, actor, only=wish.id)
+        return self.get(new.id)
+
+    def _read(self, new: NewWish, office: Office) -> Appointment:
+        obj = self._calendars.parse(new.text, office)
+        try:
+            wanted = properties.from_event(bookings.single_event(obj), office.zone)
+        except NotAnAppointmentError as error:
+            raise RefusedError(refusals.NEEDS_A_TIME, str(error)) from error
+        if unknown := {line.id for line in wanted.services} - office.services:
+            raise RefusedError(
+                refusals.UNKNOWN_SERVICE, f"the office has no service {min(unknown, default='')!r}"
+            )
+        latest = self._calendars.now() + _LATEST_DAYS * 86_400
+        minutes = (wanted.end - wanted.start) / timedelta(minutes=1)
+        fits = (
+            bool(wanted.services)
+            and 0 < len(new.id) <= 128
+            and 0 < len(wanted.uid) <= 255
+            and bool(wanted.email.strip())
+            and len(wanted.email) <= 254
+            and minutes == int(minutes)
+            and minutes <= _LONGEST_MINUTES
+            and new.first <= new.last
+            and self._calendars.now() < new.last <= latest
+            and 0 < new.weekdays < 128
+            and 0 <= new.from_minute < new.until_minute <= 1440
+        )
+        if not fits:
+            raise RefusedError(
+                refusals.BAD_WISH, "a wish needs a service, an address, and a time that is to come"
+            )
+        return wanted
+
+    @staticmethod
+    def _require_room(connection: Connection, office: Office, address: str) -> None:
+        if not office.waiting.enabled:
+            raise RefusedError(refusals.WAITING_LIST_CLOSED)
+        mine = select(func.count()).select_from(wishes).where(_IS_OPEN, wishes.c.address == address)
+        if connection.execute(mine).scalar_one() >= office.waiting.per_address:
+            raise RefusedError(refusals.TOO_MANY_WISHES)
+        here = select(func.count()).select_from(wishes).where(_IS_OPEN, wishes.c.office == office.id)
+        if connection.execute(here).scalar_one() >= office.waiting.most:
+            raise RefusedError(refusals.WAITING_LIST_FULL)
+
+    def get(self, wish_id: str) -> Wish:
+        """Return a wish. Raises MissingError."""
+        return self.read(wish_id)[0]
+
+    def read(self, wish_id: str) -> tuple[Wish, str]:
+        """Return a wish and the text of its appointment. Raises MissingError."""
+        with self._calendars.database.read() as connection:
+            found = find(connection, wish_id)
+        if found is None:
+            raise MissingError(wish_id)
+        return found
+
+    def accept(self, wish_id: str, actor: Actor) -> Wish:
+        """Make the offered hold an appointment; once it is taken, the same again is a success.
+
+        Refuses with "offer-over" if there's no offer, or not any more. Raises MissingError.
+        """
+        with self._deciding(wish_id, actor) as (writer, office, wish, text):
+            if wish.state is WishState.TAKEN:
+                return wish
+            row = reading.booking(writer.connection, office.id, wish.uid)
+            if wish.state is not WishState.OFFERED or row is None:
+                raise RefusedError(refusals.OFFER_OVER)
+            if row.kind is Kind.HOLD:
+                held = from_ical(row.text, office.zone)
+                if held.cancelled or row.hold_until is None or row.hold_until <= writer.now:
+                    raise RefusedError(refusals.OFFER_OVER)
+                kept = replace(held, hold_until=None, summary=from_ical(text, office.zone).summary)
+                content = bookings.content_of(kept, now=writer.now)
+                writer.replace(row, writer.collections.by_id(row.collection_id), content)
+            return self._change(writer, wish, WishState.TAKEN)
+
+    def decline(self, wish_id: str, actor: Actor) -> Wish:
+        """Say no to the offered time: the next person gets it, and she goes on waiting for another.
+
+        Without an offer nothing happens. Raises MissingError.
+        """
+        with self._deciding(wish_id, actor) as (writer, office, wish, _):
+            if wish.state is not WishState.OFFERED:
+                return wish
+            declined = self._change(writer, wish, WishState.WAITING)
+            self._release(writer, office, wish)
+            return declined
+
+    def leave(self, wish_id: str, actor: Actor) -> Wish:
+        """Take a wish off the list; an offered time goes to the next person. What has ended stays as it is. Raises MissingError."""
+        with self._deciding(wish_id, actor) as (writer, office, wish, _):
+            if not wish.state.is_open:
+                return wish
+            left = self._change(writer, wish, WishState.LEFT)
+            if wish.state is WishState.OFFERED:
+                self._release(writer, office, wish)
+            return left
+
+    @contextmanager
+    def _deciding(self, wish_id: str, actor: Actor) -> Iterator[tuple[Writer, Office, Wish, str]]:
+        """The transaction in which she decides: the writer, the office, and the wish as it stands in it."""
+        office = self._calendars.directory.office(self.get(wish_id).office)
+        if office is None:
+            raise MissingError(wish_id)
+        with self._calendars.writing(office.id, actor) as writer:
+            found = find(writer.connection, wish_id)
+            if found is None:
+                raise MissingError(wish_id)
+            yield writer, office, *found
+
+    @staticmethod
+    def _release(writer: Writer, office: Office, wish: Wish) -> None:
+        row = reading.booking(writer.connection, office.id, wish.uid)
+        if row is not None and row.kind is Kind.HOLD:
+            writer.remove(row, writer.collections.by_id(row.collection_id))
+
+    @staticmethod
+    def _change(writer: Writer, wish: Wish, state: WishState, **values: Any) -> Wish:
+        """Give a wish another state and tell the change log. A time that was offered and not taken isn't offered to her again."""
+        changed = replace(wish, state=state, revision=wish.revision + 1, **values)
+        if state is not WishState.OFFERED:
+            if state is not WishState.TAKEN and wish.offered_start is not None:
+                changed = replace(changed, refused=(*changed.refused, wish.offered_start)[-50:])
+            if state is not WishState.TAKEN:
+                changed = replace(changed, offered_start=None)
+            changed = replace(changed, offered_until=None)
+        if not state.is_open:
+            changed = replace(changed, ended=writer.now)
+        columns = ("revision", "unanswered", "offered_start", "offered_until", "ended")
+        writer.connection.execute(
+            update(wishes)
+            .where(wishes.c.id == wish.id)
+            .values(
+                state=changed.state.value,
+                refused=json.dumps(changed.refused),
+                **{name: getattr(changed, name) for name in columns},
+            )
+        )
+        writer.log(wish.id, Kind.WISH)
+        return changed
+
+    # What the office sees ---------------------------------------------------------------------------------------------
+
+    def counts(self, office_id: str) -> Counts:
+        """Return how many wait in an office."""
+        with self._calendars.database.read() as connection:
+            found = self._open(connection, office_id)
+        services: dict[str, int] = {}
+        for wish in found:
+            for service in sorted(wish.services):
+                services[service] = services.get(service, 0) + 1
+        offered = sum(wish.state is WishState.OFFERED for wish in found)
+        since = min((wish.created for wish in found), default=None)
+        return Counts(len(found) - offered, offered, services, since)
+
+    # Offering ---------------------------------------------------------------------------------------------------------
+
+    def after(self, writer: Writer, *, keep: str = "") -> None:
+        """Offer what this transaction has freed, at its end or before somebody else is given a place in it.
+
+        `keep` is the uid of what is about to be written. An expired hold of that uid still has its place, which mustn't be
+        offered: then this waits for the transaction's end.
+        """
+        office = self._calendars.directory.office(writer.office) if writer.office else None
+        if office is None or not writer.freed:
+            return
+        if not (waiting := self._open(writer.connection, office.id)):
+            writer.freed = set()
+            return
+        if (
+            keep
+            and (row := reading.booking(writer.connection, office.id, keep))
+            and row.hold_until is not None
+        ):
+            return
+        freed, writer.freed = writer.freed, set()
+        self._calendars.release_expired(writer, office)
+        freed |= writer.freed
+        writer.freed = set()
+        waiting = self._settle(writer, office, waiting)
+        self._offer(writer, office, waiting, self._days(office, freed, writer.now), freed)
+        # Placing moved others between clerks at their times; that makes no room.
+        writer.freed = set()
+
+    @staticmethod
+    def _open(connection: Connection, office_id: str) -> list[Wish]:
+        rows = connection.execute(_OF_OFFICE.where(wishes.c.office == office_id)).mappings()
+        return [_wish(row) for row in rows]
+
+    @staticmethod
+    def _days(office: Office, freed: Iterable[tuple[int, int]], now: int) -> list[date]:
+        """The days that the public may book on which something was freed."""
+        today = dispatch.local_day(now, office)
+        last = today + timedelta(days=office.horizon_days)
+        found: set[date] = set()
+        for start, end in freed:
+            if end <= now:
+                continue
+            # Cut first: a series may go on until the year 9999.
+            day = dispatch.local_day(max(start, now), office)
+            until = (
+                last
+                if end > now + (office.horizon_days + 2) * 86_400
+                else dispatch.local_day(end - 1, office)
+            )
+            while day <= min(until, last):
+                found.add(day)
+                day += timedelta(days=1)
+        return sorted(found)
+
+    def _settle(self, writer: Writer, office: Office, waiting: Sequence[Wish]) -> list[Wish]:
+        """Note what became of offers whose hold is gone or booked. Return the wishes as they stand then."""
+        offered = {wish.uid for wish in waiting if wish.state is WishState.OFFERED}
+        if not offered:
+            return list(waiting)
+        query = select(objects.c.uid, objects.c.kind).where(
+            objects.c.office == office.id, objects.c.uid.in_(offered), objects.c.view_href.is_not(None)
+        )
+        standing = {row.uid: Kind(row.kind) for row in writer.connection.execute(query)}
+        found = []
+        for wish in waiting:
+            kind = standing.get(wish.uid)
+            if wish.state is not WishState.OFFERED or kind is Kind.HOLD:
+                found.append(wish)
+            elif kind is Kind.APPOINTMENT:
+                self._change(writer, wish, WishState.TAKEN)
+            else:
+                settled = self._ran_out(writer, office, wish)
+                if settled.state.is_open:
+                    found.append(settled)
+        return found
+
+    def _ran_out(self, writer: Writer, office: Office, wish: Wish) -> Wish:
+        if wish.offered_until is None or wish.offered_until > writer.now:
+            # The office took the time back; that's not her doing.
+            return self._change(writer, wish, WishState.WAITING)
+        count = wish.unanswered + 1
+        state = WishState.UNANSWERED if count >= office.waiting.unanswered else WishState.WAITING
+        return self._change(writer, wish, state, unanswered=count)
+
+    def _offer(
+        self,
+        writer: Writer,
+        office: Office,
+        waiting: Sequence[Wish],
+        days: Sequence[date],
+        freed: Iterable[tuple[int, int]] = (),
+    ) -> int:
+        """Offer times on these days, first come first served, and each person the earliest that suits her. Return how many.
+
+        `freed` may be offered whether it's released to the public or not.
+        """
+        if not office.waiting.enabled or not days:
+            return 0
+        table = _Table(writer.connection, office, writer.collections, days[:_MOST_DAYS], writer.now, freed)
+        made = 0
+        for wish in waiting:
+            if made >= MOST_OFFERS:
+                break
+            if wish.state is not WishState.WAITING:
+                continue
+            start = table.start_for(wish)
+            if start is not None and self._place(writer, office, wish, start):
+                table.outdate(dispatch.local_day(start, office))
+                made += 1
+        return made
+
+    def _place(self, writer: Writer, office: Office, wish: Wish, start: int) -> bool:
+        until = offer_until(writer.now, _latest(office, wish, start), office.waiting, office.zone)
+        known = find(writer.connection, wish.id)
+        if until is None or known is None or reading.booking(writer.connection, office.id, wish.uid):
+            return False
+        wanted = from_ical(known[1], office.zone)
+        last = reading.last_sequence(writer.connection, writer.collections.only(Role.VIEW), f"{wish.uid}.ics")
+        held = replace(
+            wanted.at(datetime.fromtimestamp(start, office.zone)),
+            hold_until=datetime.fromtimestamp(until, UTC),
+            summary=OFFERED + wanted.summary,
+            office=office.id,
+            sequence=0 if last is None else last + 1,
+        )
+        content = bookings.content_of(held, now=writer.now)
+        try:
+            self._calendars.insert_booking(writer, office, content)
+        except RefusedError:
+            return False
+        self._change(writer, wish, WishState.OFFERED, offered_start=start, offered_until=until)
+        return True
+
+    # Upkeep -----------------------------------------------------------------------------------------------------------
+
+    def look_around(self, office: Office, actor: Actor, *, only: str = "") -> int:
+        """Offer whatever free time suits somebody who waits; with `only`, just that wish. Return how many offers were made.
+
+        Looks in a read transaction and writes only where something was found.
+        """
+        if not office.waiting.enabled:
+            return 0
+        with self._calendars.database.read() as connection:
+            now = self._calendars.now()
+            waiting = self._waiting(connection, office, only)
+            if not waiting:
+                return 0
+            today = dispatch.local_day(now, office)
+            days = [today + timedelta(days=ahead) for ahead in range(office.horizon_days + 1)]
+            days = [day for day in days if any(_may_suit(wish, day, office) for wish in waiting)]
+            if not days:
+                return 0
+            known = reading.office_collections(connection, office.id)
+            table = _Table(connection, office, known, days, now)
+            found = sorted(
+                {dispatch.local_day(start, office) for wish in waiting if (start := table.start_for(wish))}
+            )
+        if not found:
+            return 0
+        with self._calendars.writing(office.id, actor) as writer:
+            self._calendars.release_expired(writer, office)
+            return self._offer(writer, office, self._waiting(writer.connection, office, only), found)
+
+    def _waiting(self, connection: Connection, office: Office, only: str) -> list[Wish]:
+        return [
+            wish
+            for wish in self._open(connection, office.id)
+            if wish.state is WishState.WAITING and only in {"", wish.id}
+        ]
+
+    def tidy(self, office: Office, actor: Actor) -> int:
+        """End wishes for which no time can come any more, and settle offers whose hold is gone. Return how many wishes have ended."""
+        with self._calendars.database.read() as connection:
+            now = self._calendars.now()
+            over = any(self._is_over(wish, office, now) for wish in self._open(connection, office.id))
+            if not over and connection.execute(_lost_offers(office.id)).first() is None:
+                return 0
+        ended = 0
+        with self._calendars.writing(office.id, actor) as writer:
+            for wish in self._settle(writer, office, self._open(writer.connection, office.id)):
+                if self._is_over(wish, office, writer.now):
+                    self._change(writer, wish, WishState.OVER)
+                    ended += 1
+        return ended
+
+    def forget(self) -> int:
+        """Delete what ended `KEEP` ago, whichever office it was for. Return how many."""
+        before = self._calendars.now() - int(KEEP.total_seconds())
+        gone = or_(wishes.c.ended < before, wishes.c.last < before)
+        with self._calendars.database.read() as connection:
+            if connection.execute(select(wishes.c.id).where(gone).limit(1)).first() is None:
+                return 0
+        with self._calendars.database.write() as connection:
+            return connection.execute(delete(wishes).where(gone)).rowcount
+
+    @staticmethod
+    def _is_over(wish: Wish, office: Office, now: int) -> bool:
+        return wish.state is WishState.WAITING and _latest(office, wish, wish.last) < now
+
+
+def _latest(office: Office, wish: Wish, start: int) -> int:
+    """Until when an appointment for these services that begins at `start` can be booked."""
+    notice = office.release.notice(wish.services) if office.release else _NOTICE
+    return start - int(notice.total_seconds())
+
+
+def _lost_offers(office_id: str) -> Any:
+    booked = select(objects.c.id).where(
+        objects.c.office == office_id, objects.c.uid == wishes.c.uid, objects.c.kind == Kind.HOLD.value
+    )
+    return select(wishes.c.id).where(
+        wishes.c.office == office_id, wishes.c.state == WishState.OFFERED.value, ~booked.exists()
+    )
+
+
+def _may_suit(wish: Wish, day: date, office: Office) -> bool:
+    """False if no time of that day can suit the wish."""
+    return bool(wish.weekdays >> day.weekday() & 1) and (
+        dispatch.local_day(wish.first, office) <= day <= dispatch.local_day(wish.last, office)
+    )
+
+
+def _grains(minutes: int) -> int:
+    return -(-minutes * 60 // dispatch.GRAIN)
+
+
+class _Table:
+    """The starts of some days that can be offered, each worked out once for a length and services.
+
+    They are what the public could book now, and whatever touches `freed`.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        office: Office,
+        known: reading.OfficeCollections,
+        days: Sequence[date],
+        now: int,
+        freed: Iterable[tuple[int, int]] = (),
+    ) -> None:
+        self._freed = list(freed)
+        self._connection = connection
+        self._office = office
+        self._known = known
+        self._now = now
+        self._boards = {
+            board.day: board for board in dispatch.boards(connection, office, known, list(days), now)
+        }
+        self._days: dict[tuple[date, bool], admission.Day] = {}
+        self._starts: dict[tuple[date, frozenset[str], int], list[int]] = {}
+
+    def outdate(self, day: date) -> None:
+        """Read a day again: something was placed there."""
+        self._boards[day] = dispatch.board(self._connection, self._office, self._known, day, self._now)
+        self._days = {key: solved for key, solved in self._days.items() if key[0] != day}
+        self._starts = {key: found for key, found in self._starts.items() if key[0] != day}
+
+    def start_for(self, wish: Wish) -> int | None:
+        """Return the earliest free start that suits a wish and leaves time to answer."""
+        office = self._office
+        for day in sorted(self._boards):
+            if not _may_suit(wish, day, office):
+                continue
+            for start in self._free(day, wish.services, wish.minutes):
+                latest = _latest(office, wish, start)
+                if wish.suits(start, office.zone) and offer_until(
+                    self._now, latest, office.waiting, office.zone
+                ):
+                    return start
+        return None
+
+    def _free(self, day: date, services: frozenset[str], minutes: int) -> list[int]:
+        key = (day, services, minutes)
+        if key not in self._starts:
+            self._starts[key] = self._offered(day, services, minutes)
+        return self._starts[key]
+
+    def _offered(self, day: date, services: frozenset[str], minutes: int) -> list[int]:
+        rule, board, zone = self._office.release, self._boards[day], self._office.zone
+        if rule is None:
+            return self._search(board, services, minutes, public=False)
+        kept = returns.live(
+            self._connection, self._office.id, board.windows.start, board.windows.end, self._now
+        )
+        public = board.with_returning(kept)
+        found = room(public.office_day, dispatch.open_bits(public.windows))
+        now = datetime.fromtimestamp(self._now, zone)
+        grains = _grains(minutes)
+        released = {
+            start
+            for start in self._search(public, services, minutes, public=True)
+            if rule.allows(services, datetime.fromtimestamp(start, zone), grains, found, now, zone)
+        }
+        if self._freed:
+            released.update(
+                start
+                for start in self._search(board, services, minutes, public=False)
+                if any(start < end and begin < start + minutes * 60 for begin, end in self._freed)
+            )
+        return sorted(released)
+
+    def _search(
+        self, board: dispatch.Board, services: frozenset[str], minutes: int, *, public: bool
+    ) -> list[int]:
+        window = dispatch.window_bits(board.windows, services)
+        if not window:
+            return []
+        key = (board.day, public)
+        if key not in self._days:
+            self._days[key] = admission.Day(board.office_day)
+        solved = self._days[key]
+        # On the day the clocks change, the grid by the office's clock isn't the grid from midnight.
+        regular = board.windows.end - board.windows.start == 86_400
+        step = self._office.step_minutes // 5 if regular else 1
+        bits = solved.starts(_grains(minutes), services, window, step=step)
+        found = []
+        while bits:
+            lowest = bits & -bits
+            bits ^= lowest
+            start = board.base + (lowest.bit_length() - 1) * dispatch.GRAIN
+            if regular or self._on_grid(start):
+                found.append(start)
+        return found
+
+    def _on_grid(self, start: int) -> bool:
+        local = datetime.fromtimestamp(start, self._office.zone)
+        return (local.hour * 60 + local.minute) % self._office.step_minutes == 0
