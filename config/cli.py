@@ -37,6 +37,7 @@ COMMANDS = {
     "demo": Entry("config.commands.demo:demo", "Bring life into the demo town."),
     "backup": Entry("config.commands.backup:backup", "Write everything to one file."),
     "restore": Entry("config.commands.backup:restore", "Fill an empty installation from a backup."),
+    "verify": Entry("config.commands.verify:verify", "Find every broken invariant."),
     "retention": Entry("config.commands.retention:retention", "Delete what is kept no longer."),
 }
 """Every command, in the order of `--help`."""
