@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Boolean, ColumnElement, String, Text, bindparam
+from sqlalchemy import ARRAY, ColumnElement, String, Text, bindparam
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.types import NULLTYPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 _NAMED = sqlite.dialect(paramstyle="named")
 
 
-class OneOf(ColumnElement[bool]):
+class OneOf(ColumnElement[Any]):
     """The condition that a column has one of the values of the parameter `name`, a list of any length in one parameter."""
 
     inherit_cache = False
-    type = Boolean()
+    # Of a Boolean SQLAlchemy would make "… = 1" for SQLite, which then finds no index for it.
+    type = NULLTYPE
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
         self.column = column
