@@ -33,18 +33,23 @@ _FIXED = {
 
 
 def install(app: Flask) -> None:
-    """Add the headers to every answer of `app`; what isn't said to be cacheable isn't kept by anybody."""
+    """Add the headers to every answer of `app`; what isn't said to be cacheable isn't kept by anybody.
+
+    A view may say in `flask.g`: `embeddable` (anybody may frame it), `frames` (it frames pages of its own), `policy` (one of its own).
+    """
 
     @app.after_request
     def harden(response: Response) -> Response:
-        policy = dict(_POLICY)
+        policy = dict(g.get("policy", _POLICY))
         fixed = dict(_FIXED)
+        if g.get("frames", False):
+            policy["frame-src"] = "'self'"
         if g.get("embeddable", False):
             policy["frame-ancestors"] = "*"
             del fixed["X-Frame-Options"]
             fixed["Cross-Origin-Resource-Policy"] = "cross-origin"
         response.headers["Content-Security-Policy"] = "; ".join(
-            f"{name} {value}" for name, value in policy.items()
+            f"{name} {value}".rstrip() for name, value in policy.items()
         )
         for name, value in fixed.items():
             response.headers.setdefault(name, value)

@@ -657,6 +657,7 @@ def create_app(settings: CalendarSettings) -> Shell:
     def close() -> None:
         stop.set()
         thread.join()
+        settings.mailroom.close()
         database.close()
 
     return Shell(

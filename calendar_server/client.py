@@ -139,10 +139,7 @@ class CalendarClient:
             headers["If-Match"] = etag
         if released_only:
             headers["X-Termin-Released-Only"] = "1"
-        if caller is not None:
-            headers["X-Termin-Caller"] = caller.network or "unknown"
-            if caller.proof:
-                headers["X-Termin-Proof"] = f"{caller.proof}:{caller.proof_until}"
+        headers |= _told(caller)
         body = to_ical(appointment, now=now).encode()
         self._request("PUT", self._path(appointment.office, appointment.uid), headers, body)
 
@@ -197,6 +194,24 @@ class CalendarClient:
         """Do "apply", "undo" or "dismiss" on a plan. Raises RefusedError("stale-plan"), NotFoundError."""
         return self._json("POST", f"/.termin/plans/{quote(plan_id, safe='')}/{verb}", {})
 
+    # The waiting list (`calendar_server.waiting`): for the site, by unguessable ids.
+
+    def add_wish(self, wish: dict[str, Any], *, caller: Caller | None = None) -> dict[str, Any]:
+        """Put a wish on the list; the same again is a success. Returns it as it stands. Raises RefusedError, NotFoundError (the office)."""
+        return self._json("POST", "/.termin/waiting", wish, _told(caller))
+
+    def wish(self, wish_id: str) -> dict[str, Any]:
+        """Return a wish. Raises NotFoundError."""
+        return self._json("GET", f"/.termin/waiting/{quote(wish_id, safe='@')}")
+
+    def decide_wish(self, wish_id: str, verb: str) -> dict[str, Any]:
+        """Do "accept", "decline" or "leave" and return the wish. Raises RefusedError("offer-over"), NotFoundError."""
+        return self._json("POST", f"/.termin/waiting/{quote(wish_id, safe='@')}/{verb}", {})
+
+    def waiting(self, office: str) -> dict[str, Any]:
+        """Return how many wait in an office: "waiting", "offered", "services" (of each service), "since" (epoch seconds or None)."""
+        return self._json("GET", f"/.termin/offices/{quote(office, safe='')}/waiting")
+
     # One's own secrets; only with the account's password. Each is known by {"id", "label", "created", "last_used"}.
 
     def feeds(self) -> list[dict[str, Any]]:
@@ -235,9 +250,15 @@ class CalendarClient:
         """Do "again" or "settle" on a failed mail. Raises NotFoundError."""
         self._json("POST", f"/.termin/offices/{quote(office, safe='')}/mails/{number}/{verb}", {})
 
-    def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _json(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        response = self._request(method, path, {"Content-Type": "application/json"}, data)
+        response = self._request(method, path, {"Content-Type": "application/json", **(headers or {})}, data)
         found: dict[str, Any] = response.json()
         return found
 
@@ -275,9 +296,20 @@ class CalendarClient:
         raise UnavailableError(f"{method} answered {response.status}")
 
 
+def _told(caller: Caller | None) -> dict[str, str]:
+    """The headers that tell for whom the site asks."""
+    if caller is None:
+        return {}
+    headers = {"X-Termin-Caller": caller.network or "unknown"}
+    if caller.proof:
+        headers["X-Termin-Proof"] = f"{caller.proof}:{caller.proof_until}"
+    return headers
+
+
 def _refusal(body: bytes, retry_after: str = "") -> CalendarError:
     if body.startswith(b"{"):
-        return RefusedError(str(json.loads(body).get("error", "")))
+        said = json.loads(body)
+        return RefusedError(str(said.get("error", "")), said.get("retry_after"))
     try:
         root = DefusedET.fromstring(body)
     except (ET.ParseError, ValueError):

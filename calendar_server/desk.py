@@ -1,12 +1,15 @@
 """What CalDAV has no word for, as JSON under `/.termin/`: snapshots of an office for planners, and plans.
 
 Offices and plans are for leads (their office), administrators and the worker, failed mails for the office's clerks too; everybody else is told no. What is one's own is for everybody who
-logs in with her password: an app password is for calendars alone, and must not make further ones. `calendar_server.client` speaks it.
+logs in with her password: an app password is for calendars alone, and must not make further ones. Wishes of the waiting list are for the site alone, and only
+for who knows their unguessable ids; nobody can list them. `calendar_server.client` speaks it.
 
     GET  /.termin/offices/<office>/snapshot?from=2026-12-07&to=2026-12-11[&open_only=1]
     GET  /.termin/offices/<office>/plans            POST the same: propose one
     GET  /.termin/offices/<office>/mails            those that failed; POST /.termin/offices/<office>/mails/<id>/again | settle
     GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | dismiss
+    GET  /.termin/offices/<office>/waiting          how many are on the waiting list
+    POST /.termin/waiting                           GET /.termin/waiting/<id>; POST /.termin/waiting/<id>/accept | decline | leave
     GET  /.termin/own/feeds                         POST the same: make one; POST /.termin/own/feeds/<id>/revoke
     GET  /.termin/own/app-passwords                 likewise
 """
@@ -15,16 +18,18 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from calendar_server import snapshot
+from calendar_server import fairness, snapshot
 from calendar_server.accounts import Account, AccountError, AccountRole, Accounts, AppPassword
 from calendar_server.feeds import Feed, Feeds, path_of
 from calendar_server.plans import Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars
+from calendar_server.waiting import NewWish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +70,7 @@ class Desk:
         except MissingError:
             status, body = 404, {"error": "not-found"}
         except RefusedError as error:
-            status, body = 403, {"error": error.rule}
+            status, body = 403, {"error": error.rule, "retry_after": error.retry_after}
         except NotDoneError:
             status, body = 403, {"error": "forbidden"}
         except (_BadRequestError, AccountError) as error:
@@ -96,24 +101,9 @@ class Desk:
     def _route(
         self, method: str, path: list[str], environ: WSGIEnviron, account: Account
     ) -> tuple[int, dict[str, Any]]:
-        actor = Actor(account.name)
         match method, path:
-            case "GET", ["offices", office_id, "snapshot"]:
-                return 200, self._snapshot(self._office(office_id, account), environ)
-            case "GET", ["offices", office_id, "plans"]:
-                office = self._office(office_id, account)
-                return 200, {"plans": [_full(plan) for plan in self._plans.all(office.id)]}
-            case "POST", ["offices", office_id, "plans"]:
-                office = self._office(office_id, account)
-                return 201, _full(self._plans.propose(_proposal(office.id, _body(environ)), actor))
-            case "GET", ["offices", office_id, "mails"]:
-                return 200, {"failed": self._mailroom.failed(self._workplace(office_id, account).id)}
-            case "POST", ["offices", office_id, "mails", number, "again" | "settle" as verb]:
-                office = self._workplace(office_id, account)
-                do = self._mailroom.again if verb == "again" else self._mailroom.settle
-                if not do(office.id, _number(number)):
-                    raise MissingError(number)
-                return 200, {}
+            case _, ["offices", office_id, *rest]:
+                return self._of_office(method, office_id, rest, environ, account)
             case "GET", ["plans", plan_id]:
                 return 200, _full(self._permitted(plan_id, account))
             case "POST", ["plans", plan_id, "apply" | "undo" | "dismiss" as verb]:
@@ -121,10 +111,71 @@ class Desk:
                 done = {"apply": self._plans.apply, "undo": self._plans.undo, "dismiss": self._plans.dismiss}[
                     verb
                 ]
-                return 200, _full(done(plan_id, actor))
+                return 200, _full(done(plan_id, Actor(account.name)))
+            case _, ["waiting", *rest]:
+                return self._waiting(method, rest, environ, account)
             case _, ["own", *rest]:
                 return self._own(method, rest, environ, account)
         raise MissingError("/".join(path))
+
+    def _of_office(
+        self, method: str, office_id: str, path: list[str], environ: WSGIEnviron, account: Account
+    ) -> tuple[int, dict[str, Any]]:
+        match method, path:
+            case "GET", ["snapshot"]:
+                return 200, self._snapshot(self._office(office_id, account), environ)
+            case "GET", ["plans"]:
+                office = self._office(office_id, account)
+                return 200, {"plans": [_full(plan) for plan in self._plans.all(office.id)]}
+            case "POST", ["plans"]:
+                office = self._office(office_id, account)
+                proposed = self._plans.propose(_proposal(office.id, _body(environ)), Actor(account.name))
+                return 201, _full(proposed)
+            case "GET", ["waiting"]:
+                return 200, asdict(self._calendars.waiting.counts(self._workplace(office_id, account).id))
+            case "GET", ["mails"]:
+                return 200, {"failed": self._mailroom.failed(self._workplace(office_id, account).id)}
+            case "POST", ["mails", number, "again" | "settle" as verb]:
+                office = self._workplace(office_id, account)
+                do = self._mailroom.again if verb == "again" else self._mailroom.settle
+                if not do(office.id, _number(number)):
+                    raise MissingError(number)
+                return 200, {}
+        raise MissingError("/".join(path))
+
+    def _waiting(
+        self, method: str, path: list[str], environ: WSGIEnviron, account: Account
+    ) -> tuple[int, dict[str, Any]]:
+        if account.role is not AccountRole.SITE:
+            raise RefusedError("forbidden")
+        waiting = self._calendars.waiting
+        actor = Actor(account.name, authoritative=True, caller=fairness.caller_of(environ))
+        match method, path:
+            case "POST", []:
+                return 201, self._wish(waiting.add(_new_wish(_body(environ)), actor).id)
+            case "GET", [wish_id]:
+                return 200, self._wish(wish_id)
+            case "POST", [wish_id, "accept" | "decline" | "leave" as verb]:
+                do = {"accept": waiting.accept, "decline": waiting.decline, "leave": waiting.leave}[verb]
+                do(wish_id, actor)
+                return 200, self._wish(wish_id)
+        raise MissingError("/".join(path))
+
+    def _wish(self, wish_id: str) -> dict[str, Any]:
+        wish, text = self._calendars.waiting.read(wish_id)
+        return {
+            "id": wish.id,
+            "office": wish.office,
+            "state": wish.state.value,
+            "first": wish.first,
+            "last": wish.last,
+            "weekdays": wish.weekdays,
+            "from_minute": wish.from_minute,
+            "until_minute": wish.until_minute,
+            "offered_start": wish.offered_start,
+            "offered_until": wish.offered_until,
+            "text": text,
+        }
 
     def _own(
         self, method: str, path: list[str], environ: WSGIEnviron, account: Account
@@ -255,6 +306,31 @@ def _proposal(office: str, body: dict[str, Any]) -> Plan:
         raise _BadRequestError(f"{error.args[0]} is missing") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise _BadRequestError(str(error)) from error
+
+
+def _new_wish(body: dict[str, Any]) -> NewWish:
+    def number(name: str) -> int:
+        found = body.get(name)
+        if type(found) is not int or not 0 <= found < 2**40:
+            raise _BadRequestError(f"{name} must be a whole number")
+        return found
+
+    def text(name: str) -> str:
+        found = body.get(name)
+        if not isinstance(found, str) or "\0" in found:
+            raise _BadRequestError(f"{name} must be a text")
+        return found
+
+    return NewWish(
+        id=text("id"),
+        office=text("office"),
+        text=text("text"),
+        first=number("first"),
+        last=number("last"),
+        weekdays=number("weekdays"),
+        from_minute=number("from_minute"),
+        until_minute=number("until_minute"),
+    )
 
 
 def _answer(start_response: WSGIStartResponse, status: int, body: dict[str, Any]) -> list[bytes]:

@@ -68,6 +68,7 @@ def town(settings: Settings) -> web.Town:
             on_primary=file.looks.on_primary,
             accent=file.looks.accent,
             coat_of_arms=settings.directory / logo if logo else None,
+            mail_emblem=settings.directory / file.looks.mail_emblem if file.looks.mail_emblem else None,
             coat_of_arms_alt=file.looks.coat_of_arms_alt.root,
         ),
         reminder=web.ReminderRule(file.reminder.days_before, file.reminder.at),

@@ -43,7 +43,8 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _PHONE = re.compile(r"\+?[0-9][0-9 ()/-]{3,30}")
-_LOGO_BYTES = 300_000
+_LOGO_KB = 300
+_EMBLEM_KB = 20
 
 
 def is_id(value: str) -> bool:
@@ -306,20 +307,18 @@ class Looks(Table):
     """An SVG or PNG file beside `town.toml`, at most 300 kB; empty: the name alone."""
     coat_of_arms_alt: Text = NO_TEXT
     """What the picture shows, for those who can't see it."""
+    mail_emblem: str = ""
+    """A PNG file beside `town.toml`, at most 20 kB, for the head of HTML mails (they can't show SVG); it travels with each mail. Empty: the name alone."""
 
     @field_validator("coat_of_arms")
     @classmethod
     def _readable(cls, value: str, info: ValidationInfo) -> str:
-        directory: Path | None = (info.context or {}).get("directory")
-        if value and directory is not None:
-            if Path(value).name != value or Path(value).suffix not in {".svg", ".png"}:
-                raise ValueError("must be the name of an .svg or .png file in the same folder")
-            file = directory / value
-            if not file.is_file():
-                raise ValueError(f"there's no file {value!r} in this folder")
-            if file.stat().st_size > _LOGO_BYTES:
-                raise ValueError("the file is larger than 300 kB")
-        return value
+        return _picture(value, info, (".svg", ".png"), _LOGO_KB)
+
+    @field_validator("mail_emblem")
+    @classmethod
+    def _small(cls, value: str, info: ValidationInfo) -> str:
+        return _picture(value, info, (".png",), _EMBLEM_KB)
 
     @model_validator(mode="after")
     def _legible(self) -> Looks:
@@ -329,6 +328,21 @@ class Looks(Table):
                 f"on_primary {self.on_primary} on primary {self.primary} has a contrast of {ratio:.1f} to 1; at least 4.5 is needed"
             )
         return self
+
+
+def _picture(value: str, info: ValidationInfo, suffixes: tuple[str, ...], most_kb: int) -> str:
+    directory: Path | None = (info.context or {}).get("directory")
+    if value and directory is not None:
+        if Path(value).name != value or Path(value).suffix not in suffixes:
+            kinds = " or ".join(suffixes)
+            article = "an" if kinds.startswith(".s") else "a"
+            raise ValueError(f"must be the name of {article} {kinds} file in the same folder")
+        file = directory / value
+        if not file.is_file():
+            raise ValueError(f"there's no file {value!r} in this folder")
+        if file.stat().st_size > most_kb * 1000:
+            raise ValueError(f"the file is larger than {most_kb} kB")
+    return value
 
 
 def contrast(one: str, other: str) -> float:

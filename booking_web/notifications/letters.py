@@ -62,6 +62,8 @@ class Letter:
     """Headings above documents, conditional documents and notes."""
     colours: tuple[str, str]
     """Background and text of the button."""
+    emblem: str = ""
+    """Content-ID of the town's emblem (RFC 2392); "": there's none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,9 @@ class Letters:
     def __init__(self, town: Town, secret: bytes) -> None:
         self._town = town
         self._secret = secret
+        file = town.looks.mail_emblem
+        self.emblem = file.read_bytes() if file else b""
+        """The PNG that HTML mails show; empty: none."""
 
     def manage_url(self, snapshot: Snapshot) -> str:
         """Return the link to her appointment; "" if it wasn't booked on this town's site and hence has none."""
@@ -192,6 +197,7 @@ class Letters:
                 words.say("labels", "good_to_know"),
             ),
             colours=(self._town.looks.primary, self._town.looks.on_primary),
+            emblem=f"emblem@{self._town.host}" if self.emblem else "",
         )
 
     def _site(self, language: str) -> str:
@@ -323,6 +329,6 @@ def as_text(letter: Letter) -> str:
 
 
 def as_html(letter: Letter) -> str:
-    """Return the letter as a complete HTML document, with its styles inlined and without any image or other resource."""
+    """Return the letter as a complete HTML document, with its styles inlined; at most it shows the emblem that comes with the mail."""
     environment, inliner = _layouts()
     return inliner.inline(environment.get_template("letter.html").render(letter=letter))

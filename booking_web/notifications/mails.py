@@ -6,6 +6,7 @@ same message, and whoever has it already can tell by its Message-ID.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from email import policy
 from email.charset import BASE64, QP, Charset
 from email.header import Header
 from email.mime.application import MIMEApplication
+from email.mime.image import MIMEImage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.utils import format_datetime, formataddr
@@ -27,6 +29,8 @@ from booking_web.notifications.told import Kind
 from calendar_server.ical import itip
 
 if TYPE_CHECKING:
+    from email.mime.base import MIMEBase
+
     from booking_web.notifications.letters import Letters
     from booking_web.notifications.told import Decision, Snapshot
     from booking_web.town import Town
@@ -58,6 +62,10 @@ class Mail:
     method: str = ""
     references: tuple[str, ...] = ()
     language: str = "de"
+    emblem: str = ""
+    """The PNG that the HTML shows, in base64: kept with the mail, so that a repeat is the very same. "": none."""
+    emblem_id: str = ""
+    """Its Content-ID."""
 
     def to_json(self) -> str:
         """Return it as JSON text; `from_json` reads it."""
@@ -74,6 +82,10 @@ class Mail:
     def message(self) -> CalendarMessage:
         """Return the MIME message."""
         return CalendarMessage(self)
+
+    def html_alone(self) -> str:
+        """Return the HTML with its picture inside, to be looked at without the mail."""
+        return self.html.replace(f"cid:{self.emblem_id}", f"data:image/png;base64,{self.emblem}")
 
     def envelope(self) -> tuple[str, str]:
         """Return sender and recipient as they stand in the envelope, domains in ASCII. Raises AddressError."""
@@ -150,6 +162,8 @@ def compose(
         method=method,
         references=references,
         language=letter.language,
+        emblem=base64.b64encode(letters.emblem).decode("ascii"),
+        emblem_id=letter.emblem,
     )
 
 
@@ -172,10 +186,25 @@ def _text_part(text: str, subtype: str, encoding: int) -> MIMEText:
     return MIMEText(text, subtype, charset)
 
 
+def _html_part(mail: Mail, seed: str) -> MIMEBase:
+    """The HTML, together with its picture if it has one (RFC 2387)."""
+    html = _text_part(mail.html, "html", BASE64)
+    if not mail.emblem:
+        return html
+    related = MIMEMultipart("related", f"=_r{seed}", type="text/html")
+    related.attach(html)
+    picture = MIMEImage(base64.b64decode(mail.emblem), "png")
+    picture.add_header("Content-ID", f"<{mail.emblem_id}>")
+    picture.add_header("Content-Disposition", "inline", filename="emblem.png")
+    related.attach(picture)
+    return related
+
+
 class CalendarMessage(flask_mail.Message):
     """A Flask-Mail message with the parts of iMIP, which Flask-Mail's own builder has no place for.
 
-    multipart/mixed( multipart/alternative( text/plain, text/html, text/calendar; method=… ), application/ics ).
+    multipart/mixed( multipart/alternative( text/plain, text/html, text/calendar; method=… ), application/ics ). With an emblem,
+    multipart/related( text/html, image/png ) stands in the place of the text/html.
     """
 
     def __init__(self, mail: Mail) -> None:
@@ -211,7 +240,7 @@ class CalendarMessage(flask_mail.Message):
         seed = hashlib.sha256(mail.message_id.encode()).hexdigest()[:24]
         alternative = MIMEMultipart("alternative", f"=_a{seed}")
         alternative.attach(_text_part(mail.text, "plain", QP))
-        alternative.attach(_text_part(mail.html, "html", BASE64))
+        alternative.attach(_html_part(mail, seed))
         if mail.calendar:
             calendar = _text_part(mail.calendar, "calendar", BASE64)
             calendar.set_param("method", mail.method)

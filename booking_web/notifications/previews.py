@@ -30,15 +30,24 @@ class Preview:
     declined: bool
     mail: Mail
 
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its language."""
+        return (
+            f"{self.kind.value}{'-declined' if self.declined else '-by-citizen' if self.by_citizen else ''}"
+        )
 
-def previews(town: Town, office: OfficeInfo, now: datetime) -> tuple[Preview, ...]:
-    """Return all mails of an office in all languages; `now` (aware) is when they would be written."""
+
+def previews(
+    town: Town, office: OfficeInfo, now: datetime, languages: tuple[str, ...] = ()
+) -> tuple[Preview, ...]:
+    """Return all mails of an office in these languages, or all; `now` (aware) is when they would be written."""
     letters = Letters(town, _SECRET)
     return tuple(
         Preview(
             kind, language, decision.by_citizen, decision.declined, compose(decision, letters, town, now=now)
         )
-        for language in town.languages
+        for language in languages or town.languages
         for kind in Kind
         for decision in _decisions(town, office, kind, language, now)
     )

@@ -109,6 +109,8 @@ class Failure:
     phone: str
     error: str
     created_at: datetime
+    is_written: bool = True
+    """False for one that can't be tried again: it could not be written, or it left and came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -637,6 +639,7 @@ def _failure(row: Row[tuple[Any, ...]]) -> Failure:
         phone=seen.phone,
         error=row.error,
         created_at=_moment(row.created_at),
+        is_written=row.mail != "",
     )
 
 

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import defusedxml.ElementTree as DefusedET
 import urllib3
@@ -78,6 +78,10 @@ class StaffCalendar:
                 found.append(Principal(path, response.findtext(f".//{_DAV}displayname") or path))
         return found
 
+    def has_calendar(self, user: str) -> bool:
+        """Return whether somebody has a calendar of her own. Raises WrongPasswordError, UnavailableError."""
+        return self._ask("PROPFIND", f"/{quote(user, safe='')}/calendar/", _PRINCIPALS, depth=0) is not None
+
     def day(self, office: OfficeInfo, day: date) -> list[Entry]:
         """Return the office's appointments of a day, by time. Raises WrongPasswordError, UnavailableError."""
         shown = self._events(f"/{office.id}/appointments/", office, day)
@@ -106,9 +110,9 @@ class StaffCalendar:
                 continue
         return found
 
-    def _ask(self, method: str, path: str, body: str) -> ET.Element | None:
+    def _ask(self, method: str, path: str, body: str, *, depth: int = 1) -> ET.Element | None:
         """Return the answer's XML; None for what this account may not see."""
-        headers = {**self._headers, "Depth": "1", "Content-Type": "application/xml; charset=utf-8"}
+        headers = {**self._headers, "Depth": str(depth), "Content-Type": "application/xml; charset=utf-8"}
         try:
             response = self._pool.request(method, self._url + path, headers=headers, body=body.encode())
         except urllib3.exceptions.HTTPError as error:

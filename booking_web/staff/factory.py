@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from booking_web import language, security
 from booking_web.assets import Assets
-from booking_web.language import current_language, local
+from booking_web.language import NATIVE_NAMES, current_language, local
 from booking_web.looks import emblem_name, town_assets
 from booking_web.site import clock_time, day_and_month, long_date
 from booking_web.staff import routes
@@ -70,7 +70,10 @@ def _install_templates(app: Flask, staff: Staff) -> None:
     def static_url(name: str) -> str:
         return url_for("static", version=staff.assets.version, name=name)
 
-    app.jinja_env.globals.update(local=local, plain=local, static_url=static_url)
+    def language_name(tag: str) -> str:
+        return NATIVE_NAMES.get(tag, tag)
+
+    app.jinja_env.globals.update(local=local, plain=local, static_url=static_url, language_name=language_name)
     app.jinja_env.filters.update(long_date=long_date, day_and_month=day_and_month, clock=clock_time)
 
 

@@ -16,6 +16,7 @@ from flask_babel import gettext
 from icalendar import Calendar, Event
 
 from booking_web.planning import drafts
+from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
 from calendar_server.client import NotFoundError, RefusedError
 from optimizer import planning
@@ -75,20 +76,13 @@ def _desk() -> CalendarClient:
     return client
 
 
-def _own_office() -> OfficeInfo | None:
-    readable = {principal.id for principal in g.who.calendar.principals()}
-    mine = [office for office in current_staff().settings.town.offices if office.id in readable]
-    wanted = request.values.get("office")
-    return next((office for office in mine if office.id == wanted), mine[0] if mine else None)
-
-
 def _page(template: str, status: int = 200, **values: Any) -> Response:
     return make_response(render_template(template, **values), status)
 
 
 def _guarded(view: Callable[[OfficeInfo], Response]) -> Response:
     """Do what a view does for the office that this account leads; others are told that it's not theirs to decide."""
-    office = _own_office()
+    office = own_office()
     if office is None:
         return _page("staff/message.html", what="no-office")
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask import g, redirect, request, session, url_for
 
-from booking_web.staff import planning, views
+from booking_web.staff import connecting, mails, planning, views
 from booking_web.town import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
@@ -38,12 +38,26 @@ STAFF: tuple[Route, ...] = (
     Route("/login", "login", views.login, "public"),
     Route("/login", "login_now", views.login_now, "public", ("POST",)),
     Route("/logout", "logout", views.logout, "staff", ("POST",)),
-    Route("/connect", "connect", views.connect, "staff"),
+    Route("/connect", "connect", connecting.connect, "staff"),
+    Route("/connect/passwords", "add_password", connecting.add_password, "staff", ("POST",)),
+    Route(
+        "/connect/passwords/<int:number>/revoke",
+        "revoke_password",
+        connecting.revoke_password,
+        "staff",
+        ("POST",),
+    ),
+    Route("/connect/feeds", "add_feed", connecting.add_feed, "staff", ("POST",)),
+    Route("/connect/feeds/<int:number>/revoke", "revoke_feed", connecting.revoke_feed, "staff", ("POST",)),
     Route("/plans", "plans", planning.plans, "staff"),
     Route("/plans/absence", "absence", planning.absence, "staff"),
     Route("/plans/absence", "absence_now", planning.absence_now, "staff", ("POST",)),
     Route("/plans/balance", "balance", planning.balance, "staff"),
     Route("/plans/balance", "balance_now", planning.balance_now, "staff", ("POST",)),
+    Route("/mails", "mails", mails.failed, "staff"),
+    Route("/mails/<int:number>/<verb>", "decide_mail", mails.decide, "staff", ("POST",)),
+    Route("/mails/preview", "preview", mails.preview, "staff"),
+    Route("/mails/preview/html", "preview_html", mails.preview_html, "staff"),
     Route("/plans/<plan_id>", "plan", planning.plan, "staff"),
     Route("/plans/<plan_id>/<verb>", "decide", planning.decide, "staff", ("POST",)),
     Route("/static/<version>/<path:name>", "static", views.static, "public"),

@@ -1,4 +1,4 @@
-"""The staff pages: log in, the day, connect one's calendar program."""
+"""The staff pages: log in, the day, and whether all is well."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import urllib3
 from flask import Response, g, make_response, redirect, render_template, request, session, url_for
 
 from booking_web.staff.calendar import WrongPasswordError
+from booking_web.staff.mails import count_failed
+from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
 from booking_web.views.query import read_day
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
-
-    from booking_web.town import OfficeInfo
 
 _LONGEST = 200
 
@@ -61,17 +61,10 @@ def logout() -> BaseResponse:
     return redirect(url_for("login"), 303)
 
 
-def _office(offices: tuple[OfficeInfo, ...], wanted: str | None) -> OfficeInfo | None:
-    """Return the wanted office among those that this account may read, else the first."""
-    readable = {principal.id for principal in g.who.calendar.principals()}
-    mine = [office for office in offices if office.id in readable]
-    return next((office for office in mine if office.id == wanted), mine[0] if mine else None)
-
-
 def day() -> BaseResponse:
     """The office's appointments of a day."""
     staff = current_staff()
-    office = _office(staff.settings.town.offices, request.args.get("office"))
+    office = own_office()
     if office is None:
         return make_response(render_template("staff/message.html", what="no-office"), 200)
     now = staff.settings.clock().astimezone(office.zone)
@@ -84,19 +77,9 @@ def day() -> BaseResponse:
         before=shown - timedelta(days=1),
         after=shown + timedelta(days=1),
         entries=g.who.calendar.day(office, shown),
+        failed=count_failed(office),
     )
     return make_response(page)
-
-
-def connect() -> str:
-    """How to connect one's own calendar program, with the addresses to enter."""
-    staff = current_staff()
-    readable = {principal.id for principal in g.who.calendar.principals()}
-    return render_template(
-        "staff/connect.html",
-        base=staff.settings.calendar_public_url.rstrip("/"),
-        offices=[office for office in staff.settings.town.offices if office.id in readable],
-    )
 
 
 def static(version: str, name: str) -> BaseResponse:

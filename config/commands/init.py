@@ -40,7 +40,7 @@ def init(directory: Path) -> None:
         raise click.ClickException(f"{directory} exists and isn't an empty folder")
     directory.mkdir(parents=True, exist_ok=True)
     for file in sorted(EXAMPLE.iterdir()):
-        if file.suffix in {".toml", ".svg"}:
+        if file.suffix in {".png", ".svg", ".toml"}:
             shutil.copyfile(file, directory / file.name)
     (directory / "server.toml").write_text(_SERVER, "utf-8")
     click.echo(

@@ -68,7 +68,7 @@ def test_everything_wrong_in_all_files_is_told_at_once(folder: Folder) -> None:
             TOWN,
             'official_name.en = "Town of Meschede"',
             'official_name.en = "Town"\nofficial_name.fr = "Ville"',
-            "town.toml: official_name: has a text in fr, which isn't one of the town's languages (de, en)",
+            "town.toml: official_name: has a text in fr, which isn't one of the town's languages (de, en, tr, uk, ar, leicht)",
         ),
         (
             TOWN,
@@ -93,6 +93,18 @@ def test_everything_wrong_in_all_files_is_told_at_once(folder: Folder) -> None:
             '"emblem.svg"',
             '"wappen.svg"',
             "town.toml: looks.coat_of_arms: there's no file 'wappen.svg' in this folder",
+        ),
+        (
+            TOWN,
+            '"emblem.png"',
+            '"emblem.svg"',
+            "town.toml: looks.mail_emblem: must be the name of a .png file in the same folder",
+        ),
+        (
+            TOWN,
+            '"emblem.png"',
+            '"wappen.png"',
+            "town.toml: looks.mail_emblem: there's no file 'wappen.png' in this folder",
         ),
         (
             TOWN,

@@ -17,6 +17,7 @@ from booking_web.notifications.addresses import AddressError
 from booking_web.notifications.letters import Letters
 from booking_web.notifications.mails import Mail, compose, thread
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told
+from booking_web.town import Looks
 from tests.notifications.town import SECRET, UID, town
 from tests.support.town import NOW, appointment
 
@@ -52,6 +53,32 @@ def test_the_parts_and_their_order():
     assert calendar.get_content_charset() == "utf-8"
     assert Calendar.from_ical(calendar.get_content())["METHOD"] == "REQUEST"
     assert attachment.get_content() == calendar.get_payload(decode=True)
+
+
+PNG = b"\x89PNG\r\n\x1a\n emblem"
+
+
+def test_the_towns_emblem_travels_with_the_mail(tmp_path):
+    file = tmp_path / "emblem.png"
+    file.write_bytes(PNG)
+    made = town(looks=Looks(mail_emblem=file))
+    written = compose(decision(), Letters(made, SECRET), made, now=NOW)
+    alternative, _ = parsed(written).iter_parts()
+    plain, related, calendar = alternative.iter_parts()
+    assert (plain.get_content_type(), calendar.get_content_type()) == ("text/plain", "text/calendar")
+    assert related.get_content_type() == "multipart/related"
+    html, picture = related.iter_parts()
+    assert (picture.get_content(), picture.get_content_type()) == (PNG, "image/png")
+    assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in html.get_content()
+    assert picture.get_content_disposition() == "inline"
+    assert "cid:" not in written.html_alone()
+    file.unlink()
+    assert Mail.from_json(written.to_json()).message().as_bytes() == written.message().as_bytes()
+
+
+def test_without_an_emblem_there_is_no_picture():
+    assert not [part for part in parsed(mail()).walk() if part.get_content_maintype() == "image"]
+    assert "<img" not in mail().html
 
 
 def test_a_cancellation_says_so_in_both_places():

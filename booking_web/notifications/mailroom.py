@@ -1,0 +1,87 @@
+"""The door through which staff reaches mails that failed (`calendar_server.mailroom`), on the worker's own tables."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect
+
+from booking_web.notifications.schema import outbox
+from calendar_server.storage.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from booking_web.notifications.store import Store
+
+
+class Mailroom:
+    """Failed mails in the worker's database at `url`; `clock` returns the present time, aware. Safe to share between threads."""
+
+    def __init__(self, url: str, clock: Callable[[], datetime]) -> None:
+        self._url = url
+        self._clock = clock
+        self._lock = Lock()
+        self._database: Database | None = None
+        self._store: Store | None = None
+
+    def failed(self, office: str) -> list[dict[str, Any]]:
+        """Return the mails that didn't reach their citizens, the newest first."""
+        store = self._opened()
+        if store is None:
+            return []
+        return [
+            {
+                "id": one.id,
+                "kind": one.kind.value,
+                "start": one.start.isoformat(),
+                "reference": one.reference,
+                "name": one.name,
+                "email": one.email,
+                "phone": one.phone,
+                "error": one.error,
+                "created": one.created_at.isoformat(),
+                "again": one.is_written,
+            }
+            for one in store.failures(office)
+        ]
+
+    def again(self, office: str, number: int) -> bool:
+        """Put a failed mail back into the queue."""
+        store = self._store_of(office, number)
+        return store is not None and store.try_again(number, now=self._clock())
+
+    def settle(self, office: str, number: int) -> bool:
+        """Forget a failed mail."""
+        store = self._store_of(office, number)
+        return store is not None and store.settle(number)
+
+    def close(self) -> None:
+        """Close the database, if it was ever opened."""
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+            self._store = self._database = None
+
+    def _store_of(self, office: str, number: int) -> Store | None:
+        """The store, if it has a failed mail of that number in that office."""
+        store = self._opened()
+        if store is None or all(one.id != number for one in store.failures(office)):
+            return None
+        return store
+
+    def _opened(self) -> Store | None:
+        """The store; None until the worker has made its tables, at its very first start."""
+        with self._lock:
+            if self._store is None:
+                # What writes mails is slow to load, and the calendar server starts without it.
+                from booking_web.notifications.store import Store  # noqa: PLC0415
+
+                database = Database.open(self._url)
+                if not inspect(database.engine).has_table(outbox.name):
+                    database.close()
+                    return None
+                self._database, self._store = database, Store(database)
+            return self._store
