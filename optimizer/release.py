@@ -88,7 +88,7 @@ class Release:
     def horizon(self, services: Iterable[str]) -> int:
         """Return how many days ahead these services can be booked together."""
         own = (self.services[each].horizon_days for each in services if each in self.services)
-        return min((days for days in own if days is not None), default=self.horizon_days)
+        return min([self.horizon_days, *(days for days in own if days is not None)])
 
     def notice(self, services: Iterable[str]) -> timedelta:
         """Return how long before its start an appointment for these services is booked at the latest."""
