@@ -20,7 +20,7 @@ from calendar_server.client import Caller
 from calendar_server.refusals import RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
-from calendar_server.storage.schema import claims, instances, objects
+from calendar_server.storage.schema import claims, instances, objects, wishes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -217,6 +217,8 @@ class Fairness:
                 objects.c.office == self._office.id,
                 objects.c.hold_until > self._writer.now,
                 objects.c.uid != booking.content.uid,
+                # What is offered to people on the waiting list isn't unconfirmed by anybody's doing.
+                objects.c.uid.not_in(select(wishes.c.uid).where(wishes.c.office == self._office.id)),
                 self._on(board),
             )
         )

@@ -41,7 +41,7 @@ from optimizer.release import room
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from calendar_server.fairness import Caller
+    from calendar_server.client import Caller
     from calendar_server.offices import Directory, Office
     from calendar_server.storage.database import Database
     from optimizer.instance import Request
@@ -200,6 +200,34 @@ class Calendars:
         obj = self._accept(text, where)
         with self.writing(where.office, actor) as writer:
             return self._put(writer, where, href, obj, actor, preconditions)
+
+    def put_all(self, path: str, objects: Iterable[tuple[str, str]], actor: Actor) -> int:
+        """Store many objects (uid, text), all of them or none; return how many were new.
+
+        One that is there already, with whatever name, is replaced; appointments as `put` does it. Raises NotAllDoneError with everything that stands in the way.
+        """
+        where = self._parent(path)
+        errors: list[tuple[str, NotDoneError]] = []
+        parsed: list[CalendarObject] = []
+        for uid, text in objects:
+            try:
+                parsed.append(self._accept(text, where))
+            except NotDoneError as error:
+                errors.append((uid, error))
+        created = 0
+        with self.writing(where.office, actor) as writer:
+            for obj in parsed:
+                known = reading.has_uid(writer.connection, where, obj.uid)
+                href = file_name(obj.uid) if known is None else known.view_href or known.href
+                try:
+                    # What one object did until it was refused is taken back with all the others' in the end.
+                    with writer.connection.begin_nested():
+                        created += self._put(writer, where, href, obj, actor, ANY).created
+                except NotDoneError as error:
+                    errors.append((obj.uid, error))
+            if errors:
+                raise NotAllDoneError(errors)
+        return created
 
     def _parent(self, path: str) -> CollectionRow:
         where = self.find(path)
@@ -599,6 +627,10 @@ class Calendars:
     def release_expired(self, writer: Writer, office: Office, *, keep: str = "") -> None:
         """Delete the office's expired holds, in a write of the caller; `keep` is the uid of one that stays."""
         self._release_expired(writer, office, keep=keep)
+
+    def check_limits(self, writer: Writer, office: Office, booking: bookings.Booking, caller: Caller) -> None:
+        """Refuse what would be more than the caller's fair share, and note it otherwise, in a write of whoever calls."""
+        Fairness(self._limits, writer, office, caller).admit(booking, None)
 
     def insert_booking(self, writer: Writer, office: Office, content: Content) -> None:
         """Give a new booking of the server's own to a clerk, in a write of the caller. Refuses as a booking by anybody."""

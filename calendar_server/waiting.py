@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from calendar_server import bookings, dispatch, refusals, returns
+from calendar_server.fairness import mailbox_of
 from calendar_server.ical import appointment as properties
 from calendar_server.ical.appointment import NotAnAppointmentError, from_ical
 from calendar_server.refusals import MissingError, RefusedError
@@ -131,7 +132,7 @@ class Waiting:
             from_minute=new.from_minute,
             until_minute=new.until_minute,
         )
-        address = wanted.email.strip().casefold()
+        address = mailbox_of(wanted.email)
         with self._calendars.writing(office.id, actor) as writer:
             known = find(writer.connection, new.id)
             if known is not None:
@@ -139,6 +140,12 @@ class Waiting:
                     raise RefusedError(refusals.ALREADY_BOOKED)
                 return known[0]
             self._require_room(writer.connection, office, address)
+            if actor.caller is not None:
+                # It counts like a booking of the same network and, as long as it may be offered, of the same address.
+                asked = replace(bookings.content_of(wanted, now=writer.now), last=wish.last)
+                self._calendars.check_limits(
+                    writer, office, bookings.Booking(wanted, asked, False, True), actor.caller
+                )
             values = {
                 column.name: getattr(wish, column.name)
                 for column in _COLUMNS

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from calendar_server.client import Caller, NotFoundError
+from calendar_server.client import RefusedError as ClientRefusedError
 from calendar_server.ical.appointment import to_ical
+from calendar_server.limits import Limits
 from calendar_server.refusals import MissingError, NotDoneError, RefusedError
 from calendar_server.service import Actor
 from calendar_server.storage.changes import ChangeLog
@@ -17,7 +20,7 @@ from calendar_server.upkeep import Upkeep
 from calendar_server.wishes import WaitingRules, WishState
 from optimizer.release import Release, Stage
 from tests.calendar_server.test_service import CLERK, SITE, VIEW, book, event, holders, stored
-from tests.support.calendar import calendars
+from tests.support.calendar import CalendarServer, calendar_server, calendars
 from tests.support.town import BERLIN, NOW, appointment, at, clerk, directory
 from tests.support.waiting import OPEN_LIST, waiting_office, wish
 
@@ -549,3 +552,79 @@ def test_many_who_wait_get_what_a_whole_day_has(service, clock):
     # Sixteen half hours; the first come first.
     assert starts[:16] == [at(7, 8 + number // 2, 30 * (number % 2)) for number in range(16)]
     assert starts[16:] == [None] * 14
+
+
+# Through the desk --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(database_url: str, clock: Clock) -> Iterator[CalendarServer]:
+    with calendar_server(database_url, directory(waiting_office(clerk("clerk1"))), clock=clock) as made:
+        yield made
+
+
+def test_the_site_waits_accepts_and_leaves_by_unguessable_ids(server):
+    site = server.client()
+    made = site.add_wish(asdict(wish(weekdays=0b10)))
+    assert (made["state"], made["offered_start"]) == ("waiting", None)
+    with pytest.raises(NotFoundError):
+        site.wish("w2@test")
+    with pytest.raises(ClientRefusedError) as refused:
+        site.decide_wish("w1@test", "accept")
+    assert refused.value.rule == "offer-over"
+    assert site.decide_wish("w1@test", "leave")["state"] == "left"
+    offered = site.add_wish(asdict(wish("w2")))
+    assert (offered["state"], offered["offered_start"]) == ("offered", int(at(2, 8).timestamp()))
+    assert site.decide_wish("w2@test", "accept")["state"] == "taken"
+    assert site.read("buergerbuero", "w2-booked@test", BERLIN).appointment.start == at(2, 8)
+
+
+@pytest.mark.parametrize("account", ["clerk1", "lead", "admin", "worker"])
+def test_nobody_but_the_site_reads_a_wish(server, account):
+    server.client().add_wish(asdict(wish(weekdays=0b10)))
+    for ask in (
+        lambda: server.client(account).wish("w1@test"),
+        lambda: server.client(account).decide_wish("w1@test", "leave"),
+        lambda: server.client(account).add_wish(asdict(wish("w2"))),
+    ):
+        with pytest.raises(ClientRefusedError):
+            ask()
+
+
+def test_who_works_there_sees_how_many_wait_and_the_site_does_not(server):
+    server.client().add_wish(asdict(wish(weekdays=0b10)))
+    for account in ("clerk1", "lead", "admin"):
+        assert server.client(account).waiting("buergerbuero")["waiting"] == 1
+    with pytest.raises(ClientRefusedError):
+        server.client("site").waiting("buergerbuero")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"first": "x"},
+        {"first": True},
+        {"last": -1},
+        {"weekdays": 1.5},
+        {"id": None},
+        {"text": 7},
+        {"id": "a\0"},
+    ],
+)
+def test_a_wish_of_the_wrong_shape_is_refused(server, values):
+    with pytest.raises(ClientRefusedError) as refused:
+        server.client().add_wish(asdict(wish()) | values)
+    assert refused.value.rule == "bad-request"
+
+
+def test_a_wish_counts_against_its_network(database_url, clock):
+    with calendars(
+        database_url, directory(waiting_office()), clock, limits=Limits(per_network_hour=2)
+    ) as service:
+        caller = replace(SITE, caller=Caller("192.0.2.0/24"))
+        for number in range(2):
+            service.waiting.add(wish(f"w{number}", weekdays=0b1000000), caller)
+        with pytest.raises(RefusedError) as refused:
+            service.waiting.add(wish("w2", weekdays=0b1000000), caller)
+        assert refused.value.rule == "network-limit"
+        assert service.waiting.add(wish("w2", weekdays=0b1000000), SITE).state is WishState.WAITING
