@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, make_response, render_template, request
@@ -12,11 +13,13 @@ from booking_web.booking.errors import (
     GoneError,
     InvalidError,
     KeyReusedError,
+    LimitedError,
     SlotTakenError,
     TooLateError,
 )
 from booking_web.language import gettext
 from booking_web.messages import message_of
+from booking_web.site import current_site
 from calendar_server.client import CalendarError
 
 if TYPE_CHECKING:
@@ -62,6 +65,31 @@ def _taken(_error: SlotTakenError) -> BaseResponse:
     return problem(409, "slot-taken", text) if is_api() else _page("error.html", 409, status=409, text=text)
 
 
+def _limited(error: LimitedError) -> BaseResponse:
+    if is_api():
+        code = "too-many-appointments" if error.rule == "address-limit" else "too-many-requests"
+        answer = problem(429, code, _LIMITED[error.rule]())
+    else:
+        site = current_site()
+        again = (site.now() + timedelta(seconds=error.seconds + 59)).astimezone(site.settings.town.zone)
+        retry = request.full_path.rstrip("?") if request.method == "POST" else ""
+        answer = _page("limited.html", 429, rule=error.rule, again=again, retry=retry, entries=request.form)
+    answer.headers["Retry-After"] = str(error.seconds)
+    return answer
+
+
+_LIMITED = {
+    "address-limit": lambda: gettext(
+        "Mit dieser E-Mail-Adresse sind schon so viele Termine gebucht, wie möglich sind."
+    ),
+    "network-limit": lambda: gettext("Aus Ihrem Netz kamen in der letzten Stunde zu viele Buchungen."),
+    "share-limit": lambda: gettext(
+        "Aus Ihrem Netz ist an diesem Tag schon so viel reserviert, wie möglich ist."
+    ),
+    "resend-limit": lambda: gettext("Die E-Mail wurde in der letzten Stunde schon mehrmals verschickt."),
+}
+
+
 def _reused(_error: KeyReusedError) -> BaseResponse:
     text = gettext("Dieser Schlüssel gehört schon zu einer anderen Buchung.")
     return problem(422, "idempotency-key-reused", text)
@@ -96,6 +124,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(TooLateError, _too_late)
     app.register_error_handler(SlotTakenError, _taken)
     app.register_error_handler(KeyReusedError, _reused)
+    app.register_error_handler(LimitedError, _limited)
     app.register_error_handler(InvalidError, _invalid)
     app.register_error_handler(HTTPException, _http)
 

@@ -10,6 +10,7 @@ from booking_web import errors, language, routes, security
 from booking_web.assets import Assets
 from booking_web.booking.appointments import Appointments
 from booking_web.booking.availability import Follower
+from booking_web.booking.proof import Proofs
 from booking_web.looks import town_assets
 from booking_web.site import Site, attach, install_template_values
 from calendar_server.client import CalendarClient
@@ -32,7 +33,14 @@ def create_site(settings: SiteSettings) -> Flask:
     appointments = Appointments(
         settings.town, client, follower, secret=settings.signing_secret, now=settings.clock
     )
-    site = Site(settings, client, follower, appointments, Assets(town_assets(settings.town.looks)))
+    site = Site(
+        settings,
+        client,
+        follower,
+        appointments,
+        Assets(town_assets(settings.town.looks)),
+        Proofs(settings.signing_secret, settings.clock),
+    )
     attach(app, site)
     language.install(app, settings.town.languages, informal=settings.town.informal)
     security.install(app)

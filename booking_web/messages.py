@@ -50,6 +50,8 @@ _BY_CODE = {
     "off-grid": _("Termine beginnen alle %(limit)s Minuten. Wählen Sie eine Uhrzeit aus der Liste."),
     "too-soon": _("Diese Zeit ist zu bald oder schon vorbei. Wählen Sie eine spätere."),
     "too-far": _("So weit im Voraus geht es nicht. Sie können höchstens %(limit)s Tage vorher buchen."),
+    "leave-empty": _("Lassen Sie dieses Feld bitte leer. Es ist nur für Programme da."),
+    "proof": _("Es fehlt eine gültige Lösung der Rechenaufgabe (altcha)."),
     "key": _("Der Schlüssel darf 1 bis 255 sichtbare Zeichen haben."),
 }
 

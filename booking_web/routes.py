@@ -60,6 +60,15 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/qr.svg", "code", appointment.code, "token"),
     page("/termin/<token:token>/annehmen", "accept", appointment.accept, "token", "POST"),
     page("/termin/<token:token>/zurueckholen", "restore", appointment.restore, "token", "POST"),
+    page("/termin/<token:token>/bestaetigen/<code:code>", "activate", appointment.activate, "token"),
+    page(
+        "/termin/<token:token>/bestaetigen/<code:code>",
+        "activate_now",
+        appointment.activate_now,
+        "token",
+        "POST",
+    ),
+    page("/termin/<token:token>/erneut", "resend", appointment.resend, "token", "POST"),
     page("/termin/<token:token>/erinnerung", "remind", appointment.remind, "token", "POST"),
     page("/termin/<token:token>/verschieben", "move", appointment.move, "token"),
     page("/termin/<token:token>/verschieben", "move_now", appointment.move_now, "token", "POST"),
@@ -77,6 +86,7 @@ SITE: tuple[Route, ...] = (
     Route("/api/v1/openapi.json", "api_description", api.description, "public"),
     Route("/api/v1/services", "api_services", api.services, "partner-or-public"),
     Route("/api/v1/offers", "api_offers", api.offers, "partner-or-public"),
+    Route("/api/v1/challenge", "api_challenge", api.challenge, "public"),
     Route("/api/v1/appointments", "api_book", api.book, "partner-or-public", ("POST",)),
     Route("/api/v1/holds", "api_hold", api.hold, "partner-or-public", ("POST",)),
     Route("/api/v1/holds/<token>/confirm", "api_confirm", api.confirm, "token", ("POST",)),
@@ -101,9 +111,17 @@ class TokenConverter(BaseConverter):
     part_isolating = True
 
 
+class CodeConverter(BaseConverter):
+    """The shape of the code in the link that confirms an address."""
+
+    regex = r"[a-z2-7]{26}"
+    part_isolating = True
+
+
 def install(app: Flask, routes: Iterable[Route], languages: tuple[str, ...]) -> None:
     """Add the routes to the application. `access_rules` of its extensions says who may call which endpoint."""
     app.url_map.converters["token"] = TokenConverter
+    app.url_map.converters["code"] = CodeConverter
     others = [language for language in languages if language != DEFAULT_LANGUAGE]
     rules: dict[str, Access] = {}
     for route in routes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,12 @@ class Protection:
     activation: Activation = Activation.NEVER
     activation_minutes: int = 60
     """So long the time is kept for who must still confirm."""
+
+    def activate_within(self, *, proved: bool) -> timedelta | None:
+        """Return how long somebody has to confirm her address; None if she needn't. `proved`: a proof of work came."""
+        if self.activation is Activation.NEVER or (self.activation is Activation.WITHOUT_PROOF and proved):
+            return None
+        return timedelta(minutes=self.activation_minutes)
 
 
 @dataclass(frozen=True, slots=True)

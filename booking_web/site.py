@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from booking_web.booking.appointments import Appointments
     from booking_web.booking.availability import Follower, OfficeFeed
     from booking_web.booking.choice import Choice
+    from booking_web.booking.proof import Proofs
     from booking_web.settings import SiteSettings
     from booking_web.town import OfficeInfo, Service
     from calendar_server.client import CalendarClient
@@ -47,6 +48,7 @@ class Site:
     follower: Follower
     appointments: Appointments
     assets: Assets
+    proofs: Proofs
 
     def feed(self, office: OfficeInfo) -> OfficeFeed:
         """Return the office's busy feed, brought up to date. Raises UnavailableError."""

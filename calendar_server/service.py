@@ -27,6 +27,8 @@ from calendar_server.refusals import (
     ForbiddenError,
     MissingError,
     NoParentError,
+    NotAllDoneError,
+    NotDoneError,
     PreconditionFailedError,
     RefusedError,
 )

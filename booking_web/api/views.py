@@ -15,19 +15,25 @@ from booking_web.api import reading
 from booking_web.api.problems import problem
 from booking_web.booking.choice import choose_office
 from booking_web.booking.durations import duration
-from booking_web.booking.errors import FieldError, GoneError, InvalidError, SlotTakenError
+from booking_web.booking.errors import FieldError, GoneError, InvalidError, ProofUsedError, SlotTakenError
 from booking_web.language import gettext, local
 from booking_web.site import current_site, page_url
 from booking_web.views import appointment as pages
 from booking_web.views.query import choice_of
+from booking_web.views.visitor import PROOF_FIELD, network, visitors_appointments
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from booking_web.booking.appointments import Appointments, Booked
     from booking_web.booking.choice import Choice
+    from booking_web.booking.proof import Proof
     from booking_web.town import Document, Fee, Link, Service
+    from calendar_server.ical.appointment import Appointment
 
+_PURPOSE = "api"
+"""What the solutions of the API's challenges count for."""
 _DESCRIPTION = Path(__file__).parent / "openapi.json"
 
 
@@ -70,9 +76,35 @@ def _unbound() -> bool:
     return partner() in current_site().settings.all_times
 
 
-def _appointments() -> Appointments:
+def _appointments(proof: Proof | None = None) -> Appointments:
+    """Return the use cases for who asks: free of limits for partners, and for some of them free of release rules."""
     appointments = current_site().appointments
-    return appointments.with_all_times() if _unbound() else appointments
+    if _unbound():
+        return appointments.with_all_times()
+    return visitors_appointments(proof) if partner() is None else appointments.without_limits()
+
+
+def challenge() -> Response:
+    """A proof of work to solve, whose solution goes into the field `altcha` of a booking."""
+    return jsonify(current_site().proofs.challenge(_PURPOSE, network()))
+
+
+def _proof(fields: Mapping[str, Any], errors: list[FieldError]) -> Proof | None:
+    """Read the solved challenge that a program without a partner's key must send; adds to `errors` if it's missing."""
+    site = current_site()
+    if partner() is not None or not site.settings.protection.proof_of_work:
+        return None
+    given = reading.text(fields, PROOF_FIELD, errors)
+    proof = site.proofs.check(given, _PURPOSE, network())
+    if proof is None and not any(error.field == PROOF_FIELD for error in errors):
+        errors.append(FieldError(PROOF_FIELD, "proof"))
+    return proof
+
+
+def _activate_within(proof: Proof | None) -> timedelta | None:
+    if partner() is not None:
+        return None
+    return current_site().settings.protection.activate_within(proved=proof is not None)
 
 
 def _link(link: Link) -> dict[str, str]:
@@ -145,9 +177,16 @@ def _absolute(endpoint: str, token: str) -> str:
     return current_site().settings.town.base_url + page_url(endpoint, token=token)
 
 
+def _status(appointment: Appointment) -> str:
+    if appointment.awaits:
+        return "awaiting-activation"
+    return "hold" if appointment.is_hold else "confirmed"
+
+
 def _appointment(booked: Booked) -> dict[str, Any]:
     """The appointment without what was entered about the person: whoever has the link needn't learn that."""
     appointment = booked.appointment
+    until = appointment.hold_until
     return {
         "uid": appointment.uid,
         "reference": appointment.reference,
@@ -155,7 +194,8 @@ def _appointment(booked: Booked) -> dict[str, Any]:
         "services": [{"id": line.id, "persons": line.persons} for line in appointment.services],
         "start": _moment(appointment.start, booked),
         "end": _moment(appointment.end, booked),
-        "status": "hold" if appointment.is_hold else "confirmed",
+        "status": _status(appointment),
+        "held_until": _moment(until, booked) if until else None,
         "sequence": appointment.sequence,
         "token": booked.token,
         "manage_url": _absolute("appointment", booked.token),
@@ -191,10 +231,15 @@ def book() -> Response:
     choice = reading.choice_of_body(fields, errors)
     start = reading.start_of_body(fields, errors)
     person = reading.person_of_body(fields, choice, errors)
-    if choice is None or start is None or person is None:
+    proof = _proof(fields, errors)
+    if choice is None or start is None or person is None or errors:
         raise InvalidError(errors)
+    within = _activate_within(proof)
     try:
-        return _created(_appointments().book(choice, start, person, key, scope))
+        booked = _appointments(proof).book(choice, start, person, key, scope, activate_within=within)
+        return _created(booked)
+    except ProofUsedError as error:
+        raise InvalidError([FieldError(PROOF_FIELD, "proof")]) from error
     except SlotTakenError as error:
         return _taken(choice, error)
 
@@ -230,16 +275,20 @@ def hold() -> Response:
 def confirm(token: str) -> Response:
     """Make a hold an appointment."""
     site = current_site()
-    appointments = _appointments()
     fields = reading.body()
-    held = appointments.find(token)
+    held = site.appointments.find(token)
     choice = choice_of(site.settings.town, held.appointment)
     errors: list[FieldError] = []
     person = reading.person_of_body(fields, choice, errors)
-    if person is None:
+    proof = _proof(fields, errors)
+    if person is None or errors:
         raise InvalidError(errors)
+    start, within = held.appointment.start, _activate_within(proof)
     try:
-        return _created(appointments.confirm(token, choice, held.appointment.start, person))
+        booked = _appointments(proof).confirm(token, choice, start, person, activate_within=within)
+        return _created(booked)
+    except ProofUsedError as error:
+        raise InvalidError([FieldError(PROOF_FIELD, "proof")]) from error
     except SlotTakenError as error:
         return _taken(choice, error)
 

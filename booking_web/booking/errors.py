@@ -50,5 +50,18 @@ class TooLateError(BookingError):
     """The appointment has begun, or it's too close to change it online."""
 
 
+class LimitedError(BookingError):
+    """More than a fair share: `rule` names the limit, `seconds` is after how long it may be tried again."""
+
+    def __init__(self, rule: str, seconds: int) -> None:
+        super().__init__(rule)
+        self.rule = rule
+        self.seconds = seconds
+
+
+class ProofUsedError(BookingError):
+    """The proof of work was used for another booking."""
+
+
 class KeyReusedError(BookingError):
     """The idempotency key came before, with other content."""

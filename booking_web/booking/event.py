@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from babel import Locale
+
 from booking_web.booking.checklist import checklist
 from booking_web.booking.person import NEEDS
 from booking_web.booking.tokens import reference_of
@@ -34,22 +36,22 @@ def _location(office: OfficeInfo) -> str:
     return f"{in_language(office.name, DEFAULT_LANGUAGE)}, {office.address.one_line()}"
 
 
-def _remarks(person: Person) -> str:
-    """What she needs and what she wrote, as the clerk reads it."""
-    return "\n".join(line for line in (*(NEEDS[need] for need in person.needs), person.remarks) if line)
+def _language_name(language: str) -> str:
+    return str(Locale.parse(language).get_display_name(DEFAULT_LANGUAGE) or language)
 
 
 def _description(choice: Choice, person: Person, reference: str) -> str:
-    remarks = _remarks(person)
     lines = [f"Vorgang {reference}", *(f"• {_service_text(*chosen)}" for chosen in choice.chosen)]
     needed = [item for item in checklist(choice) if item.document.needed_by is NeededBy.EVERYONE]
     if needed:
         lines += ["", "Bringt mit:"]
         lines += [f"• {in_language(item.document.name, DEFAULT_LANGUAGE)}" for item in needed]
-    if remarks:
-        lines += ["", "Bemerkung:", remarks]
+    if person.needs:
+        lines += ["", *(f"! {NEEDS[need]}" for need in person.needs)]
+    if person.remarks:
+        lines += ["", "Bemerkung:", person.remarks]
     if person.language != DEFAULT_LANGUAGE:
-        lines += ["", f"Sprache: {person.language}"]
+        lines += ["", f"Sprache: {_language_name(person.language)}"]
     return "\n".join(lines)
 
 
@@ -85,7 +87,8 @@ def make_appointment(
         name=person.name,
         email=person.email,
         phone=person.phone,
-        remarks=_remarks(person),
+        remarks=person.remarks,
+        needs=person.needs,
         language=person.language,
         reminder=person.reminder,
         reference=reference,

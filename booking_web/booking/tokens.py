@@ -62,6 +62,11 @@ def read_token(secret: bytes, host: str, offices: Iterable[str], token: str) -> 
     return None
 
 
+def activation_code(secret: bytes, office: str, uid: str, email: str) -> str:
+    """Return what stands in the link that confirms `email`, and nowhere else: who only booked it, can't know it (130 bits, base32)."""
+    return _base32(keyed_digest(secret, "activation", office, uid, email), _UID_LENGTH)
+
+
 _REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """32 characters without 0, 1, I and O, so that a reference can be read out on the telephone."""
 

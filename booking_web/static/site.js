@@ -49,3 +49,41 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
   };
   field.addEventListener("input", filter);
 }
+
+// A small riddle that this browser solves while she reads, so that robots can't book by the thousand. Without it she confirms by mail.
+for (const form of document.querySelectorAll("form[data-proof]")) {
+  const note = form.querySelector(".proof-note");
+  const challenge = JSON.parse(form.dataset.proof);
+  const worker = new Worker(form.dataset.proofWorker);
+  let pending = true;
+  let waiting = null;
+  const go = () => {
+    pending = false;
+    worker.terminate();
+    if (waiting !== null) {
+      delete form.dataset.sent;
+      form.requestSubmit(waiting.button);
+    }
+  };
+  worker.addEventListener("message", (event) => {
+    if (Number.isInteger(event.data)) {
+      const { algorithm, challenge: digest, salt, signature } = challenge;
+      const solved = { algorithm, challenge: digest, number: event.data, salt, signature };
+      const field = document.createElement("input");
+      field.type = "hidden";
+      field.name = "altcha";
+      field.value = btoa(JSON.stringify(solved));
+      form.append(field);
+    }
+    go();
+  });
+  worker.addEventListener("error", go);
+  form.addEventListener("submit", (event) => {
+    if (pending) {
+      event.preventDefault();
+      waiting = { button: event.submitter };
+      note.hidden = false;
+    }
+  });
+  worker.postMessage(challenge);
+}

@@ -10,12 +10,14 @@ import segno
 from flask import Response, make_response, redirect, render_template, request
 
 from booking_web.booking.calendar_file import calendar_file
+from booking_web.booking.calendar_links import calendar_links
 from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
 from booking_web.language import current_language
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import start_from, time_values
 from booking_web.views.query import choice_of, read_day, read_start
+from booking_web.views.visitor import visitors_appointments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,16 +69,54 @@ def _subscription(booked: Booked) -> str:
 def _to_form(booked: Booked) -> BaseResponse | None:
     """A hold isn't an appointment yet: lead back to the form."""
     choice = _choice(booked)
+    if booked.appointment.awaits:
+        return _activation_page(booked)
     if not booked.appointment.is_hold or choice is None:
         return None
     start = booked.appointment.start.astimezone(booked.office.zone).isoformat()
     return redirect(page_url("person", token=booked.token, start=start, **choice_values(choice)), 303)
 
 
+def _activation_page(
+    booked: Booked, status: int = 200, template: str = "activate.html", **values: object
+) -> Response:
+    until = booked.appointment.hold_until
+    assert until is not None
+    return _page(
+        template,
+        booked,
+        status,
+        until=until.astimezone(booked.office.zone),
+        resent="resent" in request.args,
+        **values,
+    )
+
+
+def activate(token: str, code: str) -> BaseResponse:
+    """The link in the mail: ask for one press of a button, since programs open links too."""
+    booked = current_site().appointments.to_activate(token, code)
+    if not booked.appointment.awaits:
+        return redirect(page_url("appointment", token=booked.token), 303)
+    return _activation_page(booked, template="activate_now.html", code=code)
+
+
+def activate_now(token: str, code: str) -> BaseResponse:
+    """Her address is confirmed: now it's an appointment."""
+    booked = visitors_appointments().activate(token, code)
+    return redirect(page_url("done", token=booked.token), 303)
+
+
+def resend(token: str) -> BaseResponse:
+    """Send the last mail about it once more."""
+    booked = visitors_appointments().resend(token)
+    return redirect(page_url("appointment", token=booked.token, resent="1"), 303)
+
+
 def done(token: str) -> BaseResponse:
     """Booked: the reference, what to bring, the file for her own calendar, and the link."""
     booked = current_site().appointments.find(token)
-    return _to_form(booked) or _page("done.html", booked)
+    links = calendar_links(booked, language=current_language())
+    return _to_form(booked) or _page("done.html", booked, calendar_links=links)
 
 
 def show(token: str) -> BaseResponse:
@@ -86,7 +126,7 @@ def show(token: str) -> BaseResponse:
         booked = appointments.find(token)
     except GoneError:
         return _page("called_off.html", appointments.cancelled(token), 410)
-    done_before = {name: name in request.args for name in ("moved", "agreed", "restored")}
+    done_before = {name: name in request.args for name in ("moved", "agreed", "restored", "resent")}
     return _to_form(booked) or _page("appointment.html", booked, **done_before)
 
 
@@ -177,7 +217,7 @@ def move_now(token: str) -> BaseResponse:
     """Move it."""
     site = current_site()
     try:
-        booked = site.appointments.move(token, start_from(request.form.get("start")))
+        booked = visitors_appointments().move(token, start_from(request.form.get("start")))
     except SlotTakenError as error:
         return _move_page(site.appointments.find(token), taken=error.start)
     except InvalidError as error:

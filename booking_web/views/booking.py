@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from flask import make_response, redirect, render_template, request
 
 from booking_web.booking.checklist import checklist
-from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError
+from booking_web.booking.errors import FieldError, GoneError, InvalidError, ProofUsedError, SlotTakenError
 from booking_web.booking.person import NEEDS, check_person
 from booking_web.language import current_language, gettext
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import HOLD_COOKIE, start_from, times_page
 from booking_web.views.query import choice_from_query
+from booking_web.views.visitor import PROOF_FIELD, network, visitors_appointments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,20 +27,20 @@ if TYPE_CHECKING:
 
     from booking_web.booking.appointments import Booked
     from booking_web.booking.choice import Choice
-    from booking_web.booking.errors import FieldError
     from booking_web.booking.person import Person
 
-_FIELDS = ("name", "email", "phone", "remarks", "reminder", *(f"need-{need}" for need in NEEDS))
+TRAP = "nachricht"
+"""A field that nobody sees and only robots fill in."""
+_FIELDS = ("name", "email", "phone", "remarks", "reminder", TRAP, *(f"need-{need}" for need in NEEDS))
 _KEY_LIMIT = 100
 
 
 def hold() -> Response:
     """A time was chosen: keep it, and go on to her data. Her browser's earlier hold moves along."""
     choice = choice_from_query()
-    site = current_site()
     try:
         start = start_from(request.form.get("start"))
-        booked = site.appointments.hold(
+        booked = visitors_appointments().hold(
             choice,
             start,
             request.form.get("key", "")[:_KEY_LIMIT],
@@ -49,7 +50,7 @@ def hold() -> Response:
         return times_page(choice, taken=error.start)
     except InvalidError as error:
         return times_page(choice, errors=error.errors)
-    if not booked.appointment.is_hold:
+    if not booked.appointment.is_hold or booked.appointment.awaits:
         return redirect(page_url("appointment", token=booked.token), 303)
     values = {**choice_values(choice), "start": _iso(booked)}
     response = redirect(page_url("person", token=booked.token, **values), 303)
@@ -123,6 +124,10 @@ def _person_page(
 
 
 def _check_entries(choice: Choice, entries: dict[str, str]) -> Person:
+    if entries[TRAP]:
+        # A browser that fills in too much could be a person's, so she's told and may go on.
+        entries[TRAP] = ""
+        raise InvalidError([FieldError(TRAP, "leave-empty")])
     return check_person(
         name=entries["name"],
         email=entries["email"],
@@ -144,7 +149,7 @@ def check(token: str) -> Response:
         return _person_page(token, choice, entries, ())
     if wish == "prolong":
         try:
-            current_site().appointments.prolong(token)
+            visitors_appointments().prolong(token)
         except (GoneError, SlotTakenError):
             return _person_page(token, choice, entries, ())
         return _person_page(token, choice, entries, (), prolonged=True)
@@ -167,13 +172,31 @@ def _check_values(token: str, choice: Choice, checked: Person, entries: dict[str
         "need_texts": need_texts(),
         "entries": entries,
         "until": _held_until(token),
+        "challenge": _challenge(token),
     }
+
+
+def _challenge(token: str) -> dict[str, Any] | None:
+    site = current_site()
+    return site.proofs.challenge(token, network()) if site.settings.protection.proof_of_work else None
+
+
+def _book(token: str, choice: Choice, start: datetime, checked: Person) -> Booked:
+    """Book with the proof of work that came, or else on the condition that she confirms her address."""
+    site = current_site()
+    proof = site.proofs.check(request.form.get(PROOF_FIELD, ""), token, network())
+    for each in (proof, None):
+        within = site.settings.protection.activate_within(proved=each is not None)
+        try:
+            return visitors_appointments(each).confirm(token, choice, start, checked, activate_within=within)
+        except ProofUsedError:
+            continue
+    raise GoneError
 
 
 def book(token: str) -> Response:
     """Book. If somebody else was faster, her entries stay and the nearest free times are offered."""
     choice = choice_from_query()
-    site = current_site()
     entries = _entries()
     try:
         checked = _check_entries(choice, entries)
@@ -181,7 +204,7 @@ def book(token: str) -> Response:
         return _person_page(token, choice, entries, error.errors)
     start = start_from(request.form.get("start") or request.args.get("start"))
     try:
-        booked = site.appointments.confirm(token, choice, start, checked)
+        booked = _book(token, choice, start, checked)
     except (SlotTakenError, InvalidError):
         return _taken_page(token, choice, start, entries)
     response = redirect(page_url("done", token=booked.token), 303)
@@ -202,7 +225,7 @@ def _taken_page(token: str, choice: Choice, start: datetime, entries: dict[str, 
         token=token,
         choice=choice,
         start=start.astimezone(choice.office.zone),
-        entries=entries,
+        entries={**entries, PROOF_FIELD: request.form.get(PROOF_FIELD, "")},
         nearest=feed.nearest(choice, site.now(), start),
     )
     return make_response(page, 409)

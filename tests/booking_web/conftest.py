@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from booking_web.town import Town
+    from calendar_server.limits import Limits
     from calendar_server.offices import Directory
 
 EXAMPLE_TOWN = Path(compose.__file__).parent / "meschede"
@@ -76,11 +77,13 @@ def site(town: Town, calendar_url: str, clock: Clock, **values: object) -> Itera
 
 
 @contextmanager
-def world(town: Town, directory: Directory, folder: Path, **values: object) -> Iterator[World]:
-    """A site on a calendar server of its own."""
+def world(
+    town: Town, directory: Directory, folder: Path, limits: Limits | None = None, **values: object
+) -> Iterator[World]:
+    """A site on a calendar server of its own, which limits the public only if it's told to."""
     clock = Clock()
     with (
-        calendar_server(fresh_sqlite(folder), directory, clock) as calendar,
+        calendar_server(fresh_sqlite(folder), directory, clock, limits=limits) as calendar,
         site(town, calendar.url, clock, **values) as app,
     ):
         yield World(app, calendar, clock, town)

@@ -163,7 +163,8 @@ def test_what_she_needs_reaches_the_clerk(citizens):
     event = calendar_of(citizens)[0].icalendar_component
     for line in ("Kommt mit Rollstuhl oder Rollator", "Kommt mit einer Begleitperson", "Danke!"):
         assert line in event["DESCRIPTION"]
-        assert line in event["X-TERMIN-REMARKS"]
+    assert [str(need) for need in event["X-TERMIN-NEED"]] == ["wheelchair", "companion"]
+    assert event["X-TERMIN-REMARKS"] == "Danke!"
     assert "Dolmetscher" not in event["DESCRIPTION"]
 
 
