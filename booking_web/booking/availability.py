@@ -264,7 +264,7 @@ class OfficeFeed:
                 continue
             if released_only and rule.staged:
                 percent = rule.percent(day, now, zone)
-                if False:
+                if not days[day].room().has(seconds // _GRAIN, percent):
                     continue
             found.append(released)
         return found
