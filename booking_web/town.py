@@ -203,6 +203,8 @@ class OfficeInfo:
     services: tuple[str, ...]
     """Ids of its services, in the order to list them."""
     release: ReleaseRules = ReleaseRules()
+    waiting: bool = False
+    """True if citizens can put themselves on a waiting list."""
     map_url: str = ""
     by_appointment: Texts = field(default_factory=dict)
     """When one needs an appointment, in words ("Montag 8 bis 16 Uhr, Mittwoch 8 bis 12 Uhr")."""

@@ -17,6 +17,7 @@ from calendar_server.offices import (
     OpeningRule,
     WeeklyPeriod,
 )
+from calendar_server.wishes import WaitingRules
 from config import schema
 from optimizer.release import Limits, Release, Stage
 
@@ -169,6 +170,15 @@ def _office(office: schema.Office, settings: Settings) -> Office:
         horizon_days=office.release.horizon_days,
         release=_release(office, settings),
         step_minutes=office.release.step_minutes,
+        waiting=WaitingRules(
+            enabled=office.waiting.enabled,
+            offer_minutes=office.waiting.offer_minutes,
+            shortest_minutes=office.waiting.shortest_minutes,
+            day_from=office.waiting.day_from,
+            day_until=office.waiting.day_until,
+            per_address=office.waiting.per_address,
+            unanswered=office.waiting.unanswered,
+        ),
     )
 
 
@@ -256,6 +266,7 @@ def _office_info(office: schema.Office, settings: Settings) -> web.OfficeInfo:
             max_services=release.max_services,
             max_minutes=release.max_minutes,
         ),
+        waiting=office.waiting.enabled,
         map_url=office.map_url or "",
         by_appointment=office.by_appointment.root,
         walk_in=office.walk_in.root,

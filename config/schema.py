@@ -645,6 +645,36 @@ class Release(Table):
         return self
 
 
+class Waiting(Table):
+    """The waiting list: what becomes free is offered to one person after another before everybody can book it."""
+
+    enabled: bool = False
+    """`true`: citizens can put themselves on the list. `false` closes it: nothing is offered any more, offers that were made still hold."""
+    offer_minutes: StrictInt = Field(default=240, ge=30, le=2_880)
+    """So long an offer lasts, counting only the hours from `day_from` to `day_until`; for near appointments half of the time that is left."""
+    shortest_minutes: StrictInt = Field(default=30, ge=10, le=240)
+    """What would have to be answered sooner goes to everybody at once."""
+    day_from: Clock = time(7)
+    """From this time of day on people can be expected to answer."""
+    day_until: Clock = time(21)
+    """Until this time of day people can be expected to answer."""
+    per_address: StrictInt = Field(default=3, ge=1, le=20)
+    """So many wishes one mail address may have at a time."""
+    unanswered: StrictInt = Field(default=2, ge=1, le=20)
+    """After so many offers without an answer a wish ends."""
+
+    @model_validator(mode="after")
+    def _day(self) -> Waiting:
+        hours = (self.day_until.hour * 60 + self.day_until.minute) - (
+            self.day_from.hour * 60 + self.day_from.minute
+        )
+        if hours < 60:
+            raise ValueError("day_until must be at least an hour after day_from")
+        if self.shortest_minutes > self.offer_minutes:
+            raise ValueError("shortest_minutes can't be more than offer_minutes")
+        return self
+
+
 class Office(Table):
     """A place with clerks that citizens can book into."""
 
@@ -680,6 +710,8 @@ class Office(Table):
     """Words that make an all-day entry in a clerk's calendar an absence; left out: a German and English list."""
     release: Release = Release()
     """Which appointments are offered."""
+    waiting: Waiting = Waiting()
+    """The waiting list."""
     windows: tuple[Window, ...] = ()
     """Weekly opening windows with which the office's `opening` calendar begins; later they are changed there."""
     clerks: tuple[Clerk, ...] = ()

@@ -112,3 +112,14 @@ def test_changing_ends_as_long_before_as_the_rules_say() -> None:
     start = datetime(2026, 12, 7, 8, tzinfo=BERLIN)
     assert rules.may_change(start, datetime(2026, 12, 7, 6, 59, 59, tzinfo=BERLIN))
     assert not rules.may_change(start, datetime(2026, 12, 7, 7, tzinfo=BERLIN))
+
+
+def test_the_waiting_list_is_open_where_the_town_says_so(folder: Folder) -> None:
+    assert compose.directory(folder.load()).offices[0].waiting.enabled
+    assert compose.town(folder.load()).offices[0].waiting
+    folder.replace(
+        "offices.toml", "[offices.waiting]\nenabled = true", "[offices.waiting]\noffer_minutes = 60"
+    )
+    (closed,) = compose.directory(folder.load()).offices
+    assert (closed.waiting.enabled, closed.waiting.offer_minutes) == (False, 60)
+    assert not compose.town(folder.load()).offices[0].waiting

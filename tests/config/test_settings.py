@@ -373,3 +373,10 @@ def test_no_table_however_wrong_breaks_the_checks(raw: dict[str, object]) -> Non
 def test_contrast_is_that_of_wcag() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+def test_a_waiting_list_needs_hours_in_which_people_answer(folder: Folder) -> None:
+    folder.replace("offices.toml", "enabled = true", 'enabled = true\nday_from = "21:00"')
+    assert any(
+        "day_until must be at least an hour after day_from" in mistake for mistake in folder.mistakes()
+    )
