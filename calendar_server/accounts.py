@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
+from calendar_server.storage.prepared import Prepared
 from calendar_server.storage.schema import accounts, app_passwords, feeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -73,6 +74,28 @@ class AccountError(ValueError):
     """The account doesn't exist, exists already, or a value isn't allowed; the message says which."""
 
 
+_BY_NAME = Prepared(
+    select(
+        accounts.c.name,
+        accounts.c.role,
+        accounts.c.office,
+        accounts.c.display_name,
+        accounts.c.email,
+        accounts.c.password_hash,
+    ).where(accounts.c.name == bindparam("name"))
+)
+_APP_PASSWORD = Prepared(
+    select(app_passwords.c.id, app_passwords.c.last_used).where(
+        app_passwords.c.account == bindparam("name"), app_passwords.c.hash == bindparam("hash")
+    )
+)
+
+
+def _account(row: Sequence[str]) -> Account:
+    name, role, office, display_name, email, *_ = row
+    return Account(name, AccountRole(role), office, display_name, email)
+
+
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -103,10 +126,8 @@ class Accounts:
 
     @staticmethod
     def _get(connection: Connection, name: str) -> Account | None:
-        row = connection.execute(select(accounts).where(accounts.c.name == name)).one_or_none()
-        if row is None:
-            return None
-        return Account(row.name, AccountRole(row.role), row.office, row.display_name, row.email)
+        row = _BY_NAME.first(connection, name=name)
+        return None if row is None else _account(row)
 
     def all(self) -> list[Account]:
         """Return all accounts by name."""
@@ -233,19 +254,13 @@ class Accounts:
         if not name or not password or len(password) > LONGEST_PASSWORD:
             return None
         with self._database.read() as connection:
-            query = select(accounts.c.password_hash).where(accounts.c.name == name)
-            stored = connection.execute(query).scalar_one_or_none()
-            account = None if stored is None else self._get(connection, name)
+            row = _BY_NAME.first(connection, name=name)
+            account, stored = (None, "") if row is None else (_account(row), row[-1])
+            found = None
             if account is not None and password.startswith(_PREFIX):
-                found = connection.execute(
-                    select(app_passwords.c.id, app_passwords.c.last_used).where(
-                        app_passwords.c.account == name, app_passwords.c.hash == _digest(password)
-                    )
-                ).one_or_none()
-            else:
-                found = None
+                found = _APP_PASSWORD.first(connection, name=name, hash=_digest(password))
         if account is not None and found is not None:
-            self._mark_used(found.id, found.last_used)
+            self._mark_used(*found)
             return account
         if not stored:
             # As slow as a wrong password, so that nobody learns which accounts there are.

@@ -154,7 +154,7 @@ class TerminApplication(Application):
     def _handle_request(self, environ: Environ) -> Any:
         self._rights.forget()
         # Principals are made by `calendar_server.setup` and on demand, by the system.
-        with self._storage.acting(Actor("system")):
+        with self.calendars.database.snapshot(), self._storage.acting(Actor("system")):
             return super()._handle_request(environ)
 
     def _as(self, user: str, do: Callable[[], Response]) -> Response:

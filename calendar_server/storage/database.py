@@ -10,15 +10,17 @@ from __future__ import annotations
 import fcntl
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import URL, Connection, Engine
 
@@ -109,12 +111,30 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+class _Snapshot:
+    """The one read transaction of a block, opened when it's needed, and anew after a write."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._connection: Connection | None = None
+
+    def connection(self, reading: Callable[[], AbstractContextManager[Connection]]) -> Connection:
+        if self._connection is None:
+            self._connection = self._open.enter_context(reading())
+        return self._connection
+
+    def close(self) -> None:
+        self._connection = None
+        self._open.close()
+
+
 class Database:
     """A connection pool and its transactions. Safe to share between threads; not across a fork."""
 
     def __init__(self, engine: Engine, queue: _WriterQueue | None) -> None:
         self.engine = engine
         self._queue = queue
+        self._local = threading.local()
 
     @staticmethod
     def open(url: str | URL) -> Database:
@@ -156,8 +176,35 @@ class Database:
         return self._queue is not None
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that this thread reads in the block be of one state, in one transaction instead of one for each `read`.
+
+        A write of this thread ends that state: what is read after it is what it left. Doesn't nest.
+        """
+        snapshot = self._local.snapshot = _Snapshot()
+        try:
+            yield
+        finally:
+            self._local.snapshot = None
+            snapshot.close()
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read transaction: all statements in it see the same state."""
+        snapshot: _Snapshot | None = getattr(self._local, "snapshot", None)
+        if snapshot is None:
+            with self._reading() as connection:
+                yield connection
+            return
+        try:
+            yield snapshot.connection(self._reading)
+        except DBAPIError:
+            # PostgreSQL answers nothing more in a transaction in which a statement failed.
+            snapshot.close()
+            raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
         with self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(  # noqa: PLW2901 - the same connection, narrowed
@@ -172,6 +219,21 @@ class Database:
 
         On SQLite writers wait for their turn here. On PostgreSQL only `lock_office` makes them wait, office by office.
         """
+        snapshot: _Snapshot | None = getattr(self._local, "snapshot", None)
+        if snapshot is None:
+            with self._writing() as connection:
+                yield connection
+            return
+        snapshot.close()
+        self._local.snapshot = None
+        try:
+            with self._writing() as connection:
+                yield connection
+        finally:
+            self._local.snapshot = snapshot
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         if self._queue is None:
             with self.engine.connect() as connection, connection.begin():
                 yield connection
