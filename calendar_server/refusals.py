@@ -66,6 +66,14 @@ class RefusedError(NotDoneError):
         self.retry_after = retry_after
 
 
+class NotAllDoneError(NotDoneError):
+    """Some of many can't be done, so none was. `errors` tells each one's uid and why."""
+
+    def __init__(self, errors: list[tuple[str, NotDoneError]]) -> None:
+        super().__init__(f"{len(errors)} can't be stored")
+        self.errors = errors
+
+
 class PreconditionFailedError(NotDoneError):
     """If-Match or If-None-Match does not hold: 412."""
 

@@ -38,6 +38,8 @@ COMMANDS = {
     "backup": Entry("config.commands.backup:backup", "Write everything to one file."),
     "restore": Entry("config.commands.backup:restore", "Fill an empty installation from a backup."),
     "verify": Entry("config.commands.verify:verify", "Find every broken invariant."),
+    "import": Entry("config.commands.transfer:import_", "Store iCalendar files in a calendar."),
+    "export": Entry("config.commands.transfer:export", "Write a calendar as an iCalendar file."),
     "retention": Entry("config.commands.retention:retention", "Delete what is kept no longer."),
 }
 """Every command, in the order of `--help`."""

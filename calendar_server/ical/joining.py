@@ -23,8 +23,8 @@ _ZONE_NAME = re.compile(r"TZID(?:;[^:]*)?:(.*)", re.IGNORECASE)
 _PRIVATE = "X-TERMIN-"
 
 
-def _parts(text: str) -> tuple[list[list[str]], list[str]]:
-    """The VTIMEZONEs of one object, and the lines of its other components; X-TERMIN- properties are left out."""
+def _parts(text: str, *, private: bool) -> tuple[list[list[str]], list[str]]:
+    """The VTIMEZONEs of one object, and the lines of its other components; X-TERMIN- properties only if `private`."""
     zones: list[list[str]] = []
     lines: list[str] = []
     depth = 0
@@ -38,7 +38,7 @@ def _parts(text: str) -> tuple[list[list[str]], list[str]]:
             if depth == 2 and start[6:].strip() == "VTIMEZONE":
                 into = []
                 zones.append(into)
-        if depth > 1 and not start.startswith(_PRIVATE):
+        if depth > 1 and (private or not start.startswith(_PRIVATE)):
             into.append(line)
         if start.startswith("END:"):
             depth -= 1
@@ -86,15 +86,16 @@ class _Zones:
         return unique
 
 
-def joined(texts: Iterable[str], head: Iterable[str], year: int) -> str:
+def joined(texts: Iterable[str], head: Iterable[str], year: int, *, private: bool = False) -> str:
     """Return one VCALENDAR with the components of all these objects; `texts` as the server stored them.
 
-    `head` are the content lines at its top, VERSION and PRODID among them, unfolded; `year` is the one whose rules VTIMEZONEs tell.
+    `head` are the content lines at its top, VERSION and PRODID among them, unfolded; `year` is the one whose rules VTIMEZONEs tell;
+    `private`: with our own X-TERMIN- properties.
     """
     zones = _Zones(year)
     members: list[str] = []
     for text in texts:
-        brought, lines = _parts(text)
+        brought, lines = _parts(text, private=private)
         members += _renamed(lines, {_zone_name(zone): zone for zone in brought}, zones)
     body = ["BEGIN:VCALENDAR", *head, *zones.lines(), *members, "END:VCALENDAR", ""]
     return "\r\n".join(map(fold, body))
