@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -71,5 +72,5 @@ def test_staff_pages_show_nobody_in_who_has_not_logged_in(staff: Flask) -> None:
         if route.access == "public":
             continue
         for method in route.methods:
-            answer = client.open(route.rule, method=method)
+            answer = client.open(re.sub(r"<int:\w+>", "1", route.rule), method=method)
             assert answer.status_code in {302, 303, 400, 401, 403}, f"{method} {route.rule}"

@@ -8,14 +8,19 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
+from calendar_server.setup import prepare
+from calendar_server.storage.database import Database
+from config import compose
 from config.cli import COMMANDS
 from config.cli import termin as cli
+from config.settings import load
 
 if TYPE_CHECKING:
     from tests.config.conftest import Folder
@@ -165,6 +170,24 @@ def test_app_passwords_are_shown_once_listed_and_revoked(where: tuple[object, ..
     assert (
         termin("app-password", "add", "nobody", "x", *where).stderr == "Error: there is no account 'nobody'\n"
     )
+
+
+def test_secret_addresses_are_shown_once_listed_and_revoked(
+    where: tuple[object, ...], folder: Folder, tmp_path: Path
+) -> None:
+    termin("user", "add", "clerk1", "--password-stdin", *where, stdin="correct horse battery")
+    assert "has no calendar of its own" in termin("feed", "add", "clerk1", "Outlook", *where).stderr
+    opened = Database.open(f"sqlite:///{tmp_path / 'data' / 'termin.sqlite'}")
+    prepare(opened, compose.directory(load(folder.path)), lambda: datetime(2026, 12, 1, tzinfo=UTC))
+    opened.close()
+    address = termin("feed", "add", "clerk1", "Outlook", *where).stdout.strip()
+    assert address.startswith("http://127.0.0.1:5232/feeds/")
+    assert len(address.rpartition("/")[2]) >= 43
+    (known,) = json.loads(termin("feed", "list", "clerk1", "--json", *where).stdout)
+    assert (known["label"], known["last_used"]) == ("Outlook", None)
+    assert address.rpartition("/")[2][:10] not in termin("feed", "list", "clerk1", *where).stdout
+    assert termin("feed", "revoke", "clerk1", known["id"], *where).returncode == 0
+    assert termin("feed", "revoke", "clerk1", known["id"], *where).returncode == 1
 
 
 def test_what_is_written_is_for_its_owner_alone(where: tuple[object, ...], tmp_path: Path) -> None:
