@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from booking_web.town import LANGUAGES
 from config import checks
 from config.mistakes import ConfigError, Mistake, dotted, in_words, similar
 from config.schema import OfficesFile, ServerFile, ServicesFile, TownFile
@@ -109,7 +110,8 @@ def environment_names() -> dict[str, tuple[str, str]]:
 
 
 def _languages(town: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = town.get(key, ["de", "en"])
+    # Without a town that can be read, no text is in a wrong language.
+    value = town.get(key, ["de", "en"] if town or key != "languages" else list(LANGUAGES))
     is_list_of_texts = (
         isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
     )

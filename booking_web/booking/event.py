@@ -13,7 +13,7 @@ from babel import Locale
 from booking_web.booking.checklist import checklist
 from booking_web.booking.person import NEEDS
 from booking_web.booking.tokens import reference_of
-from booking_web.town import DEFAULT_LANGUAGE, NeededBy, in_language
+from booking_web.town import DEFAULT_LANGUAGE, EASY, NeededBy, in_language
 from calendar_server.ical.appointment import Appointment
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def _location(office: OfficeInfo) -> str:
 
 
 def _language_name(language: str) -> str:
+    if language == EASY:
+        return "Leichte Sprache"
     return str(Locale.parse(language).get_display_name(DEFAULT_LANGUAGE) or language)
 
 
