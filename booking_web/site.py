@@ -104,7 +104,7 @@ def month_name(day: date) -> str:
 
 def weekday_names() -> list[tuple[str, str]]:
     """Return (short, long) names of the weekdays, Monday first."""
-    short = dates.get_day_names("abbreviated", context="stand-alone", locale=locale_name())
+    short = dates.get_day_names("short", context="stand-alone", locale=locale_name())
     wide = dates.get_day_names("wide", context="stand-alone", locale=locale_name())
     return [(short[day].rstrip("."), wide[day]) for day in range(7)]
 

@@ -111,9 +111,9 @@ def test_every_page_leads_to_itself_in_each_other_language(shared):
     [
         ("de", "Montag, 7. Dezember", "8:00 Uhr", "70,00\xa0€"),
         ("en", "Monday, 7 December", "8:00", "€70.00"),
-        ("tr", "7 Aralık Pazartesi", "saat 8:00", "€70,00"),
+        ("tr", "7 Aralık Pazartesi", "8:00", "€70,00"),
         ("uk", "понеділок, 7 грудня", "8:00", "70,00\xa0EUR"),
-        ("ar", "الاثنين، 7 ديسمبر", "الساعة 8:00", "70.00\xa0€"),
+        ("ar", "الاثنين، 7 ديسمبر", "8:00", "70.00\xa0€"),
         ("leicht", "Montag, 7. Dezember", "8:00 Uhr", "70,00\xa0€"),
     ],
 )
