@@ -39,6 +39,10 @@ REASON = "X-TERMIN-REASON"
 NEED = "X-TERMIN-NEED"
 AWAITS = "X-TERMIN-AWAITS"
 RESEND = "X-TERMIN-RESEND"
+GROUP = "X-TERMIN-GROUP"
+
+MOST_TOGETHER = 8
+"""No group has more appointments."""
 
 ACTIVATION = "activation"
 """What a hold awaits whose citizen must still confirm her address (`Appointment.awaits`)."""
@@ -60,6 +64,7 @@ PROTECTED = (
     NEED,
     AWAITS,
     RESEND,
+    GROUP,
 )
 """Properties that the server keeps when a client that doesn't know them leaves them out."""
 
@@ -74,6 +79,15 @@ class ServiceLine:
 
     id: str
     persons: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One appointment of a group (`calendar_server.ical.group`): its number, counted from 1, and when it is."""
+
+    number: int
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,10 @@ class Appointment:
     """What makes an appointment of this hold (`ACTIVATION`); empty for one whose form is still being filled in."""
     resend: datetime | None = None
     """When she last asked for the mail about it once more; aware."""
+    group: int = 1
+    """How many appointments were booked together, this one included."""
+    parts: tuple[Part, ...] = ()
+    """The appointments of a group that this value stands for, by their number; never stored. Empty: it stands for itself."""
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -162,6 +180,7 @@ def to_event(appointment: Appointment, *, now: datetime) -> Event:
         (LANGUAGE, appointment.language),
         (REASON, appointment.reason),
         (AWAITS, appointment.awaits),
+        (GROUP, str(appointment.group) if appointment.group > 1 else ""),
     ):
         if text:
             # An X- property is text (RFC 5545 section 3.8.8.2), which icalendar only knows if it's told.
@@ -239,6 +258,10 @@ def _texts(event: Component, name: str) -> tuple[str, ...]:
     return tuple(_ESCAPED.sub(_unescape, str(value)) for value in values)
 
 
+def _group(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]", text) and 1 < int(text) <= MOST_TOGETHER else 1
+
+
 def is_true(text: str) -> bool:
     """Read a boolean property value (RFC 5545 section 3.3.2), case-insensitively."""
     return text.strip().upper() == "TRUE"
@@ -305,6 +328,7 @@ def from_event(event: Component, zone: ZoneInfo) -> Appointment:
         sequence=sequence if isinstance(sequence, int) else 0,
         dtstamp=_instant(event, "DTSTAMP", zone),
         needs=_texts(event, NEED),
+        group=_group(_text(event, GROUP)),
         awaits=_text(event, AWAITS),
         resend=parse_utc(_text(event, RESEND)),
     )
