@@ -14,14 +14,14 @@ import structlog
 from booking_web.notifications.addresses import AddressError
 from booking_web.notifications.mails import compose
 from booking_web.notifications.reminders import reminder_due
-from booking_web.notifications.told import Kind, Snapshot, decide
+from booking_web.notifications.told import Kind, Snapshot, beside, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from booking_web.notifications.letters import Letters
-    from booking_web.notifications.store import Store, Writing
+    from booking_web.notifications.store import Standing, Store, Writing
     from booking_web.notifications.told import Decision
     from booking_web.town import Town
     from calendar_server.ical.appointment import Appointment
@@ -35,6 +35,7 @@ SECOND_THOUGHTS = timedelta(seconds=5)
 """So long a change by the office waits: people drag twice or press "undo", and clients write a move to another
 calendar as a deletion and a new object. What is taken back within that time is never told."""
 _BOOKINGS = frozenset({"appointment", "hold"})
+_WISH = "wish"
 _CITIZEN = "site"
 """The account that writes for citizens."""
 
@@ -87,12 +88,21 @@ class Follower:
                 if current is None and changes[-1].action != "deleted":
                     # It's gone meanwhile, or can't be read. Its deletion is a change of its own; without one nothing is cancelled.
                     continue
-                queued += self._tell(writing, office, uid, current, by_citizen=_by_citizen(changes))
+                queued += self._tell(
+                    writing, office, uid, current, by_citizen=_by_citizen(changes), at=changes[-1].at
+                )
             writing.set_cursor(office, found[-1].seq)
         return queued
 
     def _tell(
-        self, writing: Writing, office: str, uid: str, current: Appointment | None, *, by_citizen: bool
+        self,
+        writing: Writing,
+        office: str,
+        uid: str,
+        current: Appointment | None,
+        *,
+        by_citizen: bool,
+        at: datetime,
     ) -> bool:
         now = self._clock()
         standing = writing.standing(office, uid)
@@ -108,7 +118,7 @@ class Follower:
             writing.withdraw(office, uid, news_only=True)
             if standing.told is not None and standing.settled and not standing.told.cancelled:
                 self._refresh(writing, standing.told.snapshot, current, office, now)
-            return False
+            return self._tell_beside(writing, office, uid, standing, current, at=at)
         if standing.queued == decision.told:
             return False
         try:
@@ -129,6 +139,50 @@ class Follower:
             writing.fail(decision, f"{type(error).__name__} while writing the mail", now=now)
             return False
         writing.replace(decision, mail, now=now, wait=_second_thoughts(decision))
+        writing.settle(office, uid)
+        return True
+
+    def _tell_beside(
+        self,
+        writing: Writing,
+        office: str,
+        uid: str,
+        standing: Standing,
+        current: Appointment | None,
+        *,
+        at: datetime,
+    ) -> bool:
+        now, awaiting = self._clock(), writing.awaiting(office, uid)
+        # Whether a hold ran out or was given back shows in when it went, however late we hear of it.
+        then = at if current is None else now
+        decision = beside(standing.told, awaiting, current, office=office, now=then)
+        if current is None and awaiting is not None:
+            writing.settle(office, uid)
+            if writing.withdraw(office, uid):
+                # She was never asked, so there's nothing to tell.
+                return False
+        if decision is None:
+            return False
+        try:
+            mail = compose(
+                decision,
+                self._letters,
+                self._town,
+                now=now,
+                references=standing.references,
+                rsvp=self._replies,
+            )
+        except (AddressError, LookupError) as error:
+            log.warning("a mail can't be written", office=office, kind=decision.kind.value, reason=str(error))
+            return False
+        except Exception:  # as above
+            log.exception("a mail can't be written", office=office, kind=decision.kind.value)
+            return False
+        if writing.knows(mail.message_id, office, uid):
+            return False
+        writing.add(decision, mail, now=now)
+        if decision.kind is Kind.ACTIVATION:
+            writing.await_confirmation(decision.told.snapshot)
         return True
 
     def _refresh(

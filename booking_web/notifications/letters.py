@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from booking_web.booking.checklist import checklist
 from booking_web.booking.choice import Choice
-from booking_web.booking.tokens import make_token, read_token
+from booking_web.booking.tokens import activation_code, make_token, read_token
 from booking_web.notifications.told import Decision, Kind
 from booking_web.notifications.wording import wording
 from booking_web.town import NeededBy, in_language
@@ -26,8 +26,23 @@ if TYPE_CHECKING:
     from booking_web.notifications.wording import Wording
     from booking_web.town import Document, OfficeInfo, Town
 
-_HIDDEN_KINDS = frozenset({Kind.CONFIRMATION, Kind.PROPOSAL, Kind.RESTORED, Kind.REMINDER, Kind.COUNTER})
+_HIDDEN_KINDS = frozenset(
+    {
+        Kind.CONFIRMATION,
+        Kind.PROPOSAL,
+        Kind.RESTORED,
+        Kind.REMINDER,
+        Kind.COUNTER,
+        Kind.ACTIVATION,
+        Kind.EXPIRED,
+        Kind.RESENT,
+        *(kind for kind in Kind if kind.is_of_waiting),
+    }
+)
 """Kinds that read the same whoever caused them."""
+_UNPROVED = frozenset({Kind.ACTIVATION, Kind.EXPIRED})
+_WITHOUT_APPOINTMENT = frozenset({Kind.CANCELLED, *_UNPROVED})
+"""Kinds after which she has no appointment (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,11 @@ class Letters:
             return ""
         return f"{self._site(snapshot.language)}/termin/{token}"
 
+    def wish_url(self, snapshot: Snapshot) -> str:
+        """Return the link to her wish on the waiting list."""
+        token = make_token(self._secret, snapshot.office, snapshot.uid)
+        return f"{self._site(snapshot.language)}/termin/warteliste/{token}"
+
     def book_url(self, snapshot: Snapshot) -> str:
         """Return the link to book the same services anew."""
         query = [("office", snapshot.office)]
@@ -136,15 +156,19 @@ class Letters:
 
     def letter(self, decision: Decision) -> Letter:
         """Return the letter of a decision. LookupError if the town has no such office."""
+        if decision.kind.is_of_waiting:
+            return self._waiting_letter(decision)
         snapshot, kind = decision.told.snapshot, decision.kind
         office, words = self._office(snapshot), wording(snapshot.language)
-        cancelled = kind is Kind.CANCELLED
+        cancelled, stands = kind is Kind.CANCELLED, kind not in _WITHOUT_APPOINTMENT
         key = _key(decision, words, is_online=bool(self.manage_url(snapshot)))
         when = words.when(snapshot.start.astimezone(snapshot.zone))
-        needed, conditional = ((), ()) if cancelled else self._documents(snapshot, office, words)
+        needed, conditional = self._documents(snapshot, office, words) if stands else ((), ())
         manage = self.manage_url(snapshot)
         link: tuple[str, str] | None = None
-        if cancelled:
+        if kind is Kind.ACTIVATION:
+            link = (words.say("links", "activate"), f"{manage}/bestaetigen/{self._code(snapshot)}")
+        elif not stands:
             link = (words.say("links", "book"), self.book_url(snapshot))
         elif manage:
             link = (words.say("links", "manage"), manage)
@@ -161,14 +185,16 @@ class Letters:
         closing = [words.say("closing", "phone", phone=office.phone)]
         if snapshot.reference:
             closing[0] += " " + words.say("closing", "reference", reference=_line(snapshot.reference))
-        if kind.is_news:
+        if kind.invites:
             closing.insert(0, words.say("closing", "calendar_cancelled" if cancelled else "calendar"))
-        if manage and not cancelled:
+        if manage and (stands or kind is Kind.ACTIVATION):
             closing.append(words.say("closing", "secret"))
-        paragraphs = [words.say("intros", key)]
+        until = snapshot.held_until.astimezone(snapshot.zone) if snapshot.held_until else None
+        paragraphs = [words.say("intros", key, until=words.time(until) if until else "")]
         if decision.reason:
             paragraphs.append(words.say("intros", "reason", reason=_line(decision.reason)))
-        name = _line(snapshot.name)
+        # Nobody has proved yet whose address it is: it mustn't bring a stranger what somebody entered as a name.
+        name = "" if kind in _UNPROVED else _line(snapshot.name)
         notice = in_language(self._town.notice, words.language)
         return Letter(
             language=words.language,
@@ -179,17 +205,11 @@ class Letters:
             facts=self._facts(decision, office, words, when),
             documents=needed,
             conditional=conditional,
-            notes=()
-            if cancelled
-            else tuple(filter(None, [_line(in_language(office.notice, words.language))])),
+            notes=tuple(filter(None, [_line(in_language(office.notice, words.language))])) if stands else (),
             link=link,
             more_links=more,
             closing=tuple(closing),
-            signature=(
-                words.say("closing", "regards"),
-                in_language(office.name, words.language),
-                self._town.mail_sender,
-            ),
+            signature=self._signature(office, words),
             small_print=tuple(filter(None, [words.say("closing", "automatic"), _line(notice)])),
             labels=(
                 words.say("labels", "documents"),
@@ -198,6 +218,71 @@ class Letters:
             ),
             colours=(self._town.looks.primary, self._town.looks.on_primary),
             emblem=f"emblem@{self._town.host}" if self.emblem else "",
+        )
+
+    def _code(self, snapshot: Snapshot) -> str:
+        return activation_code(self._secret, snapshot.office, snapshot.uid, snapshot.email)
+
+    def _waiting_letter(self, decision: Decision) -> Letter:
+        snapshot, key = decision.told.snapshot, decision.kind.value
+        office, words = self._office(snapshot), wording(snapshot.language)
+        when = words.when(snapshot.start.astimezone(snapshot.zone))
+        until = words.when((snapshot.held_until or snapshot.start).astimezone(snapshot.zone))
+        over = decision.kind is Kind.WAITING_OVER
+        link = (
+            (words.say("links", "book"), self.book_url(snapshot))
+            if over
+            else (words.say("links", key), self.wish_url(snapshot))
+        )
+        closing = [words.say("closing", "phone", phone=office.phone)]
+        if not over:
+            closing.append(words.say("closing", "secret_wish"))
+        name = _line(snapshot.name)
+        notice = in_language(self._town.notice, words.language)
+        intro = "waiting_unanswered" if snapshot.wish == "unanswered" else key
+        return Letter(
+            language=words.language,
+            subject=words.say("subjects", key, when=when),
+            title=words.say("titles", key),
+            greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
+            paragraphs=(words.say("intros", intro, until=until),),
+            facts=self._waiting_facts(decision, office, words),
+            documents=(),
+            conditional=(),
+            notes=(),
+            link=link,
+            closing=tuple(closing),
+            signature=self._signature(office, words),
+            small_print=tuple(filter(None, [words.say("closing", "automatic"), _line(notice)])),
+            labels=("", "", ""),
+            colours=(self._town.looks.primary, self._town.looks.on_primary),
+            emblem=f"emblem@{self._town.host}" if self.emblem else "",
+        )
+
+    def _waiting_facts(
+        self, decision: Decision, office: OfficeInfo, words: Wording
+    ) -> tuple[tuple[str, str], ...]:
+        snapshot, kind = decision.told.snapshot, decision.kind
+        start = snapshot.start.astimezone(snapshot.zone)
+        facts: dict[str, str] = {}
+        if kind in {Kind.OFFER, Kind.WITHDRAWN}:
+            facts["when"] = words.when(start)
+        else:
+            facts["latest"] = words.day(snapshot.end.astimezone(snapshot.zone))
+        if kind is Kind.OFFER:
+            minutes = (snapshot.end - snapshot.start) // timedelta(minutes=1)
+            facts["duration"] = words.say("values", "minutes", minutes=minutes)
+        if kind is Kind.OFFER and snapshot.held_until is not None:
+            facts["answer_until"] = words.when(snapshot.held_until.astimezone(snapshot.zone))
+        facts["services"] = self._services(snapshot, words)
+        facts["place"] = f"{in_language(office.name, words.language)}, {self._place(snapshot, office, words)}"
+        return tuple((words.say("labels", label), value) for label, value in facts.items())
+
+    def _signature(self, office: OfficeInfo, words: Wording) -> tuple[str, ...]:
+        return (
+            words.say("closing", "regards"),
+            in_language(office.name, words.language),
+            self._town.mail_sender,
         )
 
     def _site(self, language: str) -> str:
@@ -249,7 +334,7 @@ class Letters:
         shifted = decision.kind in {Kind.MOVED, Kind.PROPOSAL}
         if shifted and before is not None and before.start != snapshot.start:
             facts.append(("when_before", words.when(before.start.astimezone(before.zone))))
-        if decision.kind is not Kind.CANCELLED:
+        if decision.kind not in {Kind.CANCELLED, Kind.EXPIRED}:
             minutes = (snapshot.end - snapshot.start) // timedelta(minutes=1)
             facts.append(("duration", words.say("values", "minutes", minutes=minutes)))
         if snapshot.services:

@@ -117,16 +117,20 @@ def compose(
 ) -> Mail:
     """Write the mail of a decision. Raises AddressError for an address that no mail can go to, LookupError for an unknown office.
 
-    `rsvp`: somebody reads replies. A reminder, or whatever else is no news, carries no iTIP message: clients would show it as an update.
+    `rsvp`: somebody reads replies. A reminder, or whatever else is no news of an appointment, carries no iTIP message: clients would show it as an update.
     """
     snapshot = decision.told.snapshot
     office = town.office(snapshot.office)
     if office is None:
         raise LookupError(f"the town has no office {snapshot.office!r}")
     letter = letters.letter(decision)
-    method, calendar, purpose = decision.method.value, "", ""
-    if not decision.kind.is_news:
+    method, calendar = decision.method.value, ""
+    purpose = f"{decision.kind.value} {decision.repeat}" if decision.kind is Kind.RESENT else ""
+    if not decision.kind.invites:
         method, purpose = "", f"{decision.kind.value} {snapshot.start.isoformat()}"
+        if decision.kind is Kind.ACTIVATION:
+            # An address that was mistyped and corrected is asked anew.
+            purpose += f" {snapshot.email} {decision.repeat}"
     else:
         texts = letters.calendar_texts(decision.told)
         calendar = itip.message(

@@ -99,6 +99,16 @@ declines = Table(
 )
 """Appointments that their citizens declined in their own calendars; cancelled at `due_at` unless they accept after `declined_at`."""
 
+awaiting = Table(
+    "notify_awaiting",
+    metadata,
+    Column("office", String(64), primary_key=True),
+    Column("uid", String(512), primary_key=True),
+    Column("snapshot", Text, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+)
+"""Holds whose citizens were asked to confirm them: who is to be told when they run out. Gone as soon as that is decided."""
+
 mailboxes = Table(
     "notify_mailboxes",
     metadata,

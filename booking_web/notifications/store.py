@@ -22,7 +22,7 @@ from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, selec
 
 from booking_web.notifications.addresses import AddressError, mailbox
 from booking_web.notifications.mails import Mail, thread
-from booking_web.notifications.schema import cursors, declines, mailboxes, outbox, sent
+from booking_web.notifications.schema import awaiting, cursors, declines, mailboxes, outbox, sent
 from booking_web.notifications.schema import told as told_table
 from booking_web.notifications.told import Kind, Snapshot, Told
 
@@ -189,12 +189,39 @@ class Writing:
             insert(outbox).values(**_values(decision, now), mail="", state=State.FAILED.value, error=error)
         )
 
-    def withdraw(self, office: str, uid: str, *, news_only: bool = False) -> None:
-        """Take back what hasn't left; with `news_only`, reminders and the like stay."""
+    def withdraw(self, office: str, uid: str, *, news_only: bool = False) -> int:
+        """Take back what hasn't left; with `news_only`, reminders and the like stay. Return how many mails that were."""
         mine = and_(outbox.c.office == office, outbox.c.uid == uid, _REPLACEABLE)
         if news_only:
             mine = and_(mine, outbox.c.kind.in_([kind.value for kind in Kind if kind.is_news]))
-        self._connection.execute(delete(outbox).where(mine))
+        return self._connection.execute(delete(outbox).where(mine)).rowcount
+
+    def knows(self, message_id: str, office: str, uid: str) -> bool:
+        """Tell whether a mail of that Message-ID has left, waits, or failed."""
+        return _knows(self._connection, message_id, office, uid)
+
+    def awaiting(self, office: str, uid: str) -> Snapshot | None:
+        """Return what she was asked to confirm, if that isn't settled."""
+        text = self._connection.execute(
+            select(awaiting.c.snapshot).where(awaiting.c.office == office, awaiting.c.uid == uid)
+        ).scalar()
+        return None if text is None else Snapshot.from_json(text)
+
+    def await_confirmation(self, snapshot: Snapshot) -> None:
+        """Note that she is asked to confirm this."""
+        self.settle(snapshot.office, snapshot.uid)
+        self._connection.execute(
+            insert(awaiting).values(
+                office=snapshot.office,
+                uid=snapshot.uid,
+                snapshot=snapshot.to_json(),
+                ends_at=_epoch(snapshot.end),
+            )
+        )
+
+    def settle(self, office: str, uid: str) -> None:
+        """She has confirmed it, or it ran out."""
+        self._connection.execute(delete(awaiting).where(awaiting.c.office == office, awaiting.c.uid == uid))
 
     def refresh(self, snapshot: Snapshot) -> None:
         """Keep details that change without a mail: name, telephone, the wish to be reminded."""
@@ -459,11 +486,7 @@ class Store:
     def is_known(self, message_id: str, office: str, uid: str) -> bool:
         """Tell whether a mail of that Message-ID has left or waits."""
         with self._database.read() as connection:
-            if connection.execute(select(sent.c.id).where(sent.c.message_id == message_id)).first():
-                return True
-            mine = select(outbox.c.mail).where(outbox.c.office == office, outbox.c.uid == uid)
-            waiting = connection.execute(mine.where(outbox.c.mail != "")).scalars()
-            return any(Mail.from_json(mail).message_id == message_id for mail in waiting)
+            return _knows(connection, message_id, office, uid)
 
     def accepted(self, uid: str, attendee: str, *, at: datetime) -> bool:
         """Take back what she declined before; False if there's nothing."""
@@ -541,13 +564,26 @@ class Store:
                     delete(outbox).where(outbox.c.ends_at < limit),
                     delete(sent).where(sent.c.sent_at < limit),
                     delete(declines).where(declines.c.due_at < limit),
+                    delete(awaiting).where(awaiting.c.ends_at < limit),
                 )
             )
+
+
+def _knows(connection: Connection, message_id: str, office: str, uid: str) -> bool:
+    if connection.execute(select(sent.c.id).where(sent.c.message_id == message_id)).first():
+        return True
+    mine = select(outbox.c.mail).where(outbox.c.office == office, outbox.c.uid == uid)
+    waiting = connection.execute(mine.where(outbox.c.mail != "")).scalars()
+    return any(Mail.from_json(mail).message_id == message_id for mail in waiting)
 
 
 def _values(decision: Decision, now: datetime) -> dict[str, object]:
     told = decision.told
     too_late = told.snapshot.start if decision.kind is Kind.REMINDER else told.snapshot.end
+    if decision.kind is Kind.OFFER and told.snapshot.held_until is not None:
+        too_late = told.snapshot.held_until
+    if decision.kind is Kind.ACTIVATION and told.snapshot.held_until is not None:
+        too_late = told.snapshot.held_until
     return {
         "office": told.snapshot.office,
         "uid": told.snapshot.uid,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from calendar_server.ical.appointment import ServiceLine
+from calendar_server.ical.appointment import ACTIVATION, ServiceLine
 from calendar_server.ical.itip import Method
 
 if TYPE_CHECKING:
@@ -34,13 +34,41 @@ class Kind(StrEnum):
     COUNTER = "counter"
     """An answer to the proposal of another time, which her calendar program made."""
 
+    ACTIVATION = "activation"
+    """It's only kept until she confirms her address."""
+    EXPIRED = "expired"
+    """She didn't, and the time is free again."""
+    RESENT = "resent"
+    """She asked for the mail about her appointment once more."""
+    WAITING = "waiting"
+    """She is on the waiting list."""
+    OFFER = "offer"
+    """A time has become free, and is kept for her until she answers."""
+    WITHDRAWN = "withdrawn"
+    """The office took back what was offered."""
+    WAITING_OVER = "waiting_over"
+    """She is on the waiting list no longer."""
+
     @property
     def is_news(self) -> bool:
-        """True if it tells of a change, and hence carries an iTIP message."""
+        """True if it tells of a change."""
         return self not in _ASIDE
 
+    @property
+    def is_of_waiting(self) -> bool:
+        """True if it is about a wish on the waiting list: there is no appointment yet."""
+        return self in _OF_WAITING
 
-_ASIDE = frozenset({Kind.REMINDER, Kind.COUNTER})
+    @property
+    def invites(self) -> bool:
+        """True if it carries an iTIP message."""
+        return self.is_news and not self.is_of_waiting
+
+
+_ASIDE = frozenset({Kind.REMINDER, Kind.COUNTER, Kind.ACTIVATION, Kind.EXPIRED})
+_OF_WAITING = frozenset({Kind.WAITING, Kind.OFFER, Kind.WITHDRAWN, Kind.WAITING_OVER})
+_RESENT_WITHIN = timedelta(hours=24)
+"""Who follows the change log anew long afterwards, sends no mail once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +92,10 @@ class Snapshot:
     reference: str = ""
     reminder: bool = False
     reason: str = ""
+    held_until: datetime | None = None
+    """Until when it's kept for her, if she must still confirm it."""
+    wish: str = ""
+    """The state of a wish on the waiting list (`booking_web.notifications.wishes`); empty for an appointment."""
 
     @staticmethod
     def of(appointment: Appointment, office: str) -> Snapshot:
@@ -83,6 +115,7 @@ class Snapshot:
             reference=appointment.reference,
             reminder=appointment.reminder,
             reason=appointment.reason,
+            held_until=appointment.hold_until,
         )
 
     def same_time(self, other: Snapshot) -> bool:
@@ -103,6 +136,7 @@ class Snapshot:
         values = asdict(self)
         values["start"], values["end"] = self.start.isoformat(), self.end.isoformat()
         values["zone"] = self.zone.key
+        values["held_until"] = self.held_until.isoformat() if self.held_until else None
         values["services"] = [[line.id, line.persons] for line in self.services]
         return json.dumps(values, ensure_ascii=False)
 
@@ -113,6 +147,8 @@ class Snapshot:
         values["start"] = datetime.fromisoformat(values["start"])
         values["end"] = datetime.fromisoformat(values["end"])
         values["zone"] = ZoneInfo(values["zone"])
+        held_until = values.get("held_until")
+        values["held_until"] = datetime.fromisoformat(held_until) if held_until else None
         values["services"] = tuple(ServiceLine(id_, persons) for id_, persons in values["services"])
         return Snapshot(**values)
 
@@ -144,6 +180,8 @@ class Decision:
     reason: str = ""
     declined: bool = False
     """It's cancelled because she declined it in her own calendar; she may take that back."""
+    repeat: str = ""
+    """Tells one repetition that she asked for from another, and from the first mail."""
 
     @property
     def method(self) -> Method:
@@ -181,6 +219,41 @@ def decide(
     known = told.snapshot.reason if told else ""
     reason = "" if by_citizen or decision.reason == known else decision.reason
     return replace(decision, by_citizen=by_citizen, reason=reason)
+
+
+def beside(
+    told: Told | None,
+    awaiting: Snapshot | None,
+    current: Appointment | None,
+    *,
+    office: str,
+    now: datetime,
+) -> Decision | None:
+    """Return what is to be said while there's no news: confirm it, it ran out, or the last mail once more. It may have been said before.
+
+    `awaiting` is what she was asked to confirm, if she was; `told`, `current`, `office` and `now` as for `decide`.
+    """
+    if current is None:
+        return _expired(told, awaiting, now)
+    repeat = current.resend.astimezone(UTC) if current.resend is not None else None
+    said = repeat.strftime("%Y%m%dT%H%M%SZ") if repeat is not None else ""
+    if current.is_hold:
+        waits = current.awaits == ACTIVATION and current.hold_until is not None and now < current.hold_until
+        if not waits or not current.email.strip():
+            return None
+        return Decision(Kind.ACTIVATION, Told(Snapshot.of(current, office), current.sequence), repeat=said)
+    if told is None or told.cancelled or current.cancelled or current.end <= now:
+        return None
+    if repeat is None or not repeat <= now + _RESENT_WITHIN or now - repeat > _RESENT_WITHIN:
+        return None
+    return Decision(Kind.RESENT, told, repeat=said)
+
+
+def _expired(told: Told | None, awaiting: Snapshot | None, now: datetime) -> Decision | None:
+    if told is not None or awaiting is None or awaiting.held_until is None or awaiting.end <= now:
+        return None
+    # What goes before its time, she gave back herself.
+    return Decision(Kind.EXPIRED, Told(awaiting, 0)) if awaiting.held_until <= now else None
 
 
 def _cancellation(told: Told | None, current: Appointment | None, now: datetime) -> Decision | None:
