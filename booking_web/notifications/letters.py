@@ -165,23 +165,7 @@ class Letters:
         when = words.when(snapshot.start.astimezone(snapshot.zone))
         needed, conditional = self._documents(snapshot, office, words) if stands else ((), ())
         manage = self.manage_url(snapshot)
-        link: tuple[str, str] | None = None
-        if kind is Kind.ACTIVATION:
-            link = (words.say("links", "activate"), f"{manage}/bestaetigen/{self._code(snapshot)}")
-        elif not stands:
-            link = (words.say("links", "book"), self.book_url(snapshot))
-        elif manage:
-            link = (words.say("links", "manage"), manage)
-        more: tuple[tuple[str, str], ...] = ()
-        if manage and decision.declined:
-            more = (link,) if link else ()
-            link = (words.say("links", "restore"), manage)
-        elif manage and kind is Kind.PROPOSAL:
-            link = (words.say("links", "accept"), manage)
-            more = (
-                (words.say("links", "another"), f"{manage}/verschieben"),
-                (words.say("links", "cancel"), f"{manage}/absagen"),
-            )
+        link, more = self._links(decision, words, manage)
         closing = [words.say("closing", "phone", phone=office.phone)]
         if snapshot.reference:
             closing[0] += " " + words.say("closing", "reference", reference=_line(snapshot.reference))
@@ -219,6 +203,27 @@ class Letters:
             colours=(self._town.looks.primary, self._town.looks.on_primary),
             emblem=f"emblem@{self._town.host}" if self.emblem else "",
         )
+
+    def _links(
+        self, decision: Decision, words: Wording, manage: str
+    ) -> tuple[tuple[str, str] | None, tuple[tuple[str, str], ...]]:
+        """Return the one thing to do, and what else she may do: labels and addresses."""
+        snapshot, kind = decision.told.snapshot, decision.kind
+        if kind is Kind.ACTIVATION:
+            return (words.say("links", "activate"), f"{manage}/bestaetigen/{self._code(snapshot)}"), ()
+        if kind in _WITHOUT_APPOINTMENT:
+            anew = (words.say("links", "book"), self.book_url(snapshot))
+            if manage and decision.declined:
+                return (words.say("links", "restore"), manage), (anew,)
+            return anew, ()
+        if not manage:
+            return None, ()
+        if kind is Kind.PROPOSAL:
+            return (words.say("links", "accept"), manage), (
+                (words.say("links", "another"), f"{manage}/verschieben"),
+                (words.say("links", "cancel"), f"{manage}/absagen"),
+            )
+        return (words.say("links", "manage"), manage), ()
 
     def _code(self, snapshot: Snapshot) -> str:
         return activation_code(self._secret, snapshot.office, snapshot.uid, snapshot.email)
