@@ -51,6 +51,27 @@ class MailboxSettings:
         return f"{self.user}@{self.host}/{self.folder}"[:255]
 
 
+def connect(settings: MailboxSettings) -> imaplib.IMAP4:
+    """Open a connection, encrypted and logged in as the settings say. Raises OSError, imaplib.IMAP4.error."""
+    context = ssl.create_default_context(cafile=settings.ca_file or None)
+    connection: imaplib.IMAP4
+    if settings.security is Security.TLS:
+        connection = imaplib.IMAP4_SSL(
+            settings.host, settings.port, ssl_context=context, timeout=settings.timeout_seconds
+        )
+    else:
+        connection = imaplib.IMAP4(settings.host, settings.port, timeout=settings.timeout_seconds)
+    try:
+        if settings.security is Security.STARTTLS:
+            connection.starttls(context)
+        connection.login(settings.user, settings.password)
+    except (OSError, imaplib.IMAP4.error):
+        with contextlib.suppress(OSError):
+            connection.shutdown()
+        raise
+    return connection
+
+
 class Mailbox:
     """Reads one mailbox."""
 
@@ -58,37 +79,17 @@ class Mailbox:
         self._settings = settings
         self._store = store
         self._answers = answers
-        self._context = ssl.create_default_context(cafile=settings.ca_file or None)
 
     def step(self) -> int:
         """Read what is new. Return how many mails told something. Raises MailboxError."""
         try:
-            connection = self._connect()
+            connection = connect(self._settings)
             try:
                 return self._read(connection)
             finally:
                 connection.logout()
         except (OSError, imaplib.IMAP4.error) as error:
             raise MailboxError(f"{type(error).__name__}: {error}") from error
-
-    def _connect(self) -> imaplib.IMAP4:
-        settings = self._settings
-        connection: imaplib.IMAP4
-        if settings.security is Security.TLS:
-            connection = imaplib.IMAP4_SSL(
-                settings.host, settings.port, ssl_context=self._context, timeout=settings.timeout_seconds
-            )
-        else:
-            connection = imaplib.IMAP4(settings.host, settings.port, timeout=settings.timeout_seconds)
-        try:
-            if settings.security is Security.STARTTLS:
-                connection.starttls(self._context)
-            connection.login(settings.user, settings.password)
-        except (OSError, imaplib.IMAP4.error):
-            with contextlib.suppress(OSError):
-                connection.shutdown()
-            raise
-        return connection
 
     def _read(self, connection: imaplib.IMAP4) -> int:
         answer, _ = connection.select(f'"{self._settings.folder}"', readonly=True)

@@ -1,0 +1,154 @@
+"""`termin doctor` against real servers: what is well, and every kind of problem."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+
+from calendar_server.accounts import Account, AccountRole, Accounts
+from calendar_server.storage.database import Database
+from config import database, secrets
+from config import doctor as module
+from config.commands.doctor import doctor
+from config.doctor import Level, examine
+from tests.notifications.servers import Postbox, free_port, mail_server
+from tests.notifications.test_mailbox import imap_server
+from tests.support.calendar import CHEAP, calendar_server
+from tests.support.clock import Clock
+from tests.support.servers import serving
+
+PASSWORD = "a password that is long enough"
+
+
+@pytest.fixture(autouse=True)
+def no_name_server(monkeypatch):
+    """The DNS is beyond this machine: a table stands for it."""
+    known = {"meschede.example": "192.0.2.1", "127.0.0.1": "127.0.0.1"}
+
+    def look_up(name: str) -> set[str]:
+        if name not in known:
+            raise OSError("unknown name")
+        return {known[name]}
+
+    monkeypatch.setattr(module, "addresses_of", look_up)
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "data"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def findings(folder, data, check: str, **environment: str) -> list[tuple[Level, str]]:
+    settings = folder.load(**environment)
+    return [(each.level, each.text) for each in examine(settings, data) if each.check == check]
+
+
+def only(folder, data, check: str, **environment: str) -> tuple[Level, str]:
+    (found,) = findings(folder, data, check, **environment)
+    return found
+
+
+def test_a_calendar_server_that_knows_the_site(folder, data):
+    settings = folder.load()
+    with calendar_server(database.url(settings, data)) as server:
+        opened = Database.open(server.database_url)
+        Accounts(opened, Clock(), CHEAP).remove("site")
+        Accounts(opened, Clock(), CHEAP).ensure(Account("site", AccountRole.SITE), PASSWORD)
+        opened.close()
+        where = {"TERMIN_SERVER_DAV_INTERNAL_URL": server.url}
+        level, text = only(folder, data, "caldav", TERMIN_SECRETS_SITE_PASSWORD=PASSWORD, **where)
+        assert (level, "knows the site" in text) == (Level.OK, True)
+        level, text = only(folder, data, "caldav", TERMIN_SECRETS_SITE_PASSWORD="another " * 4, **where)
+        assert (level, "share the secrets" in text) == (Level.PROBLEM, True)
+        clocks = findings(folder, data, "clock", TERMIN_SECRETS_SITE_PASSWORD=PASSWORD, **where)
+        assert (Level.OK, "the calendar server has the same time") in clocks
+
+
+def test_a_calendar_server_that_is_none(folder, data):
+    def somebody(_environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Date", "Mon, 01 Jan 2024 00:00:00 GMT")])
+        return [b"hello"]
+
+    with serving(somebody) as url:
+        level, text = only(folder, data, "caldav", TERMIN_SERVER_DAV_INTERNAL_URL=url)
+    assert (level, "no calendar server" in text) == (Level.PROBLEM, True)
+    level, text = only(
+        folder, data, "caldav", TERMIN_SERVER_DAV_INTERNAL_URL=f"http://127.0.0.1:{free_port()}"
+    )
+    assert (level, "doesn't answer" in text) == (Level.PROBLEM, True)
+
+
+def smtp(port: int) -> dict[str, str]:
+    return {"TERMIN_SMTP_HOST": "127.0.0.1", "TERMIN_SMTP_PORT": str(port), "TERMIN_SMTP_SECURITY": "none"}
+
+
+def test_a_mail_server_is_tried_without_a_mail(folder, data):
+    postbox = Postbox()
+    with mail_server(postbox) as port:
+        level, text = only(folder, data, "smtp", **smtp(port))
+        assert (level, "without encryption" in text) == (Level.HINT, True)
+        postbox.on_mail = lambda _: "550 not from you"
+        assert findings(folder, data, "smtp", **smtp(port))[0][0] is Level.PROBLEM
+    assert postbox.taken == []
+    assert only(folder, data, "smtp", **smtp(port))[0] is Level.PROBLEM
+
+
+def test_a_mailbox_is_looked_into(folder, data, tmp_path):
+    with imap_server(tmp_path) as mailbox:
+        there = {
+            "TERMIN_REPLIES_HOST": mailbox.host,
+            "TERMIN_REPLIES_PORT": str(mailbox.port),
+            "TERMIN_REPLIES_SECURITY": "none",
+            "TERMIN_REPLIES_USER": mailbox.user,
+            "TERMIN_REPLIES_PASSWORD": mailbox.password,
+            "TERMIN_REPLIES_VOUCHING": mailbox.vouching,
+        }
+        assert only(folder, data, "imap", **there)[0] is Level.OK
+        wrong = there | {"TERMIN_REPLIES_FOLDER": "Elsewhere"}
+        assert only(folder, data, "imap", **wrong) == (
+            Level.PROBLEM,
+            f"127.0.0.1:{mailbox.port} has no folder Elsewhere",
+        )
+        assert only(folder, data, "imap", **there | {"TERMIN_REPLIES_PASSWORD": "no"})[0] is Level.PROBLEM
+
+
+def test_a_folder_that_others_can_look_into(folder, data):
+    assert only(folder, data, "data")[0] is Level.OK
+    data.chmod(0o755)
+    level, text = only(folder, data, "data")
+    assert (level, f"chmod 700 {data}" in text) == (Level.PROBLEM, True)
+    data.chmod(0o700)
+    (data / secrets.FILE).write_text("nonsense")
+    assert findings(folder, data, "data")[1][0] is Level.PROBLEM
+
+
+def test_a_name_that_nobody_knows(folder, data):
+    found = findings(folder, data, "dns", TERMIN_SERVER_SITE_URL="https://termine.invalid")
+    assert (Level.PROBLEM, True) in {(level, "termine.invalid" in text) for level, text in found}
+    assert (Level.OK, "mails of buergerbuero: meschede.example is 192.0.2.1") in found
+
+
+def test_tables_are_compared_with_the_program(folder, data):
+    settings = folder.load()
+    with calendar_server(database.url(settings, data)):
+        pass
+    found = findings(folder, data, "database")
+    assert all(level is Level.OK for level, _ in found)
+    assert any("the newest" in text for _, text in found)
+    away = f"postgresql+psycopg://127.0.0.1:{free_port()}/none"
+    level, _ = only(folder, data, "database", TERMIN_DATABASE_URL=away)
+    assert level is Level.PROBLEM
+
+
+def test_the_command_ends_with_1_if_there_is_a_problem(folder, data):
+    words = ["--config", str(folder.path), "--data", str(data), "--json"]
+    done = CliRunner().invoke(doctor, words, env={**os.environ, "TERMIN_SERVER_DAV_PORT": str(free_port())})
+    assert done.exit_code == 1
+    assert {"versions", "dns", "caldav", "smtp"} <= {each["check"] for each in json.loads(done.stdout)}
+    plain = CliRunner().invoke(doctor, words[:-1])
+    assert "PROBLEM caldav: " in plain.output
