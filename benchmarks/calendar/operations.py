@@ -32,6 +32,7 @@ class Calendar:
     """A calendar of `size` events on a server, and what a client remembers of it between two requests."""
 
     server: Server
+    name: str
     size: int
     count: int = 0
     token: str = ""
@@ -40,7 +41,7 @@ class Calendar:
     @property
     def path(self) -> str:
         """Its path."""
-        return self.server.path(self.size)
+        return self.server.path(self.name)
 
     def put_new(self) -> Answer:
         """PUT an event that isn't there yet."""
@@ -175,6 +176,17 @@ def propfind_etags(calendar: Calendar) -> float:
     body = f"<D:propfind {_NAMESPACES}><D:prop><D:getetag/></D:prop></D:propfind>"
     answer = calendar.server.request("PROPFIND", calendar.path, body, Depth="1")
     return _expect(answer, {207}, rb"\.ics</", calendar.size + calendar.count).seconds
+
+
+def propfind_home(server: Server, count: int) -> float:
+    """PROPFIND of the ctags of all calendars at once, as clients with several calendars poll."""
+    body = f"<D:propfind {_NAMESPACES}><D:prop><CS:getctag/><D:sync-token/></D:prop></D:propfind>"
+    answer = server.request("PROPFIND", server.path(), body, Depth="1")
+    _expect(answer, {207}, rb"/m\d{3}/</", count)
+    # Some have a calendar of their own beside these.
+    if len(re.findall(rb"getctag>[^<]", answer.body)) < count:
+        raise WrongAnswerError(f"fewer than {count} ctags")
+    return answer.seconds
 
 
 OPERATIONS: dict[str, Callable[[Calendar], float]] = {

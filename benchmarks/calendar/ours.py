@@ -1,8 +1,9 @@
-"""This server, as `termin serve` runs it (granian, SQLite), with a calendar for each size."""
+"""This server, as `termin serve` runs it (granian, SQLite), with the calendars that it is told."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from datetime import UTC, datetime, time
 from functools import partial
@@ -42,15 +43,15 @@ def _directory() -> Directory:
     return Directory((office,))
 
 
-def fill(database_url: str, sizes: list[int]) -> None:
+def fill(database_url: str, layout: dict[str, int]) -> None:
     """Make the account and the calendars."""
     database = Database.open(database_url)
     calendars = prepare(database, _directory(), _now)
     Accounts(database, _now).ensure(Account(USER, AccountRole.CLERK, "office"), USER)
     calendars.create_principal(USER, {}, Actor(USER))
-    for size in sizes:
+    for name, size in layout.items():
         texts = [text for _, text in filling(size)]
-        calendars.replace_calendar(f"{USER}/c{size}", texts, {"tag": "VCALENDAR"}, Actor(USER))
+        calendars.replace_calendar(f"{USER}/{name}", texts, {"tag": "VCALENDAR"}, Actor(USER))
     database.close()
 
 
@@ -63,10 +64,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--sizes", required=True)
+    parser.add_argument(
+        "--layout", required=True, help="JSON: the calendars' names and their numbers of events"
+    )
     given = parser.parse_args()
     url = os.environ.get("TERMIN_BENCH_DATABASE") or f"sqlite:///{given.folder / 'termin.sqlite'}"
-    fill(url, [int(size) for size in given.sizes.split(",")])
+    fill(url, json.loads(given.layout))
     read, _write = os.pipe()
     launch = Launch(
         config=given.folder,

@@ -11,14 +11,14 @@ from typing import Any
 
 _RESULTS = Path(__file__).parents[1] / "results" / "calendar.json"
 _COLOURS = ("#0b57d0", "#b3261e", "#5f6368")
-_LEFT, _WIDTH, _LINE, _TOP = 190, 520, 24, 70
+_LEFT, _WIDTH, _LINE, _TOP = 230, 520, 24, 70
 
 
 def draw(result: dict[str, Any]) -> str:
-    """Return the SVG: a panel for each size, a line for each operation, a dot for each server."""
+    """Return the SVG: a panel for each layout of calendars, a line for each operation, a dot for each server."""
     servers = list(result["servers"])
     rows = result["rows"]
-    sizes = list(dict.fromkeys(row["events"] for row in rows))
+    layouts = list(dict.fromkeys((row["calendars"], row["events"]) for row in rows))
     values = [row[name]["median"] * 1000 for row in rows for name in servers if "median" in row.get(name, {})]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
 
@@ -30,10 +30,11 @@ def draw(result: dict[str, Any]) -> str:
         x = _LEFT + index * 170
         parts.append(f'<circle cx="{x}" cy="22" r="5" fill="{_COLOURS[index]}"/>')
         parts.append(f'<text x="{x + 10}" y="26">{escape(name)} {escape(result["servers"][name])}</text>')
-    y = _TOP
-    for size in sizes:
-        shown = [row for row in rows if row["events"] == size]
-        parts.append(f'<text x="10" y="{y - 8}" font-weight="bold">{size:,} events</text>')
+    y: float = _TOP
+    for calendars, size in layouts:
+        shown = [row for row in rows if (row["calendars"], row["events"]) == (calendars, size)]
+        panel = "A calendar" if calendars == 1 else f"{calendars:,} calendars"
+        parts.append(f'<text x="10" y="{y - 8}" font-weight="bold">{panel} of {size:,} events</text>')
         bottom = y + _LINE * len(shown)
         for power in range(low, high + 1):
             x = across(10**power)

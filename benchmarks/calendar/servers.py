@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 XANDIKOS = "xandikos==0.4.10"
 USER = "bench"
 _START_SECONDS = 900
+Layout = dict[str, int]
+"""The calendars of a server: their names, and how many events each has."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server; the calendar of `size` events lies at `path(size)`."""
+    """A running server; its calendars lie at `path(name)`."""
 
     name: str
     version: str
     port: int
     base: str
 
-    def path(self, size: int) -> str:
-        """Return a calendar's path."""
-        return f"{self.base}/c{size}/"
+    def path(self, calendar: str = "") -> str:
+        """Return a calendar's path, or that of the collection with all of them."""
+        return f"{self.base}/{calendar}/" if calendar else f"{self.base}/"
 
     def request(self, method: str, path: str, body: str = "", **headers: str) -> Answer:
         """Ask on a connection of its own, so that nobody gains by keeping one open."""
@@ -84,7 +86,7 @@ def _process(command: list[str], port: int, log: Path) -> Iterator[None]:
             deadline = time.monotonic() + _START_SECONDS
             while not _listens(port):
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"doesn't start; see {log}")
+                    raise RuntimeError(f"doesn't start: {log.read_text('utf-8', 'replace')[-2000:]}")
                 time.sleep(0.1)
             yield
         finally:
@@ -108,20 +110,20 @@ def _version(python: str, package: str) -> str:
 
 
 @contextlib.contextmanager
-def termin(folder: Path, sizes: list[int]) -> Iterator[Server]:
+def termin(folder: Path, layout: Layout) -> Iterator[Server]:
     """This server on SQLite, or on the database that TERMIN_BENCH_DATABASE names."""
     port = _free_port()
     command = [sys.executable, "-m", "benchmarks.calendar.ours", "--folder", str(folder), "--port", str(port)]
-    command += ["--sizes", ",".join(map(str, sizes))]
+    command += ["--layout", json.dumps(layout)]
     with _process(command, port, folder / "log"):
         yield Server("termin", _version(sys.executable, "termin"), port, f"/{USER}")
 
 
 @contextlib.contextmanager
-def radicale(folder: Path, sizes: list[int]) -> Iterator[Server]:
+def radicale(folder: Path, layout: Layout) -> Iterator[Server]:
     """Stock Radicale with its own storage; fsync is on, as it is by default."""
-    for size in sizes:
-        calendar = folder / "collections" / "collection-root" / USER / f"c{size}"
+    for each, size in layout.items():
+        calendar = folder / "collections" / "collection-root" / USER / each
         calendar.mkdir(parents=True)
         (calendar / ".Radicale.props").write_text(json.dumps({"tag": "VCALENDAR"}), "utf-8")
         for name, text in filling(size):
@@ -150,7 +152,7 @@ def _xandikos_python() -> str:
 
 
 @contextlib.contextmanager
-def xandikos(folder: Path, sizes: list[int]) -> Iterator[Server]:
+def xandikos(folder: Path, layout: Layout) -> Iterator[Server]:
     """Xandikos with its Git storage; it has no authentication of its own."""
     python = _xandikos_python()
     port = _free_port()
@@ -158,11 +160,11 @@ def xandikos(folder: Path, sizes: list[int]) -> Iterator[Server]:
     command += ["--defaults", "--current-user-principal", f"/{USER}/"]
     with _process(command, port, folder / "log"):
         server = Server("xandikos", _version(python, "xandikos"), port, f"/{USER}/calendars")
-        for size in sizes:
-            made = server.request("MKCALENDAR", server.path(size), Content_Type="")
+        for each, size in layout.items():
+            made = server.request("MKCALENDAR", server.path(each), Content_Type="")
             if made.status != 201:
                 raise RuntimeError(f"MKCALENDAR: {made.status} {made.body[:300]!r}")
-            calendar = folder / "dav" / USER / "calendars" / f"c{size}"
+            calendar = folder / "dav" / USER / "calendars" / each
             for name, text in filling(size):
                 (calendar / f"{name}.ics").write_bytes(text.encode())
             git = [
