@@ -251,9 +251,7 @@ def content_of(appointment: Appointment, *, now: int) -> Content:
         uid=appointment.uid,
         component="VEVENT",
         kind=Kind.APPOINTMENT if held is None else Kind.HOLD,
-        text=properties.to_ical(
-            replace(appointment, dtstamp=None), now=datetime.fromtimestamp(now, UTC)
-        ),
+        text=properties.to_ical(replace(appointment, dtstamp=None), now=datetime.fromtimestamp(now, UTC)),
         instances=[(start, end, int(Transparency.BUSY if held is None else Transparency.TENTATIVE))],
         first=start,
         last=end,
@@ -263,6 +261,24 @@ def content_of(appointment: Appointment, *, now: int) -> Content:
         sequence=appointment.sequence,
         digest=_digest(appointment),
     )
+
+
+def read(obj: CalendarObject, office: Office) -> Appointment:
+    """Return what an event asks for. Refuses with "appointment-needs-a-time" what is no appointment."""
+    return _read(single_event(obj), office.zone)
+
+
+def words_of(text: str) -> tuple[str, bool]:
+    """Return the summary, and whether there is an address, of a stored text, by its unfolded lines: parsing it whole would cost far more."""
+    summary, mailed = "", False
+    for line in text.replace("\r\n ", "").replace("\r\n\t", "").split("\r\n"):
+        head, _, value = line.partition(":")
+        name = head.partition(";")[0].upper()
+        if name == "SUMMARY" and not summary:
+            summary = value.replace("\\,", ",").replace("\\;", ";").replace("\\n", " ").replace("\\\\", "\\")
+        elif name == "X-TERMIN-EMAIL":
+            mailed = bool(value)
+    return summary, mailed
 
 
 def digest_of(obj: CalendarObject, office: Office) -> str:

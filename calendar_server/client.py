@@ -10,17 +10,17 @@ import json
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 import defusedxml.ElementTree as DefusedET
 import urllib3
 
-from calendar_server.ical import busy
+from calendar_server.ical import busy, group
 from calendar_server.ical.appointment import Appointment, from_ical, to_ical
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date, datetime
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime, time
     from zoneinfo import ZoneInfo
 
 _DAV = "{DAV:}"
@@ -130,26 +130,60 @@ class CalendarClient:
     ) -> None:
         """PUT into the office's appointments: book it, or with `etag` replace it (move, confirm a hold, edit).
 
-        `caller` is the member of the public for whom it's done: limits count then (`calendar_server.fairness`). With `released_only` it must be
+        A group (an appointment with `parts`) is booked whole or not at all. `caller` is the member of the public for whom it's done: limits count then (`calendar_server.fairness`). With `released_only` it must be
         a time that the public may book now. Idempotent: the same uid and content again succeeds.
         Raises RefusedError, ChangedError, UnavailableError.
         """
-        headers = {"Content-Type": "text/calendar; charset=utf-8"}
+        told = _told(caller) | ({"X-Termin-Released-Only": "1"} if released_only else {})
+        if appointment.parts:
+            known = _etags(etag)
+            puts = [
+                {"text": to_ical(each, now=now), "etag": known.get(each.uid, "")}
+                for each in group.split(appointment)
+            ]
+            kept = {each.uid for each in group.split(appointment)}
+            gone = [{"uid": uid, "etag": each} for uid, each in known.items() if uid not in kept]
+            self._write_group(appointment.office, puts, gone, told)
+            return
+        headers = {"Content-Type": "text/calendar; charset=utf-8", **told}
         if etag is not None:
             headers["If-Match"] = etag
-        if released_only:
-            headers["X-Termin-Released-Only"] = "1"
-        headers |= _told(caller)
         body = to_ical(appointment, now=now).encode()
         self._request("PUT", self._path(appointment.office, appointment.uid), headers, body)
 
     def read(self, office: str, uid: str, zone: ZoneInfo) -> Stored:
-        """GET one appointment by its uid. Raises NotFoundError, UnavailableError."""
-        response = self._request("GET", self._path(office, uid), {})
-        return Stored(from_ical(response.data.decode(), zone), response.headers.get("ETag", ""))
+        """GET one appointment by its uid, or the whole group if it is one's. Raises NotFoundError, UnavailableError."""
+        try:
+            response = self._request("GET", self._path(office, uid), {})
+        except NotFoundError:
+            # Of a group others may stand when the first appointment is gone.
+            return self._read_group(office, uid, zone)
+        found = from_ical(response.data.decode(), zone)
+        if found.group > 1:
+            return self._read_group(office, uid, zone)
+        return Stored(found, response.headers.get("ETag", ""))
+
+    def _read_group(self, office: str, uid: str, zone: ZoneInfo) -> Stored:
+        path = f"/.termin/groups/{quote(office, safe='')}/{quote(uid, safe='@')}"
+        members = self._json("GET", path)["members"]
+        found = group.join(from_ical(member["text"], zone) for member in members)
+        if found is None:
+            raise NotFoundError(path)
+        standing = {each.uid for each in group.split(found)}
+        etags = {member["uid"]: member["etag"] for member in members if member["uid"] in standing}
+        return Stored(found, json.dumps(etags))
+
+    def _write_group(
+        self, office: str, puts: list[dict[str, str]], gone: list[dict[str, str]], headers: Mapping[str, str]
+    ) -> None:
+        path = f"/.termin/groups/{quote(office, safe='')}"
+        self._json("POST", path, {"put": puts, "delete": gone}, headers)
 
     def cancel(self, office: str, uid: str, *, etag: str | None = None) -> None:
-        """DELETE one appointment. Raises NotFoundError, ChangedError, UnavailableError."""
+        """DELETE one appointment, or with the etag of a group (`read`) all of it. Raises NotFoundError, ChangedError, UnavailableError."""
+        if known := _etags(etag):
+            self._write_group(office, [], [{"uid": each, "etag": tag} for each, tag in known.items()], {})
+            return
         self._request("DELETE", self._path(office, uid), {"If-Match": etag} if etag is not None else {})
 
     def busy_changes(self, office: str, token: str = "") -> BusyChanges:
@@ -240,6 +274,27 @@ class CalendarClient:
         """End an app password. Raises RefusedError."""
         self._json("POST", f"/.termin/own/app-passwords/{password_id}/revoke", {})
 
+    def why(
+        self, office: str, day: date, services: Iterable[str], minutes: int, start: time | None = None
+    ) -> dict[str, Any]:
+        """Return what stands in the way of an appointment on a day, or at a time of it (`calendar_server.why.explain`)."""
+        query = [("day", day.isoformat()), ("minutes", str(minutes))]
+        query += [("service", each) for each in services]
+        query += [("start", start.isoformat("minutes"))] if start is not None else []
+        return self._json("GET", f"/.termin/offices/{quote(office, safe='')}/why?{urlencode(query)}")
+
+    def refused(self, office: str) -> list[dict[str, Any]]:
+        """Return the drawings that were refused lately, the newest first, as `why` explains them; with "rule", "by" and "at"."""
+        path = f"/.termin/offices/{quote(office, safe='')}/refused"
+        found: list[dict[str, Any]] = self._json("GET", path)["refused"]
+        return found
+
+    def demand(self, office: str, first: date, last: date) -> list[dict[str, Any]]:
+        """Return the appointments of some past days without anybody's name, as `calendar_server.demand.of` does."""
+        path = f"/.termin/offices/{quote(office, safe='')}/demand?from={first}&to={last}"
+        found: list[dict[str, Any]] = self._json("GET", path)["demand"]
+        return found
+
     def failed_mails(self, office: str) -> list[dict[str, Any]]:
         """Return the mails that didn't reach their citizens, as `calendar_server.mailroom` gives them."""
         path = f"/.termin/offices/{quote(office, safe='')}/mails"
@@ -296,6 +351,14 @@ class CalendarClient:
         raise UnavailableError(f"{method} answered {response.status}")
 
 
+def _etags(etag: str | None) -> dict[str, str]:
+    """The etags of a group's appointments by their uid, as `CalendarClient.read` joined them."""
+    if not etag or not etag.startswith("{"):
+        return {}
+    known: dict[str, str] = json.loads(etag)
+    return known
+
+
 def _told(caller: Caller | None) -> dict[str, str]:
     """The headers that tell for whom the site asks."""
     if caller is None:
@@ -309,6 +372,8 @@ def _told(caller: Caller | None) -> dict[str, str]:
 def _refusal(body: bytes, retry_after: str = "") -> CalendarError:
     if body.startswith(b"{"):
         said = json.loads(body)
+        if said.get("error") in {"changed", "already-booked"}:
+            return ChangedError("changed since it was read")
         return RefusedError(str(said.get("error", "")), said.get("retry_after"))
     try:
         root = DefusedET.fromstring(body)

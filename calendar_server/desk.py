@@ -1,13 +1,17 @@
 """What CalDAV has no word for, as JSON under `/.termin/`: snapshots of an office for planners, and plans.
 
 Offices and plans are for leads (their office), administrators and the worker, failed mails for the office's clerks too; everybody else is told no. What is one's own is for everybody who
-logs in with her password: an app password is for calendars alone, and must not make further ones. Wishes of the waiting list are for the site alone, and only
+logs in with her password: an app password is for calendars alone, and must not make further ones. Groups and wishes of the waiting list are for the site alone, and only
 for who knows their unguessable ids; nobody can list them. `calendar_server.client` speaks it.
 
     GET  /.termin/offices/<office>/snapshot?from=2026-12-07&to=2026-12-11[&open_only=1]
     GET  /.termin/offices/<office>/plans            POST the same: propose one
+    GET  /.termin/offices/<office>/why?day=2026-12-07&minutes=20&service=reisepass[&start=08:00]
+    GET  /.termin/offices/<office>/refused          drawings that were refused lately
+    GET  /.termin/offices/<office>/demand?from=2026-10-01&to=2026-11-30
     GET  /.termin/offices/<office>/mails            those that failed; POST /.termin/offices/<office>/mails/<id>/again | settle
     GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | dismiss
+    GET  /.termin/groups/<office>/<uid>             POST /.termin/groups/<office>: book or change several at once
     GET  /.termin/offices/<office>/waiting          how many are on the waiting list
     POST /.termin/waiting                           GET /.termin/waiting/<id>; POST /.termin/waiting/<id>/accept | decline | leave
     GET  /.termin/own/feeds                         POST the same: make one; POST /.termin/own/feeds/<id>/revoke
@@ -19,16 +23,19 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict
-from datetime import date
+from datetime import date, time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from calendar_server import fairness, snapshot
+from calendar_server import demand, fairness, snapshot, why
 from calendar_server.accounts import Account, AccountError, AccountRole, Accounts, AppPassword
 from calendar_server.feeds import Feed, Feeds, path_of
+from calendar_server.ical import group
+from calendar_server.ical.appointment import MOST_TOGETHER
 from calendar_server.plans import Plan, PlanKind, Plans, Step
-from calendar_server.refusals import MissingError, NotDoneError, RefusedError
-from calendar_server.service import Actor, Calendars
+from calendar_server.refusals import MissingError, NotDoneError, PreconditionFailedError, RefusedError
+from calendar_server.service import Actor, Calendars, Part
+from calendar_server.storage import reading
 from calendar_server.waiting import NewWish
 
 if TYPE_CHECKING:
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/.termin/"
 _MOST_STEPS = 5_000
+_LONGEST_MINUTES = 24 * 60
 _STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 401: "401 Unauthorized"}
 _STATUS |= {403: "403 Forbidden", 404: "404 Not Found", 405: "405 Method Not Allowed"}
 
@@ -71,6 +79,8 @@ class Desk:
             status, body = 404, {"error": "not-found"}
         except RefusedError as error:
             status, body = 403, {"error": error.rule, "retry_after": error.retry_after}
+        except PreconditionFailedError:
+            status, body = 403, {"error": "changed"}
         except NotDoneError:
             status, body = 403, {"error": "forbidden"}
         except (_BadRequestError, AccountError) as error:
@@ -114,6 +124,10 @@ class Desk:
                 return 200, _full(done(plan_id, Actor(account.name)))
             case _, ["waiting", *rest]:
                 return self._waiting(method, rest, environ, account)
+            case "GET", ["groups", office_id, uid]:
+                return 200, self._group(self._booked_into(office_id, account), uid)
+            case "POST", ["groups", office_id]:
+                return 200, self._write_group(self._booked_into(office_id, account), environ, account)
             case _, ["own", *rest]:
                 return self._own(method, rest, environ, account)
         raise MissingError("/".join(path))
@@ -133,6 +147,8 @@ class Desk:
                 return 201, _full(proposed)
             case "GET", ["waiting"]:
                 return 200, asdict(self._calendars.waiting.counts(self._workplace(office_id, account).id))
+            case "GET", ["why" | "refused" | "demand" as question]:
+                return 200, self._answered(question, office_id, environ, account)
             case "GET", ["mails"]:
                 return 200, {"failed": self._mailroom.failed(self._workplace(office_id, account).id)}
             case "POST", ["mails", number, "again" | "settle" as verb]:
@@ -202,10 +218,87 @@ class Desk:
                 return 200, {}
         raise MissingError("/".join(path))
 
+    def _booked_into(self, office_id: str, account: Account) -> Office:
+        """The office, for the site alone."""
+        if account.role is not AccountRole.SITE:
+            raise RefusedError("forbidden")
+        office = self._calendars.directory.office(office_id)
+        if office is None:
+            raise MissingError(office_id)
+        return office
+
+    def _group(self, office: Office, uid: str) -> dict[str, Any]:
+        """The appointments of a group as they stand, by the group's uid."""
+        with self._calendars.database.read() as connection:
+            rows = [reading.booking(connection, office.id, each) for each in group.all_uids(uid)]
+        return {"members": [{"uid": row.uid, "text": row.text, "etag": row.etag} for row in rows if row]}
+
+    def _write_group(self, office: Office, environ: WSGIEnviron, account: Account) -> dict[str, Any]:
+        """Book, change or cancel the appointments of a group, all or none."""
+        body = _body(environ)
+        puts, gone = body.get("put", []), body.get("delete", [])
+        for entries, key in ((puts, "text"), (gone, "uid")):
+            if not isinstance(entries, list) or len(entries) > MOST_TOGETHER:
+                raise _BadRequestError(f"at most {MOST_TOGETHER} appointments are written together")
+            if not all(
+                isinstance(entry, dict)
+                and isinstance(entry.get(key), str)
+                and isinstance(entry.get("etag", ""), str)
+                for entry in entries
+            ):
+                raise _BadRequestError(f"each entry has {key} and etag")
+        actor = Actor(
+            account.name,
+            authoritative=True,
+            caller=fairness.caller_of(environ),
+            released_only="HTTP_X_TERMIN_RELEASED_ONLY" in environ,
+        )
+        self._calendars.write_together(
+            office.id,
+            [Part(entry["text"], entry.get("etag", "")) for entry in puts],
+            [(entry["uid"], entry.get("etag", "")) for entry in gone],
+            actor,
+        )
+        return {}
+
     def _permitted(self, plan_id: str, account: Account) -> Plan:
         plan = self._plans.get(plan_id)
         self._office(plan.office, account)
         return plan
+
+    def _answered(
+        self, question: str, office_id: str, environ: WSGIEnviron, account: Account
+    ) -> dict[str, Any]:
+        if question == "demand":
+            return self._demand(self._office(office_id, account), environ)
+        office = self._workplace(office_id, account)
+        if question == "refused":
+            return {"refused": self._calendars.refused.of(office.id)}
+        return self._why(office, environ, account)
+
+    def _why(self, office: Office, environ: WSGIEnviron, account: Account) -> dict[str, Any]:
+        query = parse_qs(str(environ.get("QUERY_STRING", "")))
+        try:
+            asked = why.Question(
+                date.fromisoformat(query["day"][0]),
+                frozenset(query.get("service", [])),
+                int(query["minutes"][0]),
+                time.fromisoformat(query["start"][0]) if "start" in query else None,
+            )
+            if not 1 <= asked.minutes <= _LONGEST_MINUTES:
+                raise _BadRequestError("minutes")
+            # Titles of a colleague's own entries are for who may read her calendar.
+            return why.explain(self._calendars, office, asked, titles=account.role is not AccountRole.CLERK)
+        except (KeyError, ValueError, OverflowError) as error:
+            raise _BadRequestError(str(error)) from error
+
+    def _demand(self, office: Office, environ: WSGIEnviron) -> dict[str, Any]:
+        query = parse_qs(str(environ.get("QUERY_STRING", "")))
+        try:
+            first, last = (date.fromisoformat(query[name][0]) for name in ("from", "to"))
+            return {"demand": demand.of(self._calendars, office, first, last)}
+        except (KeyError, ValueError, OverflowError) as error:
+            raise _BadRequestError(str(error)) from error
 
     def _snapshot(self, office: Office, environ: WSGIEnviron) -> dict[str, Any]:
         query = parse_qs(str(environ.get("QUERY_STRING", "")))
@@ -261,6 +354,7 @@ def _step(step: Step) -> dict[str, Any]:
         "to_start": step.to_start,
         "cancel": step.cancel,
         "reason": step.reason,
+        "why": step.why,
     }
 
 
@@ -293,6 +387,7 @@ def _proposal(office: str, body: dict[str, Any]) -> Plan:
                     to_start=int(step["to_start"]),
                     cancel=bool(step.get("cancel", False)),
                     reason=str(step.get("reason", "")),
+                    why=str(step.get("why", "")),
                 )
                 for step in steps
             ),

@@ -67,6 +67,9 @@ class Step:
     to_start: int
     cancel: bool = False
     reason: str = ""
+    """For the citizen."""
+    why: str = ""
+    """For the lead: what keeps each clerk from its old time, as "<clerk>:<reason>" by spaces (`optimizer.why.Reason`)."""
 
     @property
     def is_quiet(self) -> bool:

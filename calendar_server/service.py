@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -36,12 +36,13 @@ from calendar_server.storage import reading
 from calendar_server.storage.rows import CollectionRow, Kind, ObjectRow, Role
 from calendar_server.storage.writing import Content, Writer, etag_of
 from calendar_server.waiting import Waiting
+from calendar_server.why import Refused
 from optimizer import admission
 from optimizer.instance import Refusal
 from optimizer.release import room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from calendar_server.client import Caller
     from calendar_server.offices import Directory, Office
@@ -108,6 +109,26 @@ def _lists(header: str, etag: str) -> bool:
 ANY = Preconditions()
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One object of several that are written together: its text, and the etag of what it replaces ("" for a new one)."""
+
+    text: str
+    etag: str = ""
+
+
+@dataclass(slots=True)
+class _Together:
+    """What is known while the appointments of one write are placed one by one.
+
+    `waiting` are the uids whose places aren't settled yet: they are in nobody's way. `given_back` are times that come free with all of it.
+    """
+
+    waiting: set[str]
+    is_first: bool = True
+    given_back: list[returns.GivenBack] = field(default_factory=list)
+
+
 def file_name(uid: str) -> str:
     """Return the name that the server gives to an object of this uid."""
     return f"{uid if _SAFE_NAME.fullmatch(uid) else hashlib.sha256(uid.encode()).hexdigest()[:40]}.ics"
@@ -131,6 +152,7 @@ class Calendars:
         self.directory = directory
         self._clock = clock
         self.waiting = Waiting(self)
+        self.refused = Refused()
         self._limits = limits or Limits()
         self._draw = draw
 
@@ -200,7 +222,10 @@ class Calendars:
         """Store an object as `href` in the collection at `path`; in an office's appointments that means to book it."""
         where = self._parent(path)
         obj = self._accept(text, where)
-        with self.writing(where.office, actor) as writer:
+        with (
+            self.refused.noting(self, where.office, obj, actor),
+            self.writing(where.office, actor) as writer,
+        ):
             return self._put(writer, where, href, obj, actor, preconditions)
 
     def put_all(self, path: str, objects: Iterable[tuple[str, str]], actor: Actor) -> int:
@@ -257,7 +282,7 @@ class Calendars:
         _require_component(where, obj.component)
         if office is not None and where.role in {Role.VIEW, Role.CLERK}:
             # Whoever takes an expired hold's place deletes it first, so one that is still there has its place.
-            self._release_expired(writer, office, keep=obj.uid)
+            self._release_expired(writer, office, obj.uid)
             # What has just become free is offered to who waits for it before this writer may have it.
             self.waiting.after(writer, keep=obj.uid)
             booking = reading.booking(connection, office.id, obj.uid)
@@ -297,6 +322,7 @@ class Calendars:
         stored: ObjectRow | None,
         actor: Actor,
         preconditions: Preconditions,
+        together: _Together | None = None,
     ) -> Put:
         view = writer.collections.only(Role.VIEW)
         if stored is not None and not preconditions.if_match:
@@ -306,17 +332,25 @@ class Calendars:
         booking = self._prepare(writer, office, view, href, obj, stored, actor)
         if booking.asks_again:
             allow_resend(self._limits, writer, office, obj.uid)
-        share = Fairness(self._limits, writer, office, actor.caller) if actor.caller is not None else None
-        if share is not None:
-            share.admit(booking, stored)
+        share = self._share_of(writer, office, booking, stored, actor, together)
         source = None if stored is None else writer.collections.by_id(stored.collection_id)
         clerk = source.owner if source is not None else ""
         if booking.rescheduled and not booking.appointment.cancelled:
             clerk = self._place(
-                writer, office, booking, prefer=clerk, share=share, released_only=actor.released_only
+                writer,
+                office,
+                booking,
+                prefer=clerk,
+                share=share,
+                released_only=actor.released_only,
+                unsettled=together.waiting if together is not None else (),
             )
             if stored is not None and source is not None:
-                self._give_back(writer, stored, source, actor)
+                given = self._given_back(writer, stored, source, actor)
+                if together is None:
+                    self._set_aside(writer, office, given)
+                else:
+                    together.given_back += given
         target = self._calendar_of(writer, clerk)
         if stored is None or source is None:
             writer.insert(target, file_name(obj.uid), booking.content, view_href=href)
@@ -325,6 +359,25 @@ class Calendars:
         else:
             writer.replace(stored, source, booking.content, target=target, href=file_name(obj.uid))
         return Put(stored is None, None if booking.altered else etag_of(booking.content.text))
+
+    def _share_of(
+        self,
+        writer: Writer,
+        office: Office,
+        booking: bookings.Booking,
+        stored: ObjectRow | None,
+        actor: Actor,
+        together: _Together | None,
+    ) -> Fairness | None:
+        """Count a booking of the public; None if nobody's share is to be looked at."""
+        if actor.caller is None:
+            return None
+        share = Fairness(self._limits, writer, office, actor.caller)
+        if together is None or together.is_first:
+            share.admit(booking, stored)
+        else:
+            share.accompany(booking, stored)
+        return share
 
     def _put_with_clerk(  # noqa: PLR0917 - see _put
         self,
@@ -382,10 +435,11 @@ class Calendars:
         prefer: str,
         share: Fairness | None = None,
         released_only: bool = False,
+        unsettled: Iterable[str] = (),
     ) -> str:
         """Choose a clerk for a booking and reassign others at their same time where that makes room. Refuses if there is none.
 
-        With `released_only` it must be a time that the public may book now.
+        With `released_only` it must be a time that the public may book now. `unsettled` are uids whose places don't count.
         """
         connection = writer.connection
         start, end, _ = booking.content.instances[0]
@@ -393,7 +447,7 @@ class Calendars:
         board = dispatch.board(
             connection, office, writer.collections, dispatch.local_day(start, office), writer.now
         )
-        board = board.without(booking.content.uid)
+        board = board.without(booking.content.uid, *unsettled)
         request = board.request(wish)
         if request is None:
             raise RefusedError(refusals.OUTSIDE_OPENING_HOURS)
@@ -432,14 +486,24 @@ class Calendars:
             raise RefusedError(refusals.NOT_RELEASED)
         return board
 
-    def _give_back(self, writer: Writer, row: ObjectRow, holder: CollectionRow, actor: Actor) -> None:
-        """A citizen's appointment no longer takes its time: the public is offered it again after a while."""
-        office = self.directory.office(writer.office)
-        if actor.authoritative and row.kind is Kind.APPOINTMENT and office is not None:
-            for start, end, transparency in reading.instances_of(writer.connection, row.id):
-                if transparency:
-                    given = returns.GivenBack(holder.owner, start, end, row.services)
-                    returns.set_aside(writer, office, given, self._draw)
+    @staticmethod
+    def _given_back(
+        writer: Writer, row: ObjectRow, holder: CollectionRow, actor: Actor
+    ) -> list[returns.GivenBack]:
+        """What comes free when a citizen's appointment no longer takes its time; nothing for a hold, or when staff change it."""
+        if not actor.authoritative or row.kind is not Kind.APPOINTMENT:
+            return []
+        return [
+            returns.GivenBack(holder.owner, start, end, row.services)
+            for start, end, transparency in reading.instances_of(writer.connection, row.id)
+            if transparency
+        ]
+
+    def _set_aside(self, writer: Writer, office: Office | None, given: Iterable[returns.GivenBack]) -> None:
+        """The public is offered these times again after a while."""
+        if office is not None:
+            for each in given:
+                returns.set_aside(writer, office, each, self._draw)
 
     @staticmethod
     def _calendar_of(writer: Writer, clerk: str) -> CollectionRow:
@@ -457,9 +521,9 @@ class Calendars:
                 raise RefusedError(refusals.TIME_TAKEN)
 
     @staticmethod
-    def _release_expired(writer: Writer, office: Office, *, keep: str = "") -> None:
+    def _release_expired(writer: Writer, office: Office, *keep: str) -> None:
         for row in reading.expired_holds(writer.connection, office.id, writer.now):
-            if row.uid != keep:
+            if row.uid not in keep:
                 writer.remove(row, writer.collections.by_id(row.collection_id))
 
     # Deleting and moving -----------------------------------------------------------------------------------------
@@ -473,8 +537,50 @@ class Calendars:
                 raise MissingError(href)
             preconditions.check(row)
             holder = self._holder(writer, where, row)
-            self._give_back(writer, row, holder, actor)
+            self._set_aside(writer, self.office_of(where), self._given_back(writer, row, holder, actor))
             writer.remove(row, holder)
+
+    def write_together(
+        self, office_id: str, puts: Sequence[Part], gone: Sequence[tuple[str, str]], actor: Actor
+    ) -> list[Put]:
+        """Book, change and cancel several appointments of one office in one write: all of it, or nothing.
+
+        `gone` are (uid, etag) of what is deleted. Each is placed as if it came alone, those before it there and those after it not. Refuses as `put` and
+        `delete` do; MissingError for an office that isn't there, or an appointment to delete that is gone.
+        """
+        where = self._parent(f"{office_id}/appointments")
+        office = self.office_of(where)
+        if office is None:
+            raise MissingError(office_id)
+        objects = [self._accept(each.text, where) for each in puts]
+        uids = [obj.uid for obj in objects]
+        if len({*uids, *(uid for uid, _ in gone)}) != len(uids) + len(gone):
+            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        together = _Together(set(uids))
+        done = []
+        with self.writing(office.id, actor) as writer:
+            for uid, etag in gone:
+                row = reading.booking(writer.connection, office.id, uid)
+                if row is None:
+                    raise MissingError(uid)
+                Preconditions(if_match=etag).check(row)
+                holder = writer.collections.by_id(row.collection_id)
+                together.given_back += self._given_back(writer, row, holder, actor)
+                writer.remove(row, holder)
+            self._release_expired(writer, office, *uids)
+            for part, obj in zip(puts, objects, strict=True):
+                stored = reading.booking(writer.connection, office.id, obj.uid)
+                expected = Preconditions(if_match=part.etag)
+                expected.check(stored)
+                together.waiting.discard(obj.uid)
+                done.append(
+                    self._put_in_view(
+                        writer, office, file_name(obj.uid), obj, stored, actor, expected, together
+                    )
+                )
+                together.is_first = False
+            self._set_aside(writer, office, together.given_back)
+        return done
 
     @staticmethod
     def _holder(writer: Writer, where: CollectionRow, row: ObjectRow) -> CollectionRow:
@@ -494,7 +600,7 @@ class Calendars:
                 raise MissingError(href)
             office = self.office_of(target)
             if office is not None:
-                self._release_expired(writer, office, keep=row.uid)
+                self._release_expired(writer, office, row.uid)
             replaced = reading.item(connection, target, to_href)
             if replaced is not None and replaced.id != row.id:
                 if not overwrite:
@@ -628,7 +734,7 @@ class Calendars:
 
     def release_expired(self, writer: Writer, office: Office, *, keep: str = "") -> None:
         """Delete the office's expired holds, in a write of the caller; `keep` is the uid of one that stays."""
-        self._release_expired(writer, office, keep=keep)
+        self._release_expired(writer, office, keep)
 
     def check_limits(self, writer: Writer, office: Office, booking: bookings.Booking, caller: Caller) -> None:
         """Refuse what would be more than the caller's fair share, and note it otherwise, in a write of whoever calls."""

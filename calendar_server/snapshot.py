@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from calendar_server import dispatch
+from calendar_server import bookings, dispatch
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
 from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
@@ -101,7 +101,7 @@ def _booked(
     for instance in instances:
         row = rows[instance.object_id]
         board = boards[index[dispatch.local_day(instance.start, office)]]
-        summary, mailed = _words(row.text)
+        summary, mailed = bookings.words_of(row.text)
         start, end = dispatch.outer_grains(instance.start, instance.end, board.base, board.office_day.grains)
         found.append(
             BookedNow(
@@ -121,16 +121,3 @@ def _booked(
             )
         )
     return found
-
-
-def _words(text: str) -> tuple[str, bool]:
-    """The summary, and whether there is an address, of a stored text, by its unfolded lines: parsing it whole would cost far more."""
-    summary, mailed = "", False
-    for line in text.replace("\r\n ", "").replace("\r\n\t", "").split("\r\n"):
-        head, _, value = line.partition(":")
-        name = head.partition(";")[0].upper()
-        if name == "SUMMARY" and not summary:
-            summary = value.replace("\\,", ",").replace("\\;", ";").replace("\\n", " ").replace("\\\\", "\\")
-        elif name == "X-TERMIN-EMAIL":
-            mailed = bool(value)
-    return summary, mailed

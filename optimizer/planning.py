@@ -156,6 +156,11 @@ class BalancePoint:
     minutes: dict[str, int]
     fair_minutes: dict[str, int]
 
+    @property
+    def uneven_minutes(self) -> int:
+        """How far all are from their fair shares, in minutes that would have to change hands."""
+        return sum(max(0, each - self.fair_minutes.get(name, 0)) for name, each in self.minutes.items())
+
 
 def balance(
     snapshot: Snapshot, *, points: int = 12, seconds: float = 20.0, seed: int = 1

@@ -5,17 +5,38 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from optimizer import why
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optimizer.planning import Draft
+    from optimizer.planning import Absence, Draft
+    from optimizer.snapshot import Snapshot
 
 
 def body(
-    draft: Draft, kind: str, *, note: str = "", reason: str = "", auto_at: int | None = None
+    draft: Draft,
+    kind: str,
+    *,
+    note: str = "",
+    reason: str = "",
+    auto_at: int | None = None,
+    snapshot: Snapshot | None = None,
+    absence: Absence | None = None,
 ) -> dict[str, Any]:
-    """Return what `CalendarClient.propose_plan` takes. `reason` is told to citizens whose appointment moves or is cancelled."""
-    steps = [{**asdict(change), "reason": "" if change.is_quiet else reason} for change in draft.changes]
+    """Return what `CalendarClient.propose_plan` takes. `reason` is told to citizens whose appointment moves or is cancelled.
+
+    With the `snapshot` that it was made from (and the planned `absence`), it says why these can't stay at their time.
+    """
+    found = why.of_changes(snapshot, draft.changes, absence) if snapshot else {}
+    steps = [
+        {
+            **asdict(change),
+            "reason": "" if change.is_quiet else reason,
+            "why": " ".join(f"{each.clerk}:{each.reason}" for each in found.get(change.uid, ())),
+        }
+        for change in draft.changes
+    ]
     return {
         "kind": kind,
         "steps": steps,

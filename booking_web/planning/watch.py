@@ -106,7 +106,7 @@ class RepairWatch:
             # Etags and places are as they are now, after the quiet part.
             snapshot = self._snapshot(office)
             loud = planning.resolve(snapshot, seconds=self._settings.seconds, notice=notice)
-        self._propose(office, loud, waiting)
+        self._propose(office, loud, waiting, snapshot)
         return len(covered)
 
     def _snapshot(self, office: str) -> Snapshot:
@@ -127,14 +127,16 @@ class RepairWatch:
             return False
         return True
 
-    def _propose(self, office: str, draft: planning.Draft, waiting: list[dict[str, object]]) -> None:
+    def _propose(
+        self, office: str, draft: planning.Draft, waiting: list[dict[str, object]], snapshot: Snapshot
+    ) -> None:
         older = [plan for plan in waiting if plan["kind"] == "repair"]
         if not draft.changes:
             self._dismiss(older)
             return
         hours = self._settings.auto_hours
         auto_at = None if hours is None else int((self._clock() + timedelta(hours=hours)).timestamp())
-        body = drafts.body(draft, "repair", note="", reason=self._settings.reason, auto_at=auto_at)
+        body = drafts.body(draft, "repair", reason=self._settings.reason, auto_at=auto_at, snapshot=snapshot)
         if any(drafts.same_steps(plan, body) for plan in older):
             return
         self._dismiss(older)

@@ -35,6 +35,7 @@ _BEYOND_DAYS = 35
 _LONGEST_DAYS = 120
 _SECONDS = 10.0
 _ABSENCE = "absence"
+_DAYS = "days"
 _VERBS = ("apply", "undo", "dismiss")
 
 
@@ -59,6 +60,24 @@ class _Absence:
 
 
 @dataclass(frozen=True, slots=True)
+class _Days:
+    """The days that a balance evens out, as they stand in its plan's note."""
+
+    first: date
+    last: date
+
+    def note(self) -> str:
+        return f"{_DAYS}:{self.first}:{self.last}"
+
+    @staticmethod
+    def of(note: str) -> _Days | None:
+        parts = note.split(":")
+        if len(parts) != 3 or parts[0] != _DAYS:
+            return None
+        return _Days(date.fromisoformat(parts[1]), date.fromisoformat(parts[2]))
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """One change, ready to be shown; `to_clerk` and `to_start` are None where nothing changes."""
 
@@ -69,6 +88,8 @@ class _Row:
     to_start: datetime | None
     cancel: bool
     is_told: bool
+    why: list[tuple[str, str]]
+    """Why not at its time: clerk's name and reason."""
 
 
 def _desk() -> CalendarClient:
@@ -131,7 +152,7 @@ def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status:
         rows=rows,
         names=names,
         absence=_Absence.of(found["note"], office.zone),
-        problem=problem,
+        problem=problem or ("replanned" if "instead" in request.args else ""),
     )
 
 
@@ -157,6 +178,10 @@ def _rows(office: OfficeInfo, steps: list[dict[str, Any]]) -> tuple[list[_Row], 
                 datetime.fromtimestamp(step["to_start"], office.zone) if changes_time else None,
                 step["cancel"],
                 (changes_time or step["cancel"]) and (entry is None or entry.mailed),
+                [
+                    (names.get(clerk, clerk), reason)
+                    for clerk, _, reason in (each.partition(":") for each in step["why"].split())
+                ],
             )
         )
     return rows, names
@@ -174,13 +199,45 @@ def decide(plan_id: str, verb: str) -> Response:
         except RefusedError as error:
             if error.rule != "stale-plan":
                 raise
-            return _shown(office, found, problem="stale", status=409)
+            if verb != "apply" or found["state"] != "proposed":
+                return _shown(office, _desk().plan(plan_id), problem="stale", status=409)
+            return _replanned(office, found)
         absence = _Absence.of(found["note"], office.zone)
         if verb == "apply" and absence is not None:
             _enter(absence)
         return redirect(url_for("plan", plan_id=plan_id, office=office.id), 303)
 
     return _guarded(view)
+
+
+def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:
+    """Make a plan anew that no longer fits, for the same purpose, and put the former one aside."""
+    absence = _Absence.of(found["note"], office.zone)
+    if absence is not None:
+        made = _propose_absence(office, absence)
+    elif (days := _Days.of(found["note"])) is not None:
+        points = planning.balance(_snapshot(office, days.first, days.last, open_only=False), seconds=_SECONDS)
+        wanted = min(points, key=lambda point: abs(len(point.draft.changes) - len(found["steps"])))
+        made = _desk().propose_plan(office.id, drafts.body(wanted.draft, "balance", note=days.note()))
+    else:
+        today = _today(office)
+        snapshot = _snapshot(office, today, today + timedelta(days=_BEYOND_DAYS))
+        draft = planning.resolve(snapshot, seconds=_SECONDS)
+        reason = next((step["reason"] for step in found["steps"] if step["reason"]), "")
+        made = _desk().propose_plan(office.id, drafts.body(draft, "repair", reason=reason, snapshot=snapshot))
+    _desk().decide_plan(found["id"], "dismiss")
+    return redirect(url_for("plan", plan_id=made["id"], office=office.id, instead=found["id"]), 303)
+
+
+def _propose_absence(office: OfficeInfo, absence: _Absence) -> dict[str, Any]:
+    """Plan an absence and store the plan. Raises ValueError for a clerk that the office doesn't have."""
+    last = absence.end.date() + timedelta(days=_BEYOND_DAYS)
+    snapshot = _snapshot(office, absence.start.date(), last)
+    away = planning.Absence(absence.clerk, int(absence.start.timestamp()), int(absence.end.timestamp()))
+    draft = planning.repair(snapshot, away, seconds=_SECONDS)
+    reason = gettext("Eine Mitarbeiterin oder ein Mitarbeiter ist nicht da.")
+    body = drafts.body(draft, "repair", note=absence.note(), reason=reason, snapshot=snapshot, absence=away)
+    return _desk().propose_plan(office.id, body)
 
 
 def _enter(absence: _Absence) -> None:
@@ -235,18 +292,10 @@ def absence_now() -> Response:
         found = _read_absence(office, entries)
         if isinstance(found, dict):
             return _absence_form(office, entries, found)
-        last = found.end.date() + timedelta(days=_BEYOND_DAYS)
-        snapshot = _snapshot(office, found.start.date(), last)
-        if all(clerk.id != found.clerk for clerk in snapshot.clerks):
+        today = _today(office)
+        if all(clerk.id != found.clerk for clerk in _snapshot(office, today, today, open_only=False).clerks):
             return _absence_form(office, entries, {"clerk": gettext("Wählen Sie, wer nicht da ist.")})
-        draft = planning.repair(
-            snapshot,
-            planning.Absence(found.clerk, int(found.start.timestamp()), int(found.end.timestamp())),
-            seconds=_SECONDS,
-        )
-        reason = gettext("Eine Mitarbeiterin oder ein Mitarbeiter ist nicht da.")
-        body = drafts.body(draft, "repair", note=found.note(), reason=reason)
-        made = _desk().propose_plan(office.id, body)
+        made = _propose_absence(office, found)
         return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
 
     return _guarded(view)
@@ -325,7 +374,8 @@ def balance_now() -> Response:
         chosen = request.form.get("changes", "")
         for point in points:
             if point.draft.changes and chosen == str(len(point.draft.changes)):
-                made = _desk().propose_plan(office.id, drafts.body(point.draft, "balance"))
+                note = _Days(days[0], days[1]).note()
+                made = _desk().propose_plan(office.id, drafts.body(point.draft, "balance", note=note))
                 return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
         names = {clerk.id: clerk.name for clerk in snapshot.clerks}
         return _page(

@@ -84,15 +84,14 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _finish(calendars: Calendars, draft: Draft, kind: PlanKind, *, now: bool, as_json: bool) -> None:
+def _finish(calendars: Calendars, body: dict[str, Any], draft: Draft, *, now: bool, as_json: bool) -> None:
     """Store the plan, apply it if wanted, and print it."""
     plans = Plans(calendars)
-    body = drafts.body(draft, kind.value)
     stored = plans.propose(
         Plan(
             id="",
             office=draft.office,
-            kind=kind,
+            kind=PlanKind(body["kind"]),
             steps=tuple(Step(**step) for step in body["steps"]),
             objective=body["objective"],
             proven_optimal=draft.proven_optimal,
@@ -126,11 +125,12 @@ def _print(shown: Plan, calendars: Calendars, *, as_json: bool) -> None:
 
     console = Console()
     console.print(f"Plan [bold]{shown.id}[/bold] for {shown.office}: {shown.kind.value}, {shown.state.value}")
-    table = Table("Appointment", "From", "To", "Citizen is told")
+    table = Table("Appointment", "From", "To", "Citizen is told", "Why not at its time")
     for step in shown.steps:
         before = f"{step.clerk}, {at(step.start)}"
         after = "cancelled" if step.cancel else f"{step.to_clerk}, {at(step.to_start)}"
-        table.add_row(step.uid, before, after, "no" if step.is_quiet else "yes")
+        why = "\n".join(step.why.split())
+        table.add_row(step.uid, before, after, "no" if step.is_quiet else "yes", why)
     if shown.steps:
         console.print(table)
     else:
@@ -178,7 +178,8 @@ def repair(
         )
         absence = planning.Absence(clerk, int(first.timestamp()), int(last.timestamp()))
         draft = planning.repair(seen, absence, seconds=seconds)
-        _finish(calendars, draft, PlanKind.REPAIR, now=now, as_json=as_json)
+        body = drafts.body(draft, PlanKind.REPAIR.value, snapshot=seen, absence=absence)
+        _finish(calendars, body, draft, now=now, as_json=as_json)
 
 
 @plan.command("balance")
@@ -219,7 +220,8 @@ def balance(
         chosen = [point for point in points if changes is None or len(point.draft.changes) <= changes][-1]
         if not as_json:
             _print_curve(points)
-        _finish(calendars, chosen.draft, PlanKind.BALANCE, now=now, as_json=as_json)
+        body = drafts.body(chosen.draft, PlanKind.BALANCE.value)
+        _finish(calendars, body, chosen.draft, now=now, as_json=as_json)
 
 
 def _print_curve(points: tuple[planning.BalancePoint, ...]) -> None:

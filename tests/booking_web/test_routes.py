@@ -70,6 +70,7 @@ STAFF_PAGES = [
     "/plans/absence POST staff",
     "/plans/balance GET staff",
     "/plans/balance POST staff",
+    "/why GET staff",
     "/mails GET staff",
     "/mails/<int:number>/<verb> POST staff",
     "/mails/preview GET staff",

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.booking_web.test_api import book
+from tests.booking_web.test_api import book, booking, post
 from tests.booking_web.test_staff import log_in, staff, token  # noqa: F401 - a fixture
 
 FORM = {"clerk": "clerk1", "first": "2026-12-07", "last": "2026-12-07", "since": "", "until": ""}
@@ -50,7 +50,7 @@ def test_an_absence_is_planned_seen_applied_and_undone(citizens, lead):
     assert "zurückgenommen" in lead.get("/plans").text
 
 
-def test_a_plan_that_no_longer_fits_says_so_and_changes_nothing(citizens, lead):
+def test_a_plan_that_no_longer_fits_is_made_anew_and_changes_nothing(citizens, lead):
     made = book(citizens)
     (ill,) = holders(citizens, made["uid"])
     where = send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location.split("?")[0]
@@ -59,9 +59,74 @@ def test_a_plan_that_no_longer_fits_says_so_and_changes_nothing(citizens, lead):
         component["SUMMARY"] = "anders"
     event.save()
     answer = send(lead, f"{where}/apply")
+    assert answer.status_code == 303
+    page = lead.get(answer.location).text
+    assert "Das ist ein neuer Plan" in page
+    assert "wartet auf Sie" in page
+    assert holders(citizens, made["uid"]) == [ill]
+    assert "verworfen" in lead.get(where).text
+    again = answer.location.split("?")[0]
+    assert send(lead, f"{again}/apply").status_code == 303
+    assert holders(citizens, made["uid"]) != [ill]
+
+
+def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
+    uids = [book(citizens, start=f"2026-12-07T{hour}:00:00+01:00")["uid"] for hour in ("08", "10", "14")]
+    owner = holders(citizens, uids[0])[0]
+    for uid in uids[1:]:
+        other = holders(citizens, uid)[0]
+        if other != owner:
+            event = next(
+                event
+                for event in citizens.calendar.calendar(other).events()
+                if event.icalendar_component["UID"] == uid
+            )
+            citizens.calendar.caldav("lead").request(
+                str(event.url), "MOVE", headers={"Destination": str(event.url).replace(other, owner)}
+            )
+    form = {"first": "2026-12-07", "last": "2026-12-07"}
+    curve = send(lead, "/plans/balance", "/plans/balance", **form).text
+    number = re.findall(r'name="changes" value="(\d+)"', curve)[-1]
+    where = send(lead, "/plans/balance", "/plans/balance", **form, changes=number).location.split("?")[0]
+    for event in citizens.calendar.calendar(owner).events():
+        with event.edit_icalendar_component() as component:
+            component["SUMMARY"] = "anders"
+        event.save()
+    answer = send(lead, f"{where}/apply")
+    assert answer.status_code == 303
+    assert "Ausgleich" in lead.get(answer.location).text
+    assert {tuple(holders(citizens, uid)) for uid in uids} == {(owner,)}
+
+
+def test_an_undoing_that_no_longer_fits_changes_nothing(citizens, lead):
+    made = book(citizens)
+    (ill,) = holders(citizens, made["uid"])
+    where = send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location.split("?")[0]
+    send(lead, f"{where}/apply")
+    (holder,) = holders(citizens, made["uid"])
+    (event,) = [event for event in citizens.calendar.calendar(holder).events() if "Mustermann" in event.data]
+    with event.edit_icalendar_component() as component:
+        component["SUMMARY"] = "anders"
+    event.save()
+    answer = send(lead, f"{where}/undo")
     assert answer.status_code == 409
     assert "passt nicht mehr" in answer.text
-    assert holders(citizens, made["uid"]) == [ill]
+    assert holders(citizens, made["uid"]) == [holder]
+
+
+def test_the_diff_says_why_and_who_is_mailed(citizens, lead):
+    uids = []
+    while (
+        answer := post(citizens, "appointments", booking(services=[{"id": "reisepass"}]))
+    ).status_code == 201:
+        uids.append(answer.json["uid"])
+    ill = holders(citizens, uids[0])[0]
+    page = lead.get(send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location).text
+    assert "1 Termin bekommt eine andere Zeit." in page
+    assert "hat schon einen Termin" in page
+    assert "macht das nicht" in page
+    assert "nicht da oder eigener Eintrag" in page
+    assert page.count(">ja</td>") == 1
 
 
 def test_a_plan_is_dismissed(citizens, lead):

@@ -54,6 +54,35 @@ def test_a_colleague_takes_over_without_anybody_asking(server):
     assert watching.look() == 0
 
 
+def test_nothing_is_moved_back_when_the_clerk_is_back(server):
+    for number, hour in enumerate((8, 9, 10)):
+        server.client().book(appointment(f"a{number}@test", at(7, hour), "reisepass"), now=NOW)
+    ill = holder(server, "a0@test")
+    others = {f"a{number}@test": holder(server, f"a{number}@test") for number in range(3)}
+    fall_ill(server, ill)
+    watching = watch(server)
+    watching.look()
+    taken = {uid: holder(server, uid) for uid in others}
+    assert ill not in taken.values()
+    for event in server.calendar(ill).events():
+        if "krank" in event.data:
+            event.delete()
+    assert watching.look() == 0
+    assert watching.look() == 0
+    assert {uid: holder(server, uid) for uid in others} == taken
+    assert [plan["state"] for plan in server.client("lead").plans("buergerbuero")] == ["applied"]
+
+
+def test_each_move_says_why_it_could_not_stay(server):
+    for uid in ("a1@test", "a2@test"):
+        server.client().book(appointment(uid, at(7, 8), "reisepass"), now=NOW)
+    fall_ill(server, "clerk1")
+    watch(server).look()
+    (plan,) = server.client("lead").plans("buergerbuero")
+    (step,) = plan["steps"]
+    assert step["why"] == "clerk1:own-entry clerk2:appointment clerk3:not-eligible"
+
+
 def test_what_needs_another_time_waits_for_approval(server):
     for uid in ("a1@test", "a2@test"):
         server.client().book(appointment(uid, at(7, 8), "reisepass"), now=NOW)
