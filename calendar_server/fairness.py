@@ -102,6 +102,11 @@ class Fairness:
         if stored is None or booking.rescheduled:
             self._count_network(booking)
 
+    def accompany(self, booking: Booking, stored: ObjectRow | None) -> None:
+        """Note a further appointment of a group that was admitted: it takes its network's share; address and proof count once for all of it."""
+        if stored is None or booking.rescheduled:
+            self._count_network(booking)
+
     def _mine(self, booking: Booking) -> ColumnElement[bool]:
         return and_(claims.c.office == self._office.id, claims.c.uid == booking.content.uid)
 
