@@ -19,7 +19,7 @@ from babel.support import NullTranslations, Translations
 from flask import current_app, g, has_request_context
 from markupsafe import Markup
 
-from booking_web.town import DEFAULT_LANGUAGE, EASY, in_language, locale_of
+from booking_web.town import DEFAULT_LANGUAGE, EASY, RIGHT_TO_LEFT, in_language, locale_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from booking_web.town import Texts
 
 CATALOGUES = Path(__file__).parent / "translations"
-RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ur"})
 NATIVE_NAMES = {
     "de": "Deutsch",
     "en": "English",

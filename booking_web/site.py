@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from booking_web.language import (
     NATIVE_NAMES,
-    RIGHT_TO_LEFT,
     current_language,
     gettext,
     local,
@@ -22,7 +21,7 @@ from booking_web.language import (
 )
 from booking_web.looks import emblem_name
 from booking_web.messages import message_of
-from booking_web.town import language_tag, locale_of
+from booking_web.town import RIGHT_TO_LEFT, language_tag, locale_of
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -29,6 +29,7 @@ EASY = "leicht"
 """Leichte Sprache: German by rules of its own, and to the program a language among the others."""
 LANGUAGES = (DEFAULT_LANGUAGE, "en", "tr", "uk", "ar", EASY)
 """All that the program has texts in."""
+RIGHT_TO_LEFT = frozenset({"ar"})
 
 
 def locale_of(language: str) -> str:
@@ -170,6 +171,8 @@ class ReleaseRules:
     """How many services can be chosen at once."""
     max_minutes: int = 120
     """No single appointment is longer; above that, the site asks to telephone."""
+    max_group: int = 1
+    """How many appointments a group books at once, if everybody needs one of her own; 1: it isn't asked."""
 
     def may_change(self, start: datetime, now: datetime) -> bool:
         """Tell whether an appointment at `start` may still be moved or cancelled online at `now` (both aware)."""

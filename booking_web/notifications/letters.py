@@ -19,7 +19,7 @@ from booking_web.booking.choice import Choice
 from booking_web.booking.tokens import activation_code, make_token, read_token
 from booking_web.notifications.told import Decision, Kind
 from booking_web.notifications.wording import wording
-from booking_web.town import NeededBy, in_language
+from booking_web.town import RIGHT_TO_LEFT, NeededBy, in_language, language_tag
 
 if TYPE_CHECKING:
     from booking_web.notifications.told import Snapshot, Told
@@ -58,6 +58,7 @@ class Letter:
     """A mail's content in one language; every text is plain, without markup and without line breaks."""
 
     language: str
+    """As BCP 47 names it."""
     subject: str
     title: str
     greeting: str
@@ -126,7 +127,7 @@ class Letters:
     def calendar_texts(self, told: Told) -> CalendarTexts:
         """Return what the entry in her calendar says; it repeats documents and link, since many never see the mail again."""
         snapshot = told.snapshot
-        office, words = self._office(snapshot), wording(snapshot.language)
+        office, words = self._office(snapshot), self._words(snapshot)
         needed, conditional = ((), ()) if told.cancelled else self._documents(snapshot, office, words)
         url = "" if told.cancelled else self.manage_url(snapshot)
         lines: list[str] = []
@@ -156,10 +157,15 @@ class Letters:
 
     def letter(self, decision: Decision) -> Letter:
         """Return the letter of a decision. LookupError if the town has no such office."""
-        if decision.kind.is_of_waiting:
-            return self._waiting_letter(decision)
+        return (
+            self._waiting_letter(decision)
+            if decision.kind.is_of_waiting
+            else self._appointment_letter(decision)
+        )
+
+    def _appointment_letter(self, decision: Decision) -> Letter:
         snapshot, kind = decision.told.snapshot, decision.kind
-        office, words = self._office(snapshot), wording(snapshot.language)
+        office, words = self._office(snapshot), self._words(snapshot)
         cancelled, stands = kind is Kind.CANCELLED, kind not in _WITHOUT_APPOINTMENT
         key = _key(decision, words, is_online=bool(self.manage_url(snapshot)))
         when = words.when(snapshot.start.astimezone(snapshot.zone))
@@ -181,7 +187,7 @@ class Letters:
         name = "" if kind in _UNPROVED else _line(snapshot.name)
         notice = in_language(self._town.notice, words.language)
         return Letter(
-            language=words.language,
+            language=language_tag(words.language),
             subject=words.say("subjects", _heading(key) if cancelled else kind.value, when=when),
             title=words.say("titles", _heading(key) if cancelled else kind.value),
             greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
@@ -230,7 +236,7 @@ class Letters:
 
     def _waiting_letter(self, decision: Decision) -> Letter:
         snapshot, key = decision.told.snapshot, decision.kind.value
-        office, words = self._office(snapshot), wording(snapshot.language)
+        office, words = self._office(snapshot), self._words(snapshot)
         when = words.when(snapshot.start.astimezone(snapshot.zone))
         until = words.when((snapshot.held_until or snapshot.start).astimezone(snapshot.zone))
         over = decision.kind is Kind.WAITING_OVER
@@ -246,7 +252,7 @@ class Letters:
         notice = in_language(self._town.notice, words.language)
         intro = "waiting_unanswered" if snapshot.wish == "unanswered" else key
         return Letter(
-            language=words.language,
+            language=language_tag(words.language),
             subject=words.say("subjects", key, when=when),
             title=words.say("titles", key),
             greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
@@ -256,6 +262,7 @@ class Letters:
             conditional=(),
             notes=(),
             link=link,
+            more_links=(),
             closing=tuple(closing),
             signature=self._signature(office, words),
             small_print=tuple(filter(None, [words.say("closing", "automatic"), _line(notice)])),
@@ -294,6 +301,9 @@ class Letters:
         first = self._town.languages[0]
         known = language if language in self._town.languages else first
         return self._town.base_url if known == first else f"{self._town.base_url}/{known}"
+
+    def _words(self, snapshot: Snapshot) -> Wording:
+        return wording(snapshot.language, informal=self._town.informal)
 
     def _office(self, snapshot: Snapshot) -> OfficeInfo:
         office = self._town.office(snapshot.office)
@@ -421,4 +431,5 @@ def as_text(letter: Letter) -> str:
 def as_html(letter: Letter) -> str:
     """Return the letter as a complete HTML document, with its styles inlined; at most it shows the emblem that comes with the mail."""
     environment, inliner = _layouts()
-    return inliner.inline(environment.get_template("letter.html").render(letter=letter))
+    leftwards = letter.language in RIGHT_TO_LEFT
+    return inliner.inline(environment.get_template("letter.html").render(letter=letter, leftwards=leftwards))

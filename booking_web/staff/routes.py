@@ -66,6 +66,9 @@ STAFF: tuple[Route, ...] = (
     Route("/readyz", "readyz", views.readyz, "public"),
 )
 
+STAFF_LANGUAGES = (DEFAULT_LANGUAGE, "en")
+"""The other catalogues hold what citizens read."""
+
 
 def install(app: Flask, staff: Staff) -> None:
     """Add the routes, and ask for a login wherever the rule says so."""
@@ -77,7 +80,7 @@ def install(app: Flask, staff: Staff) -> None:
 
     @app.before_request
     def authorise() -> Response | None:
-        g.language = request.accept_languages.best_match(staff.settings.town.languages) or DEFAULT_LANGUAGE
+        g.language = request.accept_languages.best_match(STAFF_LANGUAGES) or DEFAULT_LANGUAGE
         if request.endpoint is None or rules[request.endpoint] == "public":
             return None
         g.who = staff.sessions.find(session.get("number"))

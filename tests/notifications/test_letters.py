@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import string
+import tomllib
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from booking_web.notifications import wording as wording_package
 from booking_web.notifications.letters import Letters, as_html, as_text
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told
 from booking_web.notifications.wording import languages, wording
+from booking_web.town import language_tag
 from calendar_server.ical.appointment import ServiceLine
 from tests.notifications.town import HOST, SECRET, UID, town
 from tests.support.town import appointment, at
@@ -177,7 +181,8 @@ def test_html_needs_nothing_from_elsewhere(due):
     assert not re.search(r"<(img|script|link|iframe|object)\b|url\(|@import|@font-face", page)
     assert 'name="color-scheme"' in page
     assert "prefers-color-scheme: dark" in page
-    assert f'<html lang="{due.told.snapshot.language}">' in page
+    assert f'<html lang="{language_tag(due.told.snapshot.language)}"' in page
+    assert ('dir="rtl"' in page) == (due.told.snapshot.language == "ar")
 
 
 @pytest.mark.parametrize(
@@ -195,16 +200,39 @@ def test_sentences_are_short(due):
     assert too_long == []
 
 
-@pytest.mark.parametrize("language", languages())
-def test_every_language_has_the_same_texts_and_places(language):
-    def shape(texts):
-        return {
-            (section, key): {name for _, name, _, _ in string.Formatter().parse(text) if name}
-            for section, keys in texts.items()
-            for key, text in keys.items()
-        }
+def shape(texts):
+    return {
+        (section, key): {name for _, name, _, _ in string.Formatter().parse(text) if name}
+        for section, keys in texts.items()
+        for key, text in keys.items()
+    }
 
-    assert shape(wording(language).texts) == shape(wording("de").texts)
+
+def read(name):
+    return tomllib.loads((Path(wording_package.__file__).parent / f"{name}.toml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("language", sorted({*languages()} - {"leicht"}))
+def test_every_language_has_the_same_texts_and_places(language):
+    assert shape(read(language)) == shape(wording("de").texts)
+
+
+@pytest.mark.parametrize("name", ["leicht", "de_du"])
+def test_what_differs_from_german_has_the_same_places(name):
+    assert shape(read(name)).items() <= shape(wording("de").texts).items()
+
+
+def test_leichte_sprache_has_words_of_its_own_for_what_happened():
+    assert read("leicht")["intros"].keys() == read("de")["intros"].keys() - {"reason"}
+
+
+def test_a_town_that_says_du_says_it_in_all_mails():
+    formal = re.compile(r"\b(Sie|Ihnen|Ihre?[mnrs]?)\b")
+    said = [text for keys in wording("de", informal=True).texts.values() for text in keys.values()]
+    assert [text for text in said if formal.search(text)] == []
+    letters = Letters(replace(town(), informal=True), SECRET)
+    assert "Du hast einen Termin bei uns." in as_text(letters.letter(decision()))
+    assert "Sie haben einen Termin." in as_text(letters.letter(decision(language="leicht")))
 
 
 def test_a_language_without_words_gets_german_ones():

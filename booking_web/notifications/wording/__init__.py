@@ -1,6 +1,7 @@
 """The words of the mails: one TOML file for each language, all with the same keys as the German one.
 
 A further language is a further file here; which day and time formats it uses stands in it too (CLDR patterns, by babel).
+Two files hold only what differs from the German one: `leicht.toml` (Leichte Sprache) and `de_du.toml` (a town that says "du").
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING
 
 from babel.dates import format_date, format_time
 
+from booking_web.town import EASY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
 _FOLDER = Path(__file__).parent
 DEFAULT = "de"
+_INFORMAL = "de_du"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +32,21 @@ class Wording:
     language: str
     texts: Mapping[str, Mapping[str, str]]
 
+    @property
+    def _locale(self) -> str:
+        return DEFAULT if self.language == EASY else self.language
+
     def say(self, section: str, key: str, **values: object) -> str:
         """Return a text with its places filled in. KeyError if it doesn't exist or a value is missing."""
         return self.texts[section][key].format(**values)
 
     def day(self, local: datetime) -> str:
         """Return a day in words ("Montag, 7. Dezember 2026"); `local` is in the zone to show."""
-        return format_date(local.date(), self.texts["formats"]["day"], self.language)
+        return format_date(local.date(), self.texts["formats"]["day"], self._locale)
 
     def time(self, local: datetime) -> str:
         """Return a time of day ("8:00 Uhr"); `local` is in the zone to show."""
-        return format_time(local.replace(tzinfo=None), self.texts["formats"]["time"], locale=self.language)
+        return format_time(local.replace(tzinfo=None), self.texts["formats"]["time"], locale=self._locale)
 
     def when(self, local: datetime) -> str:
         """Return day and time in words ("Montag, 7. Dezember 2026, 8:00 Uhr")."""
@@ -53,11 +61,23 @@ class Wording:
 
 def languages() -> tuple[str, ...]:
     """Return the languages that have words, sorted."""
-    return tuple(sorted(file.stem for file in _FOLDER.glob("*.toml")))
+    return tuple(sorted({file.stem for file in _FOLDER.glob("*.toml")} - {_INFORMAL}))
 
 
 @lru_cache
-def wording(language: str) -> Wording:
-    """Return the words of `language`, or the German ones if it has none."""
+def wording(language: str, *, informal: bool = False) -> Wording:
+    """Return the words of `language`, or the German ones if it has none; what a file lacks is German.
+
+    `informal`: German says "du" (Leichte Sprache says "Sie" all the same).
+    """
     known = language if language in languages() else DEFAULT
-    return Wording(known, tomllib.loads((_FOLDER / f"{known}.toml").read_text("utf-8")))
+    texts = {section: dict(keys) for section, keys in _read(DEFAULT).items()}
+    over = (_INFORMAL if informal else None) if known == DEFAULT else known
+    for section, keys in _read(over).items() if over else ():
+        texts[section].update(keys)
+    return Wording(known, texts)
+
+
+def _read(name: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = tomllib.loads((_FOLDER / f"{name}.toml").read_text("utf-8"))
+    return found
