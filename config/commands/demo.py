@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from calendar_server.setup import prepare
-from calendar_server.storage.database import Database
-from config import compose, database, secrets
+from config import compose, secrets
+from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, settings_of
 from config.demo import fill as fill_town
 
@@ -43,12 +40,8 @@ def fill(*, weeks: int, seed: int, config: Path, data: Path) -> None:
         ours = secrets.ensure(data, settings.server.secrets, demo=True)
     except secrets.SecretsError as error:
         raise click.ClickException(str(error)) from error
-    opened = Database.open(database.url(settings, data))
-    try:
-        calendars = prepare(opened, compose.directory(settings), partial(datetime.now, UTC))
+    with open_calendars(settings, data) as calendars:
         done = fill_town(
             calendars, compose.town(settings), weeks=weeks, seed=seed, secret=ours.signing_secret.encode()
         )
-    finally:
-        opened.close()
     click.echo(f"{done.booked} appointments made, until {done.until}")

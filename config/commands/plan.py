@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,14 +15,12 @@ from calendar_server import snapshot
 from calendar_server.plans import Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.service import Actor
-from calendar_server.setup import prepare
-from calendar_server.storage.database import Database
-from config import compose, database
+from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, settings_of
 from optimizer import planning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from calendar_server.offices import Office
@@ -39,16 +35,6 @@ ACTOR = Actor("termin")
 @click.group()
 def plan() -> None:
     """Make, show, apply and undo plans."""
-
-
-@contextmanager
-def _calendars(config: Path, data: Path) -> Iterator[Calendars]:
-    settings = settings_of(config)
-    opened = Database.open(database.url(settings, data))
-    try:
-        yield prepare(opened, compose.directory(settings), partial(datetime.now, UTC))
-    finally:
-        opened.close()
 
 
 def _office(calendars: Calendars, name: str) -> Office:
@@ -163,7 +149,7 @@ def repair(
     as_json: bool,
 ) -> None:
     """Plan who takes over what while a clerk is away."""
-    with _calendars(config, data) as calendars:
+    with open_calendars(settings_of(config), data) as calendars:
         office = _office(calendars, office_id)
         if office.clerk(clerk) is None:
             known = ", ".join(each.id for each in office.clerks)
@@ -207,7 +193,7 @@ def balance(
     as_json: bool,
 ) -> None:
     """Plan to even out the clerks' work by part-time share; no citizen's time changes."""
-    with _calendars(config, data) as calendars:
+    with open_calendars(settings_of(config), data) as calendars:
         office = _office(calendars, office_id)
         start, end = (
             _moment(text, option, office).date() for text, option in ((first, "--from"), (last, "--to"))
@@ -240,7 +226,7 @@ def _print_curve(points: tuple[planning.BalancePoint, ...]) -> None:
 @data_option
 def list_plans(*, office_id: str, config: Path, data: Path) -> None:
     """List an office's plans, newest first."""
-    with _calendars(config, data) as calendars:
+    with open_calendars(settings_of(config), data) as calendars:
         office = _office(calendars, office_id)
         table = Table("Plan", "Made", "Kind", "State", "Changes")
         for each in Plans(calendars).all(office.id):
@@ -257,7 +243,7 @@ def _verb(name: str, text: str, do: Callable[[Plans, str], Plan]) -> None:
     @data_option
     @config_option
     def command(*, plan_id: str, as_json: bool, config: Path, data: Path) -> None:
-        with _calendars(config, data) as calendars:
+        with open_calendars(settings_of(config), data) as calendars:
             _print(_decided(lambda: do(Plans(calendars), plan_id)), calendars, as_json=as_json)
 
     command.__doc__ = text

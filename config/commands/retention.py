@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from booking_web.notifications import store
-from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
 from calendar_server.upkeep import Upkeep, UpkeepSettings
-from config import compose, database
+from config import database
+from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, settings_of
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ def run(*, config: Path, data: Path, as_json: bool) -> None:
     The program may run meanwhile. Backups aren't reached: how long they are kept is for whoever makes them.
     """
     settings = settings_of(config)
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     done = calendars(settings, data) | {"told": mails(settings, data)}
     if as_json:
         click.echo(json.dumps(done))
@@ -51,13 +49,9 @@ def run(*, config: Path, data: Path, as_json: bool) -> None:
 def calendars(settings: Settings, data: Path) -> dict[str, int]:
     """Do the calendar server's part; returns how many rows each step concerned."""
     days = settings.server.retention
-    opened = Database.open(database.url(settings, data))
-    try:
-        service = prepare(opened, compose.directory(settings), partial(datetime.now, UTC))
+    with open_calendars(settings, data) as service:
         upkeep = Upkeep(service, UpkeepSettings(days.archive_days, days.appointment_days, days.sync_days))
         return {"archived": upkeep.archive(), "erased": upkeep.erase(), "pruned": upkeep.prune()}
-    finally:
-        opened.close()
 
 
 def mails(settings: Settings, data: Path) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,15 +13,10 @@ from calendar_server.ical.joining import joined
 from calendar_server.ical.parting import parted
 from calendar_server.refusals import MissingError, NotAllDoneError, NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars
-from calendar_server.setup import prepare
 from calendar_server.storage import reading
-from calendar_server.storage.database import Database
 from calendar_server.storage.rows import CollectionRow, Role
-from config import compose, database
+from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, settings_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ACTOR = Actor("termin", authoritative=True)
 _CALENDAR = click.option(
@@ -35,17 +27,6 @@ _CALENDAR = click.option(
     help="Whose: a clerk (clerk1), or a path (clerk1/calendar, buergerbuero/appointments, buergerbuero/opening).",
 )
 _FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-@contextmanager
-def _calendars(config: Path, data: Path) -> Iterator[Calendars]:
-    settings = settings_of(config)
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    opened = Database.open(database.url(settings, data))
-    try:
-        yield prepare(opened, compose.directory(settings), partial(datetime.now, UTC))
-    finally:
-        opened.close()
 
 
 def _find(calendars: Calendars, name: str) -> CollectionRow:
@@ -80,7 +61,7 @@ def import_(*, files: tuple[Path, ...], name: str, config: Path, data: Path) -> 
             raise click.ClickException(f"{file}: {error.strerror}") from error
         except ContentError as error:
             raise click.ClickException(f"{file}: {error}") from error
-    with _calendars(config, data) as calendars:
+    with open_calendars(settings_of(config), data) as calendars:
         where = _find(calendars, name)
         try:
             created = calendars.put_all(where.path, objects, ACTOR)
@@ -100,7 +81,7 @@ def import_(*, files: tuple[Path, ...], name: str, config: Path, data: Path) -> 
 @data_option
 def export(*, name: str, output: Path | None, config: Path, data: Path) -> None:
     """Write a whole calendar as one iCalendar file. It holds citizens' data if the calendar has appointments."""
-    with _calendars(config, data) as calendars:
+    with open_calendars(settings_of(config), data) as calendars:
         where = _find(calendars, name)
         with calendars.database.read() as connection:
             texts = [row.text for row in reading.all_items(connection, where)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,11 @@ import click
 from booking_web.notifications import store
 from booking_web.notifications import verification as of_mails
 from calendar_server import verification
-from calendar_server.setup import prepare
 from calendar_server.storage import reading
 from calendar_server.storage.database import Database
 from calendar_server.verification import Violation
-from config import compose, database
+from config import database
+from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, settings_of
 
 if TYPE_CHECKING:
@@ -50,18 +49,16 @@ def verify(*, config: Path, data: Path, as_json: bool) -> None:
 
 
 def _violations(settings: Settings, data: Path) -> Iterator[Violation]:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    worker = Database.open(database.worker_url(settings, data))
-    opened = Database.open(database.url(settings, data))
-    try:
-        store.migrate(worker)
-        calendars = prepare(opened, compose.directory(settings), partial(datetime.now, UTC))
+    with open_calendars(settings, data) as calendars:
         yield from verification.violations(calendars)
-        for rule, where, what in of_mails.violations(worker, partial(_last_change, opened)):
-            yield Violation(rule, where, what)
-    finally:
-        opened.close()
-        worker.close()
+        worker = Database.open(database.worker_url(settings, data))
+        try:
+            store.migrate(worker)
+            last_change = partial(_last_change, calendars.database)
+            for rule, where, what in of_mails.violations(worker, last_change):
+                yield Violation(rule, where, what)
+        finally:
+            worker.close()
 
 
 def _last_change(opened: Database, office: str) -> int:
