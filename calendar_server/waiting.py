@@ -26,7 +26,8 @@ from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind, Role
 from calendar_server.storage.schema import objects, wishes
-from calendar_server.wishes import OPEN, Wish, WishState, offer_until
+from calendar_server.storage.wish_rows import COLUMNS, IS_OPEN, find, open_wishes
+from calendar_server.wishes import Wish, WishState, offer_until
 from optimizer import admission
 from optimizer.release import room
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection
 
     from calendar_server.ical.appointment import Appointment
     from calendar_server.offices import Office
@@ -53,9 +54,6 @@ _LONGEST_MINUTES = 1440
 _NOTICE = timedelta(hours=1)
 """Before the start, where the office has no rule."""
 _LATEST_DAYS = 400
-_COLUMNS = [column for column in wishes.c if column.name not in {"text", "address"}]
-_IS_OPEN = wishes.c.state.in_(sorted(state.value for state in OPEN))
-_OF_OFFICE = select(*_COLUMNS).where(_IS_OPEN).order_by(wishes.c.created, wishes.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +78,6 @@ class Counts:
     offered: int
     services: dict[str, int]
     since: int | None
-
-
-def _wish(row: RowMapping) -> Wish:
-    values: dict[str, Any] = dict(row)
-    values["state"] = WishState(values["state"])
-    values["services"] = reading.split_ids(values["services"])
-    values["refused"] = tuple(json.loads(values["refused"]))
-    return Wish(**values)
-
-
-def find(connection: Connection, wish_id: str) -> tuple[Wish, str] | None:
-    """Return a wish and its appointment's text, None if there's none (any more)."""
-    query = select(*_COLUMNS, wishes.c.text).where(wishes.c.id == wish_id)
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
-        return None
-    values = dict(row)
-    text: str = values.pop("text")
-    return _wish(values), text  # type: ignore[arg-type] # a dict is as good as the row it came from
 
 
 class Waiting:
@@ -148,7 +127,7 @@ class Waiting:
                 )
             values = {
                 column.name: getattr(wish, column.name)
-                for column in _COLUMNS
+                for column in COLUMNS
                 if column.name not in {"state", "services", "refused"}
             }
             values |= {
@@ -199,10 +178,10 @@ class Waiting:
     def _require_room(connection: Connection, office: Office, address: str) -> None:
         if not office.waiting.enabled:
             raise RefusedError(refusals.WAITING_LIST_CLOSED)
-        mine = select(func.count()).select_from(wishes).where(_IS_OPEN, wishes.c.address == address)
+        mine = select(func.count()).select_from(wishes).where(IS_OPEN, wishes.c.address == address)
         if connection.execute(mine).scalar_one() >= office.waiting.per_address:
             raise RefusedError(refusals.TOO_MANY_WISHES)
-        here = select(func.count()).select_from(wishes).where(_IS_OPEN, wishes.c.office == office.id)
+        here = select(func.count()).select_from(wishes).where(IS_OPEN, wishes.c.office == office.id)
         if connection.execute(here).scalar_one() >= office.waiting.most:
             raise RefusedError(refusals.WAITING_LIST_FULL)
 
@@ -308,7 +287,7 @@ class Waiting:
     def counts(self, office_id: str) -> Counts:
         """Return how many wait in an office."""
         with self._calendars.database.read() as connection:
-            found = self._open(connection, office_id)
+            found = open_wishes(connection, office_id)
         services: dict[str, int] = {}
         for wish in found:
             for service in sorted(wish.services):
@@ -328,7 +307,7 @@ class Waiting:
         office = self._calendars.directory.office(writer.office) if writer.office else None
         if office is None or not writer.freed:
             return
-        if not (waiting := self._open(writer.connection, office.id)):
+        if not (waiting := open_wishes(writer.connection, office.id)):
             writer.freed = set()
             return
         if (
@@ -345,11 +324,6 @@ class Waiting:
         self._offer(writer, office, waiting, self._days(office, freed, writer.now), freed)
         # Placing moved others between clerks at their times; that makes no room.
         writer.freed = set()
-
-    @staticmethod
-    def _open(connection: Connection, office_id: str) -> list[Wish]:
-        rows = connection.execute(_OF_OFFICE.where(wishes.c.office == office_id)).mappings()
-        return [_wish(row) for row in rows]
 
     @staticmethod
     def _days(office: Office, freed: Iterable[tuple[int, int]], now: int) -> list[date]:
@@ -373,19 +347,25 @@ class Waiting:
         return sorted(found)
 
     def _settle(self, writer: Writer, office: Office, waiting: Sequence[Wish]) -> list[Wish]:
-        """Note what became of offers whose hold is gone or booked. Return the wishes as they stand then."""
+        """Note what became of offers whose hold is gone, booked or moved. Return the wishes as they stand then."""
         offered = {wish.uid for wish in waiting if wish.state is WishState.OFFERED}
         if not offered:
             return list(waiting)
-        query = select(objects.c.uid, objects.c.kind).where(
+        query = select(objects.c.uid, objects.c.kind, objects.c.first).where(
             objects.c.office == office.id, objects.c.uid.in_(offered), objects.c.view_href.is_not(None)
         )
-        standing = {row.uid: Kind(row.kind) for row in writer.connection.execute(query)}
+        standing = {row.uid: (Kind(row.kind), row.first) for row in writer.connection.execute(query)}
         found = []
         for wish in waiting:
-            kind = standing.get(wish.uid)
-            if wish.state is not WishState.OFFERED or kind is Kind.HOLD:
+            kind, start = standing.get(wish.uid, (None, None))
+            if wish.state is not WishState.OFFERED:
                 found.append(wish)
+            elif kind is Kind.HOLD:
+                # Somebody in the office may have moved it; the offer lasts as long as before.
+                moved = start != wish.offered_start
+                found.append(
+                    self._change(writer, wish, WishState.OFFERED, offered_start=start) if moved else wish
+                )
             elif kind is Kind.APPOINTMENT:
                 self._change(writer, wish, WishState.TAKEN)
             else:
@@ -484,7 +464,7 @@ class Waiting:
     def _waiting(self, connection: Connection, office: Office, only: str) -> list[Wish]:
         return [
             wish
-            for wish in self._open(connection, office.id)
+            for wish in open_wishes(connection, office.id)
             if wish.state is WishState.WAITING and only in {"", wish.id}
         ]
 
@@ -492,12 +472,12 @@ class Waiting:
         """End wishes for which no time can come any more, and settle offers whose hold is gone. Return how many wishes have ended."""
         with self._calendars.database.read() as connection:
             now = self._calendars.now()
-            over = any(self._is_over(wish, office, now) for wish in self._open(connection, office.id))
+            over = any(self._is_over(wish, office, now) for wish in open_wishes(connection, office.id))
             if not over and connection.execute(_lost_offers(office.id)).first() is None:
                 return 0
         ended = 0
         with self._calendars.writing(office.id, actor) as writer:
-            for wish in self._settle(writer, office, self._open(writer.connection, office.id)):
+            for wish in self._settle(writer, office, open_wishes(writer.connection, office.id)):
                 if self._is_over(wish, office, writer.now):
                     self._change(writer, wish, WishState.OVER)
                     ended += 1

@@ -15,6 +15,7 @@ from booking_web.notifications.addresses import AddressError
 from booking_web.notifications.mails import compose
 from booking_web.notifications.reminders import reminder_due
 from booking_web.notifications.told import Kind, Snapshot, beside, decide
+from booking_web.notifications.wishes import decide_wish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +79,12 @@ class Follower:
 
     def _follow(self, office: str, found: list[Change]) -> int:
         by_uid: dict[str, list[Change]] = {}
+        wishes: dict[str, list[Change]] = {}
         for change in found:
             if change.kind in _BOOKINGS:
                 by_uid.setdefault(change.uid, []).append(change)
+            elif change.kind == _WISH:
+                wishes.setdefault(change.uid, []).append(change)
         queued = 0
         with self._store.writing() as writing:
             for uid, changes in by_uid.items():
@@ -91,6 +95,8 @@ class Follower:
                 queued += self._tell(
                     writing, office, uid, current, by_citizen=_by_citizen(changes), at=changes[-1].at
                 )
+            for uid, changes in wishes.items():
+                queued += self._tell_who_waits(writing, office, uid, changes)
             writing.set_cursor(office, found[-1].seq)
         return queued
 
@@ -119,8 +125,35 @@ class Follower:
             if standing.told is not None and standing.settled and not standing.told.cancelled:
                 self._refresh(writing, standing.told.snapshot, current, office, now)
             return self._tell_beside(writing, office, uid, standing, current, at=at)
+        if not self._queue(writing, decision, standing):
+            return False
+        writing.settle(office, uid)
+        return True
+
+    def _tell_who_waits(self, writing: Writing, office: str, uid: str, changes: list[Change]) -> bool:
+        stored = self._changes.wish(office, uid)
+        if stored is None:
+            # Deleted long after it ended.
+            return False
+        standing = writing.standing(office, uid)
+        decision = decide_wish(
+            standing.told,
+            *stored,
+            now=self._clock(),
+            at=changes[-1].at,
+            by_citizen=_by_citizen(changes),
+            refused=standing.refused,
+        )
+        if decision is None:
+            writing.withdraw(office, uid, news_only=True)
+            return False
+        return self._queue(writing, decision, standing)
+
+    def _queue(self, writing: Writing, decision: Decision, standing: Standing) -> bool:
+        """Put the mail of a decision into the outbox, in the place of one that hasn't left. False if it's there, or can't be written."""
         if standing.queued == decision.told:
             return False
+        now, office = self._clock(), decision.told.snapshot.office
         try:
             mail = compose(
                 decision,
@@ -139,7 +172,6 @@ class Follower:
             writing.fail(decision, f"{type(error).__name__} while writing the mail", now=now)
             return False
         writing.replace(decision, mail, now=now, wait=_second_thoughts(decision))
-        writing.settle(office, uid)
         return True
 
     def _tell_beside(
@@ -199,7 +231,7 @@ class Follower:
 
 
 def _second_thoughts(decision: Decision) -> timedelta:
-    at_once = decision.by_citizen or decision.kind is Kind.CONFIRMATION
+    at_once = decision.by_citizen or decision.kind is Kind.CONFIRMATION or decision.kind.is_of_waiting
     return timedelta(0) if at_once else SECOND_THOUGHTS
 
 

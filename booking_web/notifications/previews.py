@@ -82,7 +82,7 @@ def _decision(
         name="Erika Muster",
         language=language,
         reference="K7QM-3XPD",
-        held_until=now + timedelta(hours=1) if kind in {Kind.ACTIVATION, Kind.EXPIRED} else None,
+        held_until=now + timedelta(hours=1) if kind in {Kind.ACTIVATION, Kind.EXPIRED, Kind.OFFER} else None,
     )
     before = replace(seen, start=start - timedelta(hours=1), end=seen.end - timedelta(hours=1))
     said = kind in {Kind.MOVED, Kind.PROPOSAL, Kind.CANCELLED} and not by_citizen

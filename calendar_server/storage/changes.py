@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from calendar_server.ical.appointment import Appointment, NotAnAppointmentError, from_ical
-from calendar_server.storage import reading
+from calendar_server.storage import reading, wish_rows
 from calendar_server.storage.schema import changes, offices
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from calendar_server.storage.database import Database
+    from calendar_server.wishes import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Change:
     """One object that was stored or deleted.
 
     `seq` is the office's number of the write; changes of one write share it and are always read together. `kind` is "appointment", "hold",
-    "event", "window" or "closure"; `action` "stored" or "deleted"; `clerk` whose calendar it lies in ("" for opening); `actor` the
+    "event", "window", "closure" or "wish" (of the waiting list); `action` "stored" or "deleted"; `clerk` whose calendar it lies in ("" for opening); `actor` the
     account that wrote it ("site", a clerk's id, "lead", "plan:<id>", "system"); `at` is aware, in UTC.
     """
 
@@ -86,6 +87,17 @@ class ChangeLog:
             )
             for row in rows
         ]
+
+    def wish(self, office: str, wish_id: str) -> tuple[Wish, Appointment] | None:
+        """Return a wish of the waiting list as it stands now, and the appointment that is waited for; None if there's none (any more)."""
+        with self._database.read() as connection:
+            found = wish_rows.find(connection, wish_id)
+        if found is None or found[0].office != office:
+            return None
+        try:
+            return found[0], from_ical(found[1], self._zone)
+        except NotAnAppointmentError:
+            return None
 
     def appointment(self, office: str, uid: str) -> Appointment | None:
         """Return the office's appointment or hold of that uid as it stands now, None if there is none (any more)."""

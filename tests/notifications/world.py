@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from booking_web.notifications.transport import Transport
     from booking_web.town import Town
     from calendar_server.ical.appointment import Appointment
+    from calendar_server.offices import Directory
 
 OFFICE = "buergerbuero"
 VIEW = f"{OFFICE}/appointments"
@@ -198,13 +199,19 @@ class World:
 
 
 @contextmanager
-def world(calendar_url: str, worker_url: str, folder: Path, clock: Clock | None = None) -> Iterator[World]:
+def world(
+    calendar_url: str,
+    worker_url: str,
+    folder: Path,
+    clock: Clock | None = None,
+    offices: Directory | None = None,
+) -> Iterator[World]:
     """A world on these databases."""
     clock = clock or Clock()
     database = Database.open(worker_url)
     try:
         migrate(database)
-        with calendars(calendar_url, clock=clock) as service:
+        with calendars(calendar_url, offices, clock) as service:
             yield World(service, database, clock, folder / "mail")
     finally:
         database.close()
