@@ -470,7 +470,7 @@ class TerminApplication(Application):
         responses = [request.response(self._resource(prefix, user, where))]
         if deep and where.tag:
             on = self._resource(prefix, user, where)
-            responses += [request.response(replace(on, item=item)) for item in self._listing(where)]
+            responses += request.responses(on, self._listing(where))
         elif deep:
             with self.calendars.database.read() as connection:
                 children = reading.children(connection, where.path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _NAMESPACES = (
     'xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/" '
@@ -44,6 +44,15 @@ def href(prefix: str, *segments: str, collection: bool = False) -> str:
         for segment in segments
     )
     return f"{escape(prefix) if prefix else ''}/{path}{'/' if collection else ''}"
+
+
+def below(where: str) -> Callable[[str], str]:
+    """Return what gives the href of each name in a collection whose own href is `where`: for thousands of names."""
+
+    def of(name: str) -> str:
+        return where + (name if _PLAIN.fullmatch(name) else href("", name)[1:])
+
+    return of
 
 
 def found(where: str, properties: str, missing: str = "") -> str:

@@ -6,7 +6,7 @@ description) lie in the collection's row under the names that Radicale's PROPPAT
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from calendar_server.multistatus import escape
 from calendar_server.storage.rows import CollectionRow, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from xml.etree.ElementTree import Element
 
     from calendar_server.storage.reading import Listed
@@ -87,27 +87,37 @@ def _resource_type(on: Resource) -> str:
     return f"<collection/>{kind}"
 
 
+_OF_OBJECTS: dict[str, Callable[[Listed], str]] = {
+    # An etag is ours: hexadecimal digits in quotes.
+    _D + "getetag": lambda item: item.etag,
+    _D + "getlastmodified": lambda item: formatdate(item.modified, usegmt=True),
+    _D + "getcontenttype": lambda item: f"text/calendar; charset=utf-8; component={item.component.lower()}",
+    _D + "getcontentlength": lambda item: str(item.size),
+}
+"""The properties in which the objects of a calendar differ."""
+
+
 def _etag(on: Resource) -> str | None:
     if on.item is not None:
-        return escape(on.item.etag)
+        return _OF_OBJECTS[_D + "getetag"](on.item)
     return escape(_ctag(on)) if on.is_calendar else None
 
 
 def _ctag(on: Resource) -> str:
     if on.collection.role is Role.BUSY:
         return f'"{on.token().rpartition(":busy:")[2]}"'
-    return f'"{on.collection.id}-{on.collection.seq}"'
+    return on.collection.etag
 
 
 def _modified(on: Resource) -> str | None:
-    if on.item is None and not on.is_calendar:
-        return None
-    return formatdate(on.item.modified if on.item is not None else on.collection.modified, usegmt=True)
+    if on.item is not None:
+        return _OF_OBJECTS[_D + "getlastmodified"](on.item)
+    return formatdate(on.collection.modified, usegmt=True) if on.is_calendar else None
 
 
 def _content_type(on: Resource) -> str | None:
     if on.item is not None:
-        return f"text/calendar; charset=utf-8; component={on.item.component.lower()}"
+        return _OF_OBJECTS[_D + "getcontenttype"](on.item)
     return "text/calendar" if on.is_calendar else None
 
 
@@ -180,7 +190,9 @@ LIVE: dict[str, Callable[[Resource], str | None]] = {
     _D + "getetag": _etag,
     _D + "getlastmodified": _modified,
     _D + "getcontenttype": _content_type,
-    _D + "getcontentlength": lambda on: str(on.item.size) if on.item is not None else None,
+    _D + "getcontentlength": lambda on: (
+        None if on.item is None else _OF_OBJECTS[_D + "getcontentlength"](on.item)
+    ),
     _D + "owner": lambda on: _link(on.prefix, on.collection.owner) if on.collection.owner else None,
     _D + "current-user-principal": lambda on: _link(on.prefix, on.user),
     _D + "principal-collection-set": lambda on: _link(on.prefix, ""),
@@ -271,6 +283,12 @@ def refused_changes(root: Element | None, href: str) -> str | None:
     )
 
 
+def changed(names: Iterable[str], href: str) -> str:
+    """Return the response to a PROPPATCH that has changed these (names as Radicale keeps them)."""
+    tags = "".join(_element(xmlutils.make_clark(name), None) for name in names)
+    return multistatus.found(href, tags, "")
+
+
 class Request:
     """The body of a PROPFIND: some properties, all of them, or only their names. An empty body asks for all."""
 
@@ -297,13 +315,44 @@ class Request:
             ]
         return tags
 
+    def responses(self, on: Resource, items: Iterable[Listed]) -> Iterator[str]:
+        """Yield the responses for objects in the calendar `on`: most properties are the same for all of them and made once."""
+        href = multistatus.below(on.href())
+        pieces: list[str | Callable[[Listed], str]] | None = None
+        missing = ""
+        for item in items:
+            if pieces is None:
+                pieces, missing = self._pieces(replace(on, item=item))
+            found = "".join([piece if isinstance(piece, str) else piece(item) for piece in pieces])
+            yield multistatus.found(href(item.name), found, missing)
+
+    def _pieces(self, on: Resource) -> tuple[list[str | Callable[[Listed], str]], str]:
+        """What the found properties of an object and its like consist of, and those that they don't have."""
+        found: list[str | Callable[[Listed], str]] = []
+        missing: list[str] = []
+        for tag in self._every_tag(on) if self.tags is None else self.tags:
+            if tag in _OF_OBJECTS and not self.names_only:
+                begin, end = _element(tag, "|").split("|")
+                found += [begin, _OF_OBJECTS[tag], end]
+                continue
+            content = self._content(on, tag)
+            if content is not None:
+                found.append(_element(tag, None if self.names_only else content))
+            elif self.tags is not None:
+                missing.append(_element(tag, None))
+        return found, "".join(missing)
+
+    @staticmethod
+    def _content(on: Resource, tag: str) -> str | None:
+        live = LIVE.get(tag)
+        return live(on) if live is not None else _dead(on, tag)
+
     def response(self, on: Resource) -> str:
         """Return the response for one resource."""
         found: list[str] = []
         missing: list[str] = []
         for tag in self._every_tag(on) if self.tags is None else self.tags:
-            live = LIVE.get(tag)
-            content = live(on) if live is not None else _dead(on, tag)
+            content = self._content(on, tag)
             if content is not None:
                 found.append(_element(tag, None if self.names_only else content))
             elif self.tags is not None:

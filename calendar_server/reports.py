@@ -54,7 +54,8 @@ class Wanted:
         """Return the response for one object; `where` is its href."""
         parts = []
         if self.etag:
-            parts.append(f"<getetag>{multistatus.escape(etag)}</getetag>")
+            # An etag is ours: hexadecimal digits in quotes.
+            parts.append(f"<getetag>{etag}</getetag>")
         if self.content_type:
             name = component.lower()
             parts.append(f"<getcontenttype>text/calendar; charset=utf-8; component={name}</getcontenttype>")
@@ -135,8 +136,9 @@ def _everything(connection: Connection, prefix: str, where: CollectionRow, wante
     if wanted.data:
         rows = ((_name(where, item), item) for item in reading.all_items(connection, where))
         return _responses(prefix, where, rows, wanted)
+    href = multistatus.below(multistatus.href(prefix, *where.path.split("/"), collection=True))
     return [
-        wanted.response(_href(prefix, where, item.name), item.etag, "", item.component)
+        wanted.response(href(item.name), item.etag, "", item.component)
         for item in reading.listing(connection, where)
     ]
 
@@ -144,6 +146,5 @@ def _everything(connection: Connection, prefix: str, where: CollectionRow, wante
 def _responses(
     prefix: str, where: CollectionRow, rows: Iterable[tuple[str, ObjectRow]], wanted: Wanted
 ) -> list[str]:
-    return [
-        wanted.response(_href(prefix, where, name), row.etag, row.text, row.component) for name, row in rows
-    ]
+    href = multistatus.below(multistatus.href(prefix, *where.path.split("/"), collection=True))
+    return [wanted.response(href(name), row.etag, row.text, row.component) for name, row in rows]

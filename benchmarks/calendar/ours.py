@@ -15,9 +15,10 @@ from benchmarks.calendar.events import filling
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.app import CalendarSettings, create_app
 from calendar_server.offices import Clerk, Directory, Office, OpeningRule, WeeklyPeriod
-from calendar_server.service import Actor
+from calendar_server.service import Actor, expanded, file_name
 from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
+from calendar_server.storage.rows import Kind
 from config.processes.launch import Launch
 from config.processes.web import serve
 
@@ -48,10 +49,16 @@ def fill(database_url: str, layout: dict[str, int]) -> None:
     database = Database.open(database_url)
     calendars = prepare(database, _directory(), _now)
     Accounts(database, _now).ensure(Account(USER, AccountRole.CLERK, "office"), USER)
-    calendars.create_principal(USER, {}, Actor(USER))
+    actor = Actor(USER)
+    calendars.create_principal(USER, {}, actor)
     for name, size in layout.items():
-        texts = [text for _, text in filling(size)]
-        calendars.replace_calendar(f"{USER}/{name}", texts, {"tag": "VCALENDAR"}, Actor(USER))
+        where = calendars.create_calendar(f"{USER}/{name}", {"tag": "VCALENDAR"}, actor)
+        office = calendars.office_of(where)
+        # As an import of so many would: one by one and durable each would take minutes.
+        with calendars.writing(where.office, actor) as writer:
+            for uid, text in filling(size):
+                obj = calendars.parse(text, office)
+                writer.insert(where, file_name(uid), expanded(obj, Kind.EVENT, frozenset(), writer.now))
     database.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, func, or_, select, union_all
 
@@ -352,6 +352,28 @@ def instances_of(connection: Connection, object_id: int) -> list[tuple[int, int,
     return [(start, end, transparency) for start, end, transparency in _PERIODS.all(connection, id=object_id)]
 
 
+def instances_of_all(connection: Connection, ids: Sequence[int]) -> dict[int, list[tuple[int, int, int]]]:
+    """Return the stored instances of several objects, by row id; at most some hundred at once."""
+    columns = (instances.c.object_id, instances.c.start, instances.c.end, instances.c.transparency)
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for row in connection.execute(select(*columns).where(instances.c.object_id.in_(ids))):
+        found.setdefault(row[0], []).append((row[1], row[2], row[3]))
+    return found
+
+
+_AMONG = Prepared(
+    select(objects.c.uid, objects.c.view_href).where(
+        objects.c.office == bindparam("office"), OneOf(objects.c.uid, "uids")
+    )
+)
+
+
+def bookings_among(connection: Connection, office: str, uids: Sequence[str]) -> set[str]:
+    """Return those of some uids that are the office's appointments or holds, whoever has them."""
+    rows = _AMONG.all(connection, office=office, uids=list(uids)) if uids else ()
+    return {uid for uid, view_href in rows if view_href is not None}
+
+
 def object_ids_in(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[int]:
     """Return the row ids of the objects in these collections with a stored instance that touches [start, end), each once."""
     if not ids:
@@ -383,8 +405,7 @@ def names_and_etags(connection: Connection, where: CollectionRow) -> Iterable[tu
     return [(row[0], row[1]) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """What a listing tells of an object without its text."""
 
     name: str
@@ -394,11 +415,22 @@ class Listed:
     component: str
 
 
+_LISTED = (objects.c.etag, objects.c.size, objects.c.modified, objects.c.component)
+_LISTING = Prepared(select(objects.c.href, *_LISTED).where(objects.c.collection_id == bindparam("cid")))
+_LISTING_OF_VIEW = Prepared(
+    select(objects.c.view_href, *_LISTED).where(
+        objects.c.office == bindparam("office"), objects.c.view_href.is_not(None)
+    )
+)
+
+
 def listing(connection: Connection, where: CollectionRow) -> Iterator[Listed]:
-    """Yield all objects that a collection shows, without their texts."""
-    columns = (href_column(where), objects.c.etag, objects.c.size, objects.c.modified, objects.c.component)
-    for row in connection.execute(select(*columns).where(members_of(where))):
-        yield Listed(*row)
+    """Return all objects that a collection shows, without their texts."""
+    if where.role is Role.VIEW:
+        rows = _LISTING_OF_VIEW.all(connection, office=where.office)
+    else:
+        rows = _LISTING.all(connection, cid=where.id)
+    return map(Listed._make, rows)
 
 
 def listed(row: ObjectRow, where: CollectionRow) -> Listed:
