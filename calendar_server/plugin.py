@@ -78,7 +78,7 @@ class TerminCollection(BaseCollection):
     def etag(self) -> str:
         if self.row.role is Role.BUSY:
             return f'"{self.sync()[0].rpartition(":busy:")[2]}"'
-        return f'"{self.row.id}-{self.row.seq}"'
+        return self.row.etag
 
     @property
     def last_modified(self) -> str:
@@ -184,7 +184,8 @@ class TerminCollection(BaseCollection):
         return self.row.props if key is None else self.row.props.get(key)
 
     def set_meta(self, props: Mapping[str, str]) -> None:
-        self.storage.calendars.set_props(self.path, props, self.storage.actor())
+        gone = dict.fromkeys(self.row.props.keys() - props.keys())
+        self.storage.calendars.change_props(self.path, {**gone, **props}, self.storage.actor())
 
 
 class TerminStorage(BaseStorage):
@@ -262,17 +263,13 @@ class TerminStorage(BaseStorage):
         items: Iterable[radicale_item.Item] | None = None,
         props: Mapping[str, str] | None = None,
     ) -> tuple[TerminCollection, dict[str, radicale_item.Item], list[str]]:
+        # Calendars as a whole are the application's (`calendar_server.wholes`).
+        assert items is None
         path = pathutils.strip_path(href)
-        if items is None and "/" not in path:
-            return TerminCollection(self, self.calendars.create_principal(path, props, self.actor())), {}, []
-        if items is None:
-            return (
-                TerminCollection(self, self.calendars.create_calendar(path, props or {}, self.actor())),
-                {},
-                [],
-            )
-        texts = [item.serialize() for item in items]
-        row = self.calendars.replace_calendar(path, texts, props, self.actor())
+        if "/" not in path:
+            row = self.calendars.create_principal(path, props, self.actor())
+        else:
+            row = self.calendars.create_calendar(path, props or {}, self.actor())
         return TerminCollection(self, row), {}, []
 
     @contextmanager

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 DAY = 86_400
 EXPAND_BACK = 400 * DAY
 EXPAND_AHEAD = 550 * DAY
+MOST_OBJECTS = 2_000
+MOST_INSTANCES = 100_000
+"""Of a calendar that is put as a whole, so that nobody waits long for the writer."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9@._+=-]{1,200}")
 _UTC = ZoneInfo("UTC")
 _RANDOM = SystemRandom()
@@ -96,9 +99,13 @@ class Preconditions:
 
     def check(self, existing: ObjectRow | None) -> None:
         """Raise PreconditionFailedError unless they hold for what is stored now."""
-        if self.if_match and (existing is None or not _lists(self.if_match, existing.etag)):
+        self.check_etag(None if existing is None else existing.etag)
+
+    def check_etag(self, etag: str | None) -> None:
+        """The same for an etag, None for that of nothing."""
+        if self.if_match and (etag is None or not _lists(self.if_match, etag)):
             raise PreconditionFailedError("If-Match")
-        if self.if_none_match and existing is not None and _lists(self.if_none_match, existing.etag):
+        if self.if_none_match and etag is not None and _lists(self.if_none_match, etag):
             raise PreconditionFailedError("If-None-Match")
 
 
@@ -131,7 +138,12 @@ class _Together:
 
 def file_name(uid: str) -> str:
     """Return the name that the server gives to an object of this uid."""
-    return f"{uid if _SAFE_NAME.fullmatch(uid) else hashlib.sha256(uid.encode()).hexdigest()[:40]}.ics"
+    return f"{uid}.ics" if _SAFE_NAME.fullmatch(uid) else other_name(uid)
+
+
+def other_name(uid: str) -> str:
+    """Return a name for an object of this uid that nobody chose for another one."""
+    return f"{hashlib.sha256(uid.encode()).hexdigest()[:40]}.ics"
 
 
 class Calendars:
@@ -662,18 +674,28 @@ class Calendars:
 
     def create_calendar(self, path: str, props: Mapping[str, str], actor: Actor) -> CollectionRow:
         """Make a calendar below somebody's principal (MKCALENDAR). Names below an office are reserved."""
+        where = self._calendar_to_be(path, props)
+        with self.writing(where.office, actor) as writer:
+            return self._create(writer, where)
+
+    def _calendar_to_be(self, path: str, props: Mapping[str, str]) -> CollectionRow:
+        """Return a new calendar as it would be stored."""
         path = path.strip("/")
         owner, _, name = path.partition("/")
         if not name or "/" in name or name in _MAILBOXES or self.directory.office(owner) is not None:
             raise RefusedError(refusals.RESERVED)
         office = self.directory.office_of(owner)
-        with self.writing(office.id if office else "", actor) as writer:
-            if reading.collection(writer.connection, owner) is None:
-                raise NoParentError(owner)
-            role = Role.CLERK if office else Role.PLAIN
-            return writer.create_collection(
-                path, role, tag=props.get("tag", "VCALENDAR"), owner=owner, props=props
-            )
+        role = Role.CLERK if office else Role.PLAIN
+        tag = props.get("tag", "VCALENDAR")
+        return CollectionRow(0, path, role, tag, office.id if office else "", owner, {**props}, 0, 0, 0)
+
+    @staticmethod
+    def _create(writer: Writer, where: CollectionRow) -> CollectionRow:
+        if reading.collection(writer.connection, where.owner) is None:
+            raise NoParentError(where.owner)
+        return writer.create_collection(
+            where.path, where.role, tag=where.tag, owner=where.owner, props=where.props
+        )
 
     def create_principal(self, name: str, props: Mapping[str, str] | None, actor: Actor) -> CollectionRow:
         """Make somebody's principal collection, or return it if it's there."""
@@ -689,32 +711,83 @@ class Calendars:
             )
 
     def replace_calendar(
-        self, path: str, texts: Iterable[str], props: Mapping[str, str] | None, actor: Actor
-    ) -> CollectionRow:
-        """Give a calendar this content as a whole (PUT on a collection). Appointments are neither deleted nor replaced that way."""
-        where = self.find(path)
-        if where is None:
-            where = self.create_calendar(path, props or {"tag": "VCALENDAR"}, actor)
+        self,
+        path: str,
+        texts: Sequence[str],
+        props: Mapping[str, str],
+        actor: Actor,
+        preconditions: Preconditions = ANY,
+    ) -> bool:
+        """Give a calendar this content as a whole (PUT on a collection), and make it if it isn't there: True then. All of it or nothing.
+
+        What is there already stays untouched, and so do appointments that aren't among it. `props` replace those of the same names. Refuses more
+        than `MOST_OBJECTS` objects, so that others needn't wait long.
+        """
+        if len(texts) > MOST_OBJECTS:
+            raise RefusedError(refusals.TOO_MANY_OBJECTS, f"more than {MOST_OBJECTS} objects at once")
+        found = self.find(path)
+        where = found or self._calendar_to_be(path, props)
         if where.role not in {Role.CLERK, Role.PLAIN, Role.OPENING}:
             raise ForbiddenError(path)
-        parsed = [self._accept(text, where) for text in texts]
+        parsed = {obj.uid: obj for obj in (self._accept(text, where) for text in texts)}
+        if len(parsed) < len(texts):
+            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        for obj in parsed.values():
+            _require_component(where, obj.component)
+        contents = {uid: self._content(where, obj, self.now()) for uid, obj in parsed.items()}
+        if sum(len(content.instances) for content in contents.values()) > MOST_INSTANCES:
+            raise RefusedError("max-instances", "too many instances at once", namespace=refusals.CALDAV)
         with self.writing(where.office, actor) as writer:
-            for row in list(reading.all_items(writer.connection, where)):
-                if not row.kind.is_booking:
-                    writer.remove(row, where)
-            for obj in parsed:
-                self._put(writer, where, file_name(obj.uid), obj, actor, ANY)
-            if props is not None:
-                where = writer.set_props(where, props)
-        return where
+            current = reading.collection(writer.connection, path.strip("/"))
+            preconditions.check_etag(None if current is None else current.etag)
+            if current is None:
+                current = self._create(writer, where)
+            elif not props.items() <= current.props.items():
+                current = writer.set_props(current, {**current.props, **props})
+            self._replace_all(writer, current, parsed, contents, actor)
+        return found is None
 
-    def set_props(self, path: str, props: Mapping[str, str], actor: Actor) -> None:
-        """Replace a collection's properties (PROPPATCH)."""
+    def _replace_all(
+        self,
+        writer: Writer,
+        where: CollectionRow,
+        parsed: Mapping[str, CalendarObject],
+        contents: Mapping[str, Content],
+        actor: Actor,
+    ) -> None:
+        connection = writer.connection
+        there = {row.uid: row for row in reading.all_items(connection, where)}
+        ours = {uid for uid, obj in parsed.items() if where.role is Role.CLERK and bookings.claims_to_be_one(obj)}
+        ours |= reading.bookings_among(connection, where.office, list(parsed)) if where.office else set()
+        gone = [row for uid, row in there.items() if uid not in parsed and not row.kind.is_booking]
+        writer.remove_all(gone, where)
+        taken = {row.href for row in there.values()}
+        new: list[tuple[str, Content]] = []
+        for uid, content in contents.items():
+            row = there.get(uid)
+            if uid in ours:
+                href = file_name(uid) if row is None else row.href
+                self._put(writer, where, href, parsed[uid], actor, ANY)
+            elif row is None:
+                href = file_name(uid)
+                new.append((href if href not in taken else other_name(uid), content))
+            elif row.text != content.text:
+                writer.replace(row, where, content)
+        writer.insert_all(where, new)
+
+    def change_props(self, path: str, changes: Mapping[str, str | None], actor: Actor) -> None:
+        """Set properties of a collection, or remove those that are None (PROPPATCH): all of them or none."""
         where = self.find(path)
         if where is None:
             raise MissingError(path)
         with self.writing(where.office, actor) as writer:
-            writer.set_props(where, props)
+            current = reading.collection(writer.connection, where.path)
+            if current is None:
+                raise MissingError(path)
+            after = {**current.props, **changes}
+            props = {name: value for name, value in after.items() if value is not None}
+            if props != current.props:
+                writer.set_props(current, props)
 
     def delete_calendar(self, path: str, actor: Actor) -> None:
         """Delete a calendar with its events. Refuses while it has appointments, and for the calendars that an office needs."""

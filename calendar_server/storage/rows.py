@@ -70,6 +70,11 @@ class CollectionRow:
         """The last segment of the path."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def etag(self) -> str:
+        """The etag of the calendar as a whole, and its ctag; the busy feed has another one."""
+        return f'"{self.id}-{self.seq}"'
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:

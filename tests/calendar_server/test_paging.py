@@ -154,7 +154,7 @@ def test_what_is_no_limit_is_refused(server, limit):
 
 def test_one_write_that_is_larger_than_the_limit_is_refused(service, clock):
 
-    service.replace_calendar(CALENDAR, [event(1), event(2), event(3)], None, Actor("clerk1"))
+    service.replace_calendar(CALENDAR, [event(1), event(2), event(3)], {}, Actor("clerk1"))
     where = service.find(CALENDAR)
     with service.database.read() as connection:
         with pytest.raises(RefusedError, match=TOO_MANY):
