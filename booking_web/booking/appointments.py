@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from booking_web.booking.availability import on_grid
+from booking_web.booking.choice import chosen_in
 from booking_web.booking.errors import (
     FieldError,
     GoneError,
@@ -26,7 +27,7 @@ from booking_web.booking.errors import (
 from booking_web.booking.event import make_appointment, make_hold
 from booking_web.booking.tokens import activation_code, derived_uid, make_token, random_uid, read_token
 from calendar_server.client import Caller, ChangedError, NotFoundError, RefusedError, UnavailableError
-from calendar_server.ical.appointment import ACTIVATION
+from calendar_server.ical.appointment import ACTIVATION, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,8 @@ _SHORTEST_KEY = 20
 _LIMITS = frozenset({"address-limit", "network-limit", "share-limit", "resend-limit"})
 _RETRY_SECONDS = 600
 _SOMEBODY = Caller()
+_FRESH_SECONDS = 1.0
+"""So old may be what a group is planned from; the calendar decides in any case."""
 _ATTEMPTS = 4
 """How often a write is tried again after somebody else changed the same appointment in between."""
 
@@ -114,28 +117,29 @@ class Appointments:
         Raises InvalidError (field "start"), SlotTakenError, UnavailableError.
         """
         self._check_start(choice.office, choice.service_ids, start)
-        uid = self._uid_of_hold(choice.office, key, previous)
+        uid = self._uid_of_hold(choice, key, previous)
         until = self._now() + timedelta(minutes=choice.office.release.hold_minutes)
         wanted = make_hold(choice, uid, start, until.replace(microsecond=0))
         for _ in range(_ATTEMPTS):
             stored = self._find(choice.office, uid)
             if stored is not None and (not stored.appointment.is_hold or stored.appointment.awaits):
                 return self._booked(choice.office, stored.appointment)
+            whole = self._as_group(wanted, choice, stored)
             try:
-                self._put(choice.office, wanted, stored)
+                self._put(choice.office, whole, stored)
             except ChangedError:
                 continue
-            return self._booked(choice.office, wanted)
+            return self._booked(choice.office, whole)
         raise UnavailableError("the hold kept changing")
 
-    def _uid_of_hold(self, office: OfficeInfo, key: str, previous: str | None) -> str:
+    def _uid_of_hold(self, choice: Choice, key: str, previous: str | None) -> str:
         if previous is not None:
             try:
                 held = self.find(previous)
             except GoneError:
                 held = None
             if held is not None and held.appointment.is_hold and not held.appointment.awaits:
-                if held.office == office:
+                if held.office == choice.office and _size(held.appointment) == choice.group:
                     return held.appointment.uid
                 self.release(previous)
         # A key that somebody could hit on by chance must not lead to another citizen's hold.
@@ -161,11 +165,12 @@ class Appointments:
                 if (stored.appointment.services, stored.appointment.start) != (wanted.services, start):
                     raise KeyReusedError
                 return self._booked(choice.office, stored.appointment)
+            whole = self._as_group(wanted, choice, stored)
             try:
-                self._put(choice.office, wanted, stored)
+                self._put(choice.office, whole, stored)
             except ChangedError:
                 continue
-            return self._booked(choice.office, wanted)
+            return self._booked(choice.office, whole)
         raise UnavailableError("the hold kept changing")
 
     def _has_run_out(self, appointment: Appointment) -> bool:
@@ -218,7 +223,10 @@ class Appointments:
                 return self._booked(office, stored.appointment)
             if stored is None or stored.appointment.start != start:
                 self._check_start(office, choice.service_ids, start)
+            if stored is not None and _size(stored.appointment) != choice.group:
+                raise GoneError
             wanted = make_appointment(choice, uid, start, person, secret=self._secret)
+            wanted = self._as_group(wanted, choice, stored)
             if activate_within is not None:
                 wanted = self._awaiting(wanted, activate_within, stored)
                 if stored is not None and _same_booking(wanted, stored.appointment):
@@ -269,11 +277,13 @@ class Appointments:
             raise GoneError
 
     def resend(self, token: str) -> Booked:
-        """Have the last mail sent once more. Raises GoneError, LimitedError, UnavailableError."""
+        """Have the last mail sent once more. Raises GoneError, TooLateError, LimitedError, UnavailableError."""
         for _ in range(_ATTEMPTS):
             office, stored = self._read(token)
             if (stored.appointment.is_hold and not stored.appointment.awaits) or not stored.appointment.email:
                 raise GoneError
+            if stored.appointment.end <= self._now():
+                raise TooLateError
             wanted = replace(stored.appointment, resend=self._now().replace(microsecond=0))
             try:
                 self._put(office, wanted, stored)
@@ -308,6 +318,7 @@ class Appointments:
             if stored is not None:
                 return self._repeat(choice.office, wanted, stored.appointment)
         self._check_start(choice.office, choice.service_ids, start)
+        wanted = self._as_group(wanted, choice, None)
         try:
             self._put(choice.office, wanted, None)
         except ChangedError as error:
@@ -337,7 +348,7 @@ class Appointments:
                     continue
             services = frozenset(line.id for line in stored.appointment.services)
             self._check_start(office, services, start)
-            moved = replace(stored.appointment.at(start), reason="", proposed=None)
+            moved = replace(self._at(stored.appointment, start), reason="", proposed=None)
             try:
                 self._put(office, moved, stored)
             except ChangedError:
@@ -352,6 +363,26 @@ class Appointments:
             self._check_change(office, stored.appointment)
             try:
                 self._client.cancel(office.id, stored.appointment.uid, etag=stored.etag)
+            except ChangedError:
+                continue
+            except NotFoundError as error:
+                raise GoneError from error
+            self._follower.feeds[office.id].outdate()
+            return self._booked(office, stored.appointment)
+        raise UnavailableError("the appointment kept changing")
+
+    def cancel_part(self, token: str, number: int) -> Booked:
+        """Cancel one appointment of a group, by its number; of the last one that is left, all. Returns the group as it was.
+
+        Raises GoneError, TooLateError, UnavailableError.
+        """
+        for _ in range(_ATTEMPTS):
+            office, stored = self._read(token)
+            self._check_change(office, stored.appointment)
+            if number not in {part.number for part in stored.appointment.parts}:
+                raise GoneError
+            try:
+                self._client.cancel_part(office.id, stored, number)
             except ChangedError:
                 continue
             except NotFoundError as error:
@@ -453,6 +484,35 @@ class Appointments:
             raise GoneError
         return offices[found[0]], found[1]
 
+    def _as_group(self, wanted: Appointment, choice: Choice, stored: Stored | None) -> Appointment:
+        """Return the appointments of a group, in the places they have already or in those that are free now. Raises SlotTakenError."""
+        if choice.group == 1:
+            return wanted
+        if stored is not None and _is_same_time(stored.appointment, wanted):
+            parts = stored.appointment.parts
+        else:
+            parts = self._places(choice, wanted.start)
+        return replace(wanted, group=choice.group, parts=parts, end=max(part.end for part in parts))
+
+    def _places(self, choice: Choice, start: datetime) -> tuple[Part, ...]:
+        feed = self._follower.feeds[choice.office.id]
+        feed.fresh(_FRESH_SECONDS)
+        starts = feed.plan(choice, start, released_only=self._released_only)
+        if starts is None:
+            feed.outdate()
+            raise SlotTakenError(start)
+        return tuple(Part(number, each, each + choice.duration) for number, each in enumerate(starts, 1))
+
+    def _at(self, now: Appointment, start: datetime) -> Appointment:
+        """The same at another time; of a group what is left of it. Raises SlotTakenError, InvalidError."""
+        if not now.parts:
+            return now.at(start)
+        places = self._places(chosen_in(self._town, now), start)
+        parts = tuple(
+            replace(place, number=part.number) for part, place in zip(now.parts, places, strict=True)
+        )
+        return replace(now, start=start, end=max(part.end for part in parts), parts=parts)
+
     def _find(self, office: OfficeInfo, uid: str) -> Stored | None:
         """Read an appointment or a live hold; None if there's none, or only a hold that has run out and is gone."""
         try:
@@ -513,6 +573,15 @@ class Appointments:
         if appointment.proposed is not None:
             return self._now() < appointment.start
         return office.release.may_change(appointment.start, self._now())
+
+
+def _size(appointment: Appointment) -> int:
+    """How many appointments it stands for."""
+    return max(1, len(appointment.parts))
+
+
+def _is_same_time(stored: Appointment, wanted: Appointment) -> bool:
+    return bool(stored.parts) and (stored.start, stored.services) == (wanted.start, wanted.services)
 
 
 def _same_booking(wanted: Appointment, stored: Appointment) -> bool:
