@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 from flask import Flask, g, make_response, redirect, render_template, request, session, url_for
+from flask_babel import format_decimal
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from booking_web import language, security
@@ -74,7 +75,14 @@ def _install_templates(app: Flask, staff: Staff) -> None:
         return NATIVE_NAMES.get(tag, tag)
 
     app.jinja_env.globals.update(local=local, plain=local, static_url=static_url, language_name=language_name)
-    app.jinja_env.filters.update(long_date=long_date, day_and_month=day_and_month, clock=clock_time)
+    app.jinja_env.filters.update(
+        long_date=long_date, day_and_month=day_and_month, clock=clock_time, decimal=one_decimal
+    )
+
+
+def one_decimal(number: float) -> str:
+    """Write a number with one place behind the comma, as the language does."""
+    return str(format_decimal(round(number, 1), format="#,##0.0"))
 
 
 def _install_errors(app: Flask) -> None:

@@ -97,30 +97,32 @@ def _desk() -> CalendarClient:
     return client
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
+def page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a rendered template as an answer of that status."""
     return make_response(render_template(template, **values), status)
 
 
-def _guarded(view: Callable[[OfficeInfo], Response]) -> Response:
+def guarded(view: Callable[[OfficeInfo], Response]) -> Response:
     """Do what a view does for the office that this account leads; others are told that it's not theirs to decide."""
     office = own_office()
     if office is None:
-        return _page("staff/message.html", what="no-office")
+        return page("staff/message.html", what="no-office")
     try:
         return view(office)
     except RefusedError as error:
         if error.rule == "forbidden":
-            return _page("staff/message.html", 403, what="not-allowed")
+            return page("staff/message.html", 403, what="not-allowed")
         raise
     except NotFoundError:
-        return _page("staff/message.html", 404, what="unknown")
+        return page("staff/message.html", 404, what="unknown")
 
 
 def _snapshot(office: OfficeInfo, first: date, last: date, *, open_only: bool = True) -> Snapshot:
     return Snapshot.from_json(_desk().snapshot(office.id, first, last, open_only=open_only))
 
 
-def _today(office: OfficeInfo) -> date:
+def today_at(office: OfficeInfo) -> date:
+    """Return the day that it is in the office."""
     return current_staff().settings.clock().astimezone(office.zone).date()
 
 
@@ -132,19 +134,19 @@ def plans() -> Response:
             {**plan, "made": datetime.fromisoformat(plan["created"]).astimezone(office.zone)}
             for plan in _desk().plans(office.id)
         ]
-        return _page("staff/plans.html", office=office, plans=shown)
+        return page("staff/plans.html", office=office, plans=shown)
 
-    return _guarded(view)
+    return guarded(view)
 
 
 def plan(plan_id: str) -> Response:
     """One plan as a list of what changes, and what can be decided about it."""
-    return _guarded(lambda office: _shown(office, _desk().plan(plan_id)))
+    return guarded(lambda office: _shown(office, _desk().plan(plan_id)))
 
 
 def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status: int = 200) -> Response:
     rows, names = _rows(office, found["steps"])
-    return _page(
+    return page(
         "staff/plan.html",
         status,
         office=office,
@@ -158,7 +160,7 @@ def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status:
 
 def _rows(office: OfficeInfo, steps: list[dict[str, Any]]) -> tuple[list[_Row], dict[str, str]]:
     moments = [step[key] for step in steps for key in ("start", "to_start")]
-    today = _today(office)
+    today = today_at(office)
     first = min([datetime.fromtimestamp(moment, office.zone).date() for moment in moments], default=today)
     last = max([datetime.fromtimestamp(moment, office.zone).date() for moment in moments], default=today)
     first = max(first, last - timedelta(days=_LONGEST_DAYS))
@@ -207,7 +209,7 @@ def decide(plan_id: str, verb: str) -> Response:
             _enter(absence)
         return redirect(url_for("plan", plan_id=plan_id, office=office.id), 303)
 
-    return _guarded(view)
+    return guarded(view)
 
 
 def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:
@@ -220,7 +222,7 @@ def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:
         wanted = min(points, key=lambda point: abs(len(point.draft.changes) - len(found["steps"])))
         made = _desk().propose_plan(office.id, drafts.body(wanted.draft, "balance", note=days.note()))
     else:
-        today = _today(office)
+        today = today_at(office)
         snapshot = _snapshot(office, today, today + timedelta(days=_BEYOND_DAYS))
         draft = planning.resolve(snapshot, seconds=_SECONDS)
         reason = next((step["reason"] for step in found["steps"] if step["reason"]), "")
@@ -261,7 +263,7 @@ def absence() -> Response:
     """Ask who is away, and when."""
 
     def view(office: OfficeInfo) -> Response:
-        today = _today(office)
+        today = today_at(office)
         entries = {
             "clerk": "",
             "first": today.isoformat(),
@@ -271,14 +273,14 @@ def absence() -> Response:
         }
         return _absence_form(office, entries, {})
 
-    return _guarded(view)
+    return guarded(view)
 
 
 def _absence_form(office: OfficeInfo, entries: dict[str, str], mistakes: dict[str, str]) -> Response:
-    today = _today(office)
+    today = today_at(office)
     clerks = _snapshot(office, today, today, open_only=False).clerks
     status = 422 if mistakes else 200
-    return _page(
+    return page(
         "staff/absence.html", status, office=office, clerks=clerks, entries=entries, mistakes=mistakes
     )
 
@@ -292,13 +294,13 @@ def absence_now() -> Response:
         found = _read_absence(office, entries)
         if isinstance(found, dict):
             return _absence_form(office, entries, found)
-        today = _today(office)
+        today = today_at(office)
         if all(clerk.id != found.clerk for clerk in _snapshot(office, today, today, open_only=False).clerks):
             return _absence_form(office, entries, {"clerk": gettext("Wählen Sie, wer nicht da ist.")})
         made = _propose_absence(office, found)
         return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
 
-    return _guarded(view)
+    return guarded(view)
 
 
 def _read_absence(office: OfficeInfo, entries: dict[str, str]) -> _Absence | dict[str, str]:
@@ -336,11 +338,11 @@ def balance() -> Response:
     """Ask which days are to be evened out."""
 
     def view(office: OfficeInfo) -> Response:
-        today = _today(office)
+        today = today_at(office)
         entries = {"first": today.isoformat(), "last": (today + timedelta(days=6)).isoformat()}
-        return _page("staff/balance.html", office=office, entries=entries, mistakes={}, points=(), names={})
+        return page("staff/balance.html", office=office, entries=entries, mistakes={}, points=(), names={})
 
-    return _guarded(view)
+    return guarded(view)
 
 
 def balance_now() -> Response:
@@ -360,7 +362,7 @@ def balance_now() -> Response:
                 "Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach."
             )
         if mistakes:
-            return _page(
+            return page(
                 "staff/balance.html",
                 422,
                 office=office,
@@ -378,8 +380,8 @@ def balance_now() -> Response:
                 made = _desk().propose_plan(office.id, drafts.body(point.draft, "balance", note=note))
                 return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
         names = {clerk.id: clerk.name for clerk in snapshot.clerks}
-        return _page(
+        return page(
             "staff/balance.html", office=office, entries=entries, mistakes={}, points=points, names=names
         )
 
-    return _guarded(view)
+    return guarded(view)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask import g, redirect, request, session, url_for
 
-from booking_web.staff import asking, connecting, mails, planning, views
+from booking_web.staff import asking, connecting, mails, planning, views, whatif
 from booking_web.town import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ STAFF: tuple[Route, ...] = (
     Route("/mails/<int:number>/<verb>", "decide_mail", mails.decide, "staff", ("POST",)),
     Route("/mails/preview", "preview", mails.preview, "staff"),
     Route("/mails/preview/html", "preview_html", mails.preview_html, "staff"),
+    Route("/plans/whatif", "whatif", whatif.whatif, "staff"),
     Route("/plans/<plan_id>", "plan", planning.plan, "staff"),
     Route("/plans/<plan_id>/<verb>", "decide", planning.decide, "staff", ("POST",)),
     Route("/static/<version>/<path:name>", "static", views.static, "public"),

@@ -14,6 +14,8 @@ from config.settings import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from calendar_server.offices import Office
+    from calendar_server.service import Calendars
     from config.settings import Settings
 
 EXAMPLE = Path(__file__).parents[1] / "meschede"
@@ -64,3 +66,12 @@ def settings_of(config: Path, *, people: bool = True) -> Settings:
         raise click.ClickException(
             f"the configuration in {config} has {count} mistake{'s' if count > 1 else ''}:\n{lines}"
         ) from error
+
+
+def office_of(calendars: Calendars, name: str) -> Office:
+    """Return an office by its id; an unknown one ends the command with status 1."""
+    office = calendars.directory.office(name)
+    if office is None:
+        known = ", ".join(each.id for each in calendars.directory.offices)
+        raise click.ClickException(f"--office: there is no office {name!r}; there are: {known}")
+    return office

@@ -16,7 +16,8 @@ from calendar_server.plans import Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.service import Actor
 from config.calendars import open_calendars
-from config.commands.options import config_option, data_option, settings_of
+from config.commands.options import config_option, data_option, office_of, settings_of
+from config.commands.whatif import whatif
 from optimizer import planning
 
 if TYPE_CHECKING:
@@ -37,12 +38,7 @@ def plan() -> None:
     """Make, show, apply and undo plans."""
 
 
-def _office(calendars: Calendars, name: str) -> Office:
-    office = calendars.directory.office(name)
-    if office is None:
-        known = ", ".join(each.id for each in calendars.directory.offices)
-        raise click.ClickException(f"--office: there is no office {name!r}; there are: {known}")
-    return office
+plan.add_command(whatif)
 
 
 def _moment(text: str, option: str, office: Office, *, end: bool = False) -> datetime:
@@ -150,7 +146,7 @@ def repair(
 ) -> None:
     """Plan who takes over what while a clerk is away."""
     with open_calendars(settings_of(config), data) as calendars:
-        office = _office(calendars, office_id)
+        office = office_of(calendars, office_id)
         if office.clerk(clerk) is None:
             known = ", ".join(each.id for each in office.clerks)
             raise click.ClickException(f"--clerk: {office.id} has no clerk {clerk!r}; it has: {known}")
@@ -194,7 +190,7 @@ def balance(
 ) -> None:
     """Plan to even out the clerks' work by part-time share; no citizen's time changes."""
     with open_calendars(settings_of(config), data) as calendars:
-        office = _office(calendars, office_id)
+        office = office_of(calendars, office_id)
         start, end = (
             _moment(text, option, office).date() for text, option in ((first, "--from"), (last, "--to"))
         )
@@ -227,7 +223,7 @@ def _print_curve(points: tuple[planning.BalancePoint, ...]) -> None:
 def list_plans(*, office_id: str, config: Path, data: Path) -> None:
     """List an office's plans, newest first."""
     with open_calendars(settings_of(config), data) as calendars:
-        office = _office(calendars, office_id)
+        office = office_of(calendars, office_id)
         table = Table("Plan", "Made", "Kind", "State", "Changes")
         for each in Plans(calendars).all(office.id):
             made = datetime.fromtimestamp(each.created, office.zone)
