@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from config import compose
-from config.processes.launch import ROLES, Launch
+from config.processes.launch import HEARTBEAT, ROLES, Launch
 from config.secrets import SecretsError, ensure
 from config.supervisor import Spec, StartError, Supervisor, stop_on_signals
 
@@ -56,6 +56,9 @@ def serve(settings: Settings, data: Path, *, roles: Sequence[str] = ROLES, demo:
         for role in roles:
             _lock(held, launch.data, role)
         check_ports(launch, roles)
+        if "worker" in roles:
+            # Left by an earlier run; the worker writes it anew after its first round.
+            (launch.data / HEARTBEAT).unlink(missing_ok=True)
         supervisor = Supervisor([_spec(role, launch) for role in roles], report=_say)
         stop_on_signals(supervisor)
         try:
@@ -131,7 +134,10 @@ def _lock(held: ExitStack, data: Path, role: str) -> None:
 def _spec(role: str, launch: Launch) -> Spec:
     port = launch.port(role)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(launch.host, launch.host)  # noqa: S104  not bound here
-    return Spec(role, partial(launch.command, role), None if port is None else (host, port))
+    command = partial(launch.command, role)
+    if port is None:
+        return Spec(role, command, is_ready=(launch.data / HEARTBEAT).exists)
+    return Spec(role, command, (host, port))
 
 
 def _say(line: str) -> None:

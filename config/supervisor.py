@@ -36,13 +36,14 @@ class StartError(Exception):
 class Spec:
     """A child: `command` gets the descriptor of a pipe that reads as closed once the supervisor is gone.
 
-    `ready_at` is host and port where `GET /readyz` answers 200. None: it's ready as soon as it runs, and starts when all others
-    are ready, so that it doesn't keep them waiting for the processor.
+    `ready_at` is host and port where `GET /readyz` answers 200. None: it starts when all others are ready, so that it doesn't keep them
+    waiting for the processor, and is ready itself when `is_ready` says so.
     """
 
     name: str
     command: Callable[[int], Sequence[str]]
     ready_at: tuple[str, int] | None = None
+    is_ready: Callable[[], bool] = lambda: True
 
 
 @dataclass
@@ -89,7 +90,8 @@ class Supervisor:
                 if child.failures >= FAILURES_WHILE_STARTING:
                     raise StartError(f"{child.spec.name} doesn't start; what it said is above")
                 if not child.ready and child.process is not None and child.process.poll() is None:
-                    child.ready = child.spec.ready_at is None or _answers(*child.spec.ready_at)
+                    at = child.spec.ready_at
+                    child.ready = child.spec.is_ready() if at is None else _answers(*at)
             if time.monotonic() > deadline:
                 late = ", ".join(child.spec.name for child in self._children if not child.ready)
                 raise StartError(f"not ready within {READY_SECONDS:.0f} s: {late}")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ROLES = ("calendar", "site", "staff", "worker")
 """In the order in which they start."""
+HEARTBEAT = "worker.heartbeat"
+"""The file in the data folder by which the worker tells that it works."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.database import Database
 from calendar_server.storage.schema import changes
 from config import compose, database, secrets
+from config.processes.launch import HEARTBEAT
 
 if TYPE_CHECKING:
     from config.processes.launch import Launch
     from config.settings import Settings
 
 MAIL_FOLDER = "mail"
-HEARTBEAT = "worker.heartbeat"
 
 
 def run(launch: Launch, pipe: int) -> None:

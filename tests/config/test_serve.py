@@ -166,6 +166,21 @@ def test_it_prints_addresses_accounts_mails_and_how_to_stop(town: Serving) -> No
     assert "Ctrl+C" in said
 
 
+def test_ready_means_that_the_worker_works_too(town: Serving) -> None:
+    heartbeat = json.loads((town.data / "worker.heartbeat").read_text("utf-8"))
+    assert heartbeat["state"] == "active"
+
+
+def test_an_old_heartbeat_is_no_sign_of_life(start: Callable[..., Serving], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "worker.heartbeat").write_text('{"at": "2020-01-01T00:00:00+00:00", "state": "active"}')
+    serving = start(data=data)
+    serving.wait_until_ready()
+    assert "2020" not in (data / "worker.heartbeat").read_text("utf-8")
+    assert serving.stop() == 0
+
+
 @pytest.mark.parametrize("port", ["dav", "site", "staff"])
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_each_port_says_that_it_lives_and_is_ready(town: Serving, port: str, path: str) -> None:
@@ -174,6 +189,16 @@ def test_each_port_says_that_it_lives_and_is_ready(town: Serving, port: str, pat
 
 def test_a_booking_reaches_a_clerk_and_the_mail_folder(town: Serving) -> None:
     book_and_follow(town)
+
+
+def test_no_process_logs_who_booked(town: Serving) -> None:
+    """After the test before: all roles have dealt with her."""
+    said = town.said().lower()
+    for secret in ("erika", "mustermann", "example.org"):
+        assert secret not in said
+    for mail in mailbox.Maildir(town.data / "mail", create=False):
+        tokens = re.findall(r"/termin/([a-z2-7]{42})", mail.as_string())
+        assert not any(token in said for token in tokens)
 
 
 @pytest.mark.parametrize("port", ["dav", "site", "staff"])

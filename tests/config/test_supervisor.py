@@ -92,6 +92,17 @@ def test_children_run_until_they_are_told_to_stop(start: Callable[..., Running],
     assert running.said == []
 
 
+def test_a_child_without_a_port_says_by_itself_when_it_is_ready(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    pid, sign = tmp_path / "pid", tmp_path / "sign"
+    running = start(Spec("one", child(SLEEPER, pid), is_ready=sign.exists))
+    wait_until(lambda: pids(pid))
+    assert not running.ready.wait(0.3)
+    sign.touch()
+    assert running.ready.wait(60)
+
+
 def test_a_child_that_dies_is_started_anew_and_the_others_are_left_alone(
     start: Callable[..., Running], tmp_path: Path
 ) -> None:

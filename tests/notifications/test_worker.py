@@ -21,7 +21,13 @@ from sqlalchemy.exc import IntegrityError
 
 from booking_web.notifications import store as store_module
 from booking_web.notifications.told import Snapshot
-from booking_web.notifications.transport import MaildirTransport
+from booking_web.notifications.transport import (
+    BlockedError,
+    DeferredError,
+    MaildirTransport,
+    RefusedError,
+    UncertainError,
+)
 from booking_web.notifications.worker import Worker, WorkerSettings, is_alive
 from calendar_server.storage.database import Database
 from tests.notifications.servers import Postbox, mail_server
@@ -291,6 +297,27 @@ def test_no_personal_data_in_the_log(world, capfd, caplog):
     for secret in ("Geheim", "geheim", "0123456789", UID):
         assert secret not in said
     assert len(read_maildir(world.folder)) == 1
+
+
+@pytest.mark.parametrize("error", [RefusedError, DeferredError, BlockedError, UncertainError])
+def test_what_a_mail_server_says_is_for_staff_and_not_for_the_log(world, capfd, caplog, error):
+    class Talkative:
+        def send(self, mail):
+            raise error(f"550 5.1.1 <{mail.recipient}> {mail.recipient_name} unknown")
+
+        def close(self):
+            pass
+
+    world.transport = Talkative()
+    world.restart()
+    world.book(name="Erika Geheim", email="geheim@example.org", phone="0123456789")
+    world.follow()
+    world.sender.step()
+    out, err = capfd.readouterr()
+    said = out + err + caplog.text
+    assert said.strip() or error is DeferredError, "a mail that is tried again is no event"
+    for secret in ("Geheim", "geheim", "0123456789", UID):
+        assert secret not in said
 
 
 def test_no_personal_data_in_what_a_database_says(any_world):
