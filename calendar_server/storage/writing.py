@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from calendar_server.storage import reading
+from calendar_server.storage.prepared import OneOf, Prepared
 from calendar_server.storage.rows import Action, CollectionRow, Kind, ObjectRow, Role
 from calendar_server.storage.schema import (
     archive,
@@ -96,6 +97,44 @@ def _instance(object_id: int, collection_id: int, start: int, end: int, transpar
     }
 
 
+_LOCK = Prepared(select(offices.c.seq).where(offices.c.id == bindparam("office")).with_for_update())
+_SET_SEQ = Prepared(
+    update(offices).where(offices.c.id == bindparam("office")).values(seq=bindparam("new")), ("seq",)
+)
+_TOUCH = Prepared(
+    update(collections)
+    .where(OneOf(collections.c.id, "ids"))
+    .values(seq=bindparam("new"), modified=bindparam("now")),
+    ("seq", "modified"),
+)
+_STORE = Prepared(
+    insert(objects).returning(objects.c.id), [column.name for column in objects.c if column.name != "id"]
+)
+_STORE_INSTANCE = Prepared(insert(instances), [column.name for column in instances.c if column.name != "id"])
+_DROP = Prepared(delete(objects).where(objects.c.id == bindparam("id")))
+_DROP_INSTANCES = Prepared(delete(instances).where(instances.c.object_id == bindparam("id")))
+_FORGET = Prepared(
+    delete(tombstones).where(
+        tombstones.c.collection_id == bindparam("cid"), tombstones.c.href == bindparam("name")
+    )
+)
+_BURY = Prepared(insert(tombstones), [column.name for column in tombstones.c])
+_LOG = Prepared(insert(changes), [column.name for column in changes.c])
+_MARK_BUSY = Prepared(
+    update(busy_days)
+    .where(
+        busy_days.c.office == bindparam("the_office"),
+        busy_days.c.key == bindparam("the_key"),
+        busy_days.c.day == bindparam("the_day"),
+    )
+    .values(seq=bindparam("new")),
+    ("seq",),
+)
+_FIRST_BUSY = Prepared(insert(busy_days), [column.name for column in busy_days.c])
+_FEW = 4
+"""So many instances are stored one by one; of a series there are hundreds."""
+
+
 class Writer:
     """The writes of one transaction in one office; begin it before anything is read that the write depends on.
 
@@ -121,11 +160,10 @@ class Writer:
         self._touched: set[int] = set()
         self._busy: set[tuple[str, str]] = set()
         self._collections: reading.OfficeCollections | None = None
-        query = select(offices.c.seq).where(offices.c.id == office).with_for_update()
-        locked = connection.execute(query).scalar_one_or_none()
+        locked: int | None = _LOCK.value(connection, office=office)
         if locked is None:
             raise LookupError(f"the office {office!r} isn't set up")
-        self._last_seq: int = locked
+        self._last_seq = locked
 
     @property
     def seq(self) -> int:
@@ -156,7 +194,7 @@ class Writer:
             self._touched.add(view.id)
 
     def _log(self, uid: str, kind: Kind, action: Action, owner: str) -> None:
-        self.connection.execute(insert(changes), self._change(uid, kind, action, owner, self._part))
+        _LOG.run(self.connection, **self._change(uid, kind, action, owner, self._part))
         self._part += 1
 
     def _change(self, uid: str, kind: Kind, action: Action, owner: str, part: int) -> dict[str, Any]:
@@ -203,7 +241,10 @@ class Writer:
     def _store_instances(
         self, object_id: int, collection_id: int, periods: Sequence[tuple[int, int, int]]
     ) -> None:
-        if periods:
+        if len(periods) <= _FEW:
+            for period in periods:
+                _STORE_INSTANCE.run(self.connection, **_instance(object_id, collection_id, *period))
+        else:
             self.connection.execute(
                 insert(instances), [_instance(object_id, collection_id, *period) for period in periods]
             )
@@ -244,16 +285,11 @@ class Writer:
             self.freed |= _opened(*after) - _opened(*before)
 
     def _forget_tombstone(self, collection_id: int, href: str) -> None:
-        self.connection.execute(
-            delete(tombstones).where(tombstones.c.collection_id == collection_id, tombstones.c.href == href)
-        )
+        _FORGET.run(self.connection, cid=collection_id, name=href)
 
     def _bury(self, collection_id: int, href: str, sequence: int = 0) -> None:
         self._forget_tombstone(collection_id, href)
-        self.connection.execute(
-            insert(tombstones),
-            {"collection_id": collection_id, "href": href, "seq": self.seq, "sequence": sequence},
-        )
+        _BURY.run(self.connection, collection_id=collection_id, href=href, seq=self.seq, sequence=sequence)
 
     def insert(
         self, where: CollectionRow, href: str, content: Content, *, view_href: str | None = None
@@ -267,9 +303,7 @@ class Writer:
             "view_href": view_href,
             "modified": self.now,
         }
-        result = self.connection.execute(insert(objects), values)
-        assert result.inserted_primary_key is not None
-        self._store_instances(result.inserted_primary_key[0], where.id, content.instances)
+        self._store_instances(_STORE.value(self.connection, **values), where.id, content.instances)
         self._forget_tombstone(where.id, href)
         if view_href is not None and (view := self._view()) is not None:
             self._forget_tombstone(view.id, view_href)
@@ -338,7 +372,9 @@ class Writer:
             self._log_all(((row.uid, row.kind) for row in some), Action.DELETED, where.owner)
 
     def _log_all(self, told: Iterable[tuple[str, Kind]], action: Action, owner: str) -> None:
-        rows = [self._change(uid, kind, action, owner, part) for part, (uid, kind) in enumerate(told, self._part)]
+        rows = [
+            self._change(uid, kind, action, owner, part) for part, (uid, kind) in enumerate(told, self._part)
+        ]
         self.connection.execute(insert(changes), rows)
         self._part += len(rows)
 
@@ -367,7 +403,7 @@ class Writer:
             self._bury(source.id, old.href)
             self._forget_tombstone(to.id, name)
         if to.id != source.id or list(before) != list(content.instances):
-            self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
+            _DROP_INSTANCES.run(self.connection, id=old.id)
             self._store_instances(old.id, to.id, content.instances)
         self._touch(source.id, old.kind)
         self._touch(to.id, content.kind)
@@ -420,8 +456,8 @@ class Writer:
         before = reading.instances_of(self.connection, old.id)
         self._mark_busy(where, old.kind, before)
         self._note_freed((old.kind, before), (old.kind, ()))
-        self.connection.execute(delete(instances).where(instances.c.object_id == old.id))
-        self.connection.execute(delete(objects).where(objects.c.id == old.id))
+        _DROP_INSTANCES.run(self.connection, id=old.id)
+        _DROP.run(self.connection, id=old.id)
         self._bury(where.id, old.href)
         if old.view_href is not None and (view := self._view()) is not None:
             self._bury(view.id, old.view_href, old.sequence)
@@ -442,25 +478,19 @@ class Writer:
         """Write the numbers; call it last, in the same transaction."""
         if self._seq is None:
             return
-        self.connection.execute(update(offices).where(offices.c.id == self.office).values(seq=self._seq))
+        _SET_SEQ.run(self.connection, office=self.office, new=self._seq)
         touched = set(self._touched)
         if self._busy:
             touched.update(row.id for row in self.collections.of(Role.BUSY))
             for key, day in self._busy:
                 self._set_busy(key, day)
         if touched:
-            self.connection.execute(
-                update(collections)
-                .where(collections.c.id.in_(touched))
-                .values(seq=self._seq, modified=self.now)
-            )
+            _TOUCH.run(self.connection, ids=sorted(touched), new=self._seq, now=self.now)
 
     def _set_busy(self, key: str, day: str) -> None:
-        here = (busy_days.c.office == self.office, busy_days.c.key == key, busy_days.c.day == day)
-        if self.connection.execute(update(busy_days).where(*here).values(seq=self.seq)).rowcount == 0:
-            self.connection.execute(
-                insert(busy_days), {"office": self.office, "key": key, "day": day, "seq": self.seq}
-            )
+        there = {"the_office": self.office, "the_key": key, "the_day": day}
+        if _MARK_BUSY.run(self.connection, new=self.seq, **there) == 0:
+            _FIRST_BUSY.run(self.connection, office=self.office, key=key, day=day, seq=self.seq)
 
     def create_collection(
         self, path: str, role: Role, *, tag: str, owner: str, props: Mapping[str, str]
