@@ -14,8 +14,11 @@ from booking_web.booking.errors import (
     InvalidError,
     KeyReusedError,
     LimitedError,
+    ListClosedError,
+    OfferOverError,
     SlotTakenError,
     TooLateError,
+    WishGoneError,
 )
 from booking_web.language import gettext
 from booking_web.messages import message_of
@@ -78,6 +81,28 @@ def _limited(error: LimitedError) -> BaseResponse:
     return answer
 
 
+def _wish_gone(_error: WishGoneError) -> BaseResponse:
+    if is_api():
+        return problem(
+            404, "not-found", gettext("Diesen Platz auf der Warteliste gibt es nicht oder nicht mehr.")
+        )
+    return _page("waiting_gone.html", 404)
+
+
+def _list_closed(_error: ListClosedError) -> BaseResponse:
+    text = gettext("Die Warteliste ist gerade geschlossen.")
+    return (
+        problem(409, "waiting-list-closed", text)
+        if is_api()
+        else _page("error.html", 409, status=409, text=text)
+    )
+
+
+def _offer_over(_error: OfferOverError) -> BaseResponse:
+    text = gettext("Dieses Angebot gilt nicht mehr.")
+    return problem(409, "offer-over", text) if is_api() else _page("error.html", 409, status=409, text=text)
+
+
 _LIMITED = {
     "address-limit": lambda: gettext(
         "Mit dieser E-Mail-Adresse sind schon so viele Termine gebucht, wie möglich sind."
@@ -125,6 +150,9 @@ def install(app: Flask) -> None:
     app.register_error_handler(SlotTakenError, _taken)
     app.register_error_handler(KeyReusedError, _reused)
     app.register_error_handler(LimitedError, _limited)
+    app.register_error_handler(WishGoneError, _wish_gone)
+    app.register_error_handler(ListClosedError, _list_closed)
+    app.register_error_handler(OfferOverError, _offer_over)
     app.register_error_handler(InvalidError, _invalid)
     app.register_error_handler(HTTPException, _http)
 

@@ -11,6 +11,7 @@ from booking_web.assets import Assets
 from booking_web.booking.appointments import Appointments
 from booking_web.booking.availability import Follower
 from booking_web.booking.proof import Proofs
+from booking_web.booking.waiting import WaitingList
 from booking_web.looks import town_assets
 from booking_web.site import Site, attach, install_template_values
 from calendar_server.client import CalendarClient
@@ -38,6 +39,7 @@ def create_site(settings: SiteSettings) -> Flask:
         client,
         follower,
         appointments,
+        WaitingList(settings.town, client, secret=settings.signing_secret, now=settings.clock),
         Assets(town_assets(settings.town.looks)),
         Proofs(settings.signing_secret, settings.clock),
     )

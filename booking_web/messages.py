@@ -26,6 +26,7 @@ _BY_FIELD = {
 }
 _BY_CODE = {
     "required": _("Diese Angabe fehlt."),
+    "feedback-required": _("Schreiben Sie, was Ihnen aufgefallen ist."),
     "type": _("Diese Angabe hat nicht die richtige Form."),
     "unknown": _("Diese Angabe kennen wir nicht."),
     "unknown-office": _("Diesen Standort gibt es nicht."),
@@ -35,6 +36,7 @@ _BY_CODE = {
     "twice": _("Dieses Anliegen ist doppelt. Geben Sie stattdessen an, für wie viele Personen es ist."),
     "persons": _("Geben Sie die Zahl der Personen als Ziffern ein."),
     "persons-limit": _("Für dieses Anliegen geht das für 1 bis %(limit)s. Für mehr rufen Sie uns bitte an."),
+    "group-limit": _("Online gehen höchstens %(limit)s Termine auf einmal. Für mehr rufen Sie uns bitte an."),
     "too-many-services": _("Sie können höchstens %(limit)s Anliegen auf einmal wählen."),
     "too-long": _("Das dauert zusammen länger als %(limit)s Minuten. Bitte rufen Sie uns an."),
     "too-long-text": _("Der Text ist zu lang. Es gehen höchstens %(limit)s Zeichen."),
@@ -52,6 +54,15 @@ _BY_CODE = {
     "too-far": _("So weit im Voraus geht es nicht. Sie können höchstens %(limit)s Tage vorher buchen."),
     "leave-empty": _("Lassen Sie dieses Feld bitte leer. Es ist nur für Programme da."),
     "proof": _("Es fehlt eine gültige Lösung der Rechenaufgabe (altcha)."),
+    "wish-until": _("Geben Sie an, bis wann Sie den Termin spätestens brauchen."),
+    "wish-past": _("Dieser Tag ist schon vorbei. Wählen Sie einen späteren."),
+    "wish-too-far": _(
+        "So lange können Sie nicht warten. Wählen Sie einen Tag in den nächsten %(limit)s Tagen."
+    ),
+    "wish-days": _("Wählen Sie mindestens einen Wochentag."),
+    "too-many-wishes": _(
+        "Mit dieser E-Mail-Adresse stehen Sie schon so oft auf der Warteliste, wie es geht."
+    ),
     "key": _("Der Schlüssel darf 1 bis 255 sichtbare Zeichen haben."),
 }
 

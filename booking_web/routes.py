@@ -12,8 +12,9 @@ from flask import g, request
 from werkzeug.routing import BaseConverter
 
 from booking_web.api import views as api
+from booking_web.api import waiting as waiting_api
 from booking_web.town import DEFAULT_LANGUAGE
-from booking_web.views import appointment, assets, booking, choosing, health, pages
+from booking_web.views import appointment, assets, booking, choosing, feedback, health, pages, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,11 +75,24 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/verschieben", "move_now", appointment.move_now, "token", "POST"),
     page("/termin/<token:token>/absagen", "cancel", appointment.cancel, "token"),
     page("/termin/<token:token>/absagen", "cancel_now", appointment.cancel_now, "token", "POST"),
+    # The waiting list
+    page("/termin/warteliste", "waiting", waiting.form, "public"),
+    page("/termin/warteliste", "waiting_check", waiting.check, "public", "POST"),
+    page("/termin/warteliste/eintragen", "waiting_add", waiting.add, "public", "POST"),
+    page("/termin/warteliste/eingetragen", "waiting_added", waiting.added, "public"),
+    page("/termin/warteliste/<token:token>", "wish", waiting.show, "token"),
+    page("/termin/warteliste/<token:token>/annehmen", "wish_accept", waiting.accept, "token", "POST"),
+    page("/termin/warteliste/<token:token>/ablehnen", "wish_decline", waiting.decline, "token", "POST"),
+    page("/termin/warteliste/<token:token>/abmelden", "wish_leave", waiting.leave, "token"),
+    page("/termin/warteliste/<token:token>/abmelden", "wish_leave_now", waiting.leave_now, "token", "POST"),
     # On the town's own website
     page("/embed", "embed", pages.embed, "public"),
     Route("/embed.js", "embed_script", assets.embed_script, "public"),
     # What every public site owes
     page("/leichte-sprache", "easy", pages.easy, "public"),
+    page("/rueckmeldung", "feedback", feedback.form, "public"),
+    page("/rueckmeldung", "send_feedback", feedback.send, "public", "POST"),
+    page("/rueckmeldung/danke", "feedback_sent", feedback.sent, "public"),
     page("/barrierefreiheit", "accessibility", pages.accessibility, "public"),
     page("/datenschutz", "privacy", pages.privacy, "public"),
     page("/impressum", "imprint", pages.imprint, "public"),
@@ -93,8 +107,20 @@ SITE: tuple[Route, ...] = (
     Route("/api/v1/holds/<token>", "api_release", api.release, "token", ("DELETE",)),
     Route("/api/v1/appointments/<token>", "api_appointment", api.show, "token"),
     Route("/api/v1/appointments/<token>", "api_cancel", api.cancel, "token", ("DELETE",)),
+    Route(
+        "/api/v1/appointments/<token>/members/<int(max=99):number>",
+        "api_cancel_member",
+        api.cancel_member,
+        "token",
+        ("DELETE",),
+    ),
     Route("/api/v1/appointments/<token>/move", "api_move", api.move, "token", ("POST",)),
     Route("/api/v1/appointments/<token>/termin.ics", "api_ics", api.ics, "token"),
+    Route("/api/v1/waiting", "api_wait", waiting_api.add, "partner-or-public", ("POST",)),
+    Route("/api/v1/waiting/<token>", "api_wish", waiting_api.show, "token"),
+    Route("/api/v1/waiting/<token>", "api_leave", waiting_api.leave, "token", ("DELETE",)),
+    Route("/api/v1/waiting/<token>/accept", "api_accept", waiting_api.accept, "token", ("POST",)),
+    Route("/api/v1/waiting/<token>/decline", "api_decline", waiting_api.decline, "token", ("POST",)),
     # For machines
     Route("/static/<version>/<path:name>", "static", assets.static, "public"),
     Route("/favicon.ico", "favicon", assets.favicon, "public"),

@@ -22,6 +22,7 @@ from booking_web.language import (
 from booking_web.looks import emblem_name
 from booking_web.messages import message_of
 from booking_web.town import RIGHT_TO_LEFT, language_tag, locale_of
+from optimizer.group import Arrangement
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from booking_web.booking.availability import Follower, OfficeFeed
     from booking_web.booking.choice import Choice
     from booking_web.booking.proof import Proofs
+    from booking_web.booking.waiting import WaitingList
     from booking_web.settings import SiteSettings
     from booking_web.town import OfficeInfo, Service
     from calendar_server.client import CalendarClient
@@ -46,6 +48,7 @@ class Site:
     client: CalendarClient
     follower: Follower
     appointments: Appointments
+    waiting: WaitingList
     assets: Assets
     proofs: Proofs
 
@@ -138,11 +141,18 @@ def page_url(endpoint: str, **values: Any) -> str:
 
 def choice_values(choice: Choice) -> dict[str, Any]:
     """Return the choice as values for `page_url`."""
-    query = choice.query
+    values: dict[str, Any] = dict(choice.query)
+    values["service"] = [value for name, value in choice.query if name == "service"]
+    return values
+
+
+def arrangement_text(arrangement: Arrangement) -> str:
+    """Such as "Alle gleichzeitig"."""
     return {
-        "office": choice.office.id,
-        "service": [value for name, value in query if name == "service"],
-    }
+        Arrangement.SOONEST: gettext("So früh wie möglich fertig"),
+        Arrangement.TOGETHER: gettext("Alle gleichzeitig"),
+        Arrangement.IN_TURN: gettext("Nacheinander"),
+    }[arrangement]
 
 
 def _other_languages(languages: tuple[str, ...]) -> list[tuple[str, str, str]]:
@@ -181,6 +191,8 @@ def install_template_values(app: Flask, site: Site) -> None:
             "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
             "other_languages": _other_languages(town.languages),
             "embedded": g.get("embeddable", False),
+            # A token stays where it is.
+            "this_page": None if "token" in (request.view_args or {}) else request.path,
         }
 
     app.jinja_env.globals.update(
@@ -190,6 +202,7 @@ def install_template_values(app: Flask, site: Site) -> None:
         static_url=static_url,
         service_text=service_text,
         choice_values=choice_values,
+        arrangement_text=arrangement_text,
         message_of=message_of,
     )
     app.jinja_env.filters.update(

@@ -260,7 +260,7 @@ class DataProtection:
 
 @dataclass(frozen=True, slots=True)
 class AccessibilityContact:
-    """What the accessibility statement needs (§ 10a BGG NRW, § 10e BGG NRW; EU 2018/1523)."""
+    """What the accessibility statement needs (§ 10b BGG NRW, § 4 BITVNRW; EU 2018/1523)."""
 
     email: str
     phone: str = ""
@@ -268,7 +268,10 @@ class AccessibilityContact:
     """How far the site conforms: "full", "partly" or "not"."""
     assessed: date | None = None
     """The day of the (self-)assessment on which the statement rests."""
+    law: Texts = field(default_factory=dict)
+    """The Land's law that the statement follows."""
     known_gaps: tuple[Texts, ...] = ()
+    """What isn't accessible yet, why, and what there is instead."""
     enforcement: Texts = field(default_factory=dict)
     """The body to turn to if the town doesn't answer (ombudsperson, Schlichtungsstelle)."""
     enforcement_url: str = ""

@@ -284,8 +284,10 @@ class Accessibility(Table):
     """How far the site conforms: `full`, `partly` or `not`."""
     assessed: date | None = None
     """Day of the assessment on which the statement rests."""
+    law: Text = NO_TEXT
+    """The Land's law that the statement follows."""
     known_gaps: tuple[Text, ...] = ()
-    """What isn't accessible yet."""
+    """What isn't accessible yet, why, and what there is instead."""
     enforcement: Text = NO_TEXT
     """The body to turn to if the town doesn't answer."""
     enforcement_url: Url | None = None
@@ -629,6 +631,8 @@ class Release(Table):
     """How many services can be chosen at once."""
     max_minutes: StrictInt = Field(default=120, ge=5, le=480)
     """No appointment booked online is longer."""
+    max_group: StrictInt = Field(default=1, ge=1, le=8)
+    """How many appointments can be booked at once for a group in which everybody needs one of her own; 1: it isn't asked."""
 
     @model_validator(mode="after")
     def _ascending(self) -> Release:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request
 
-from booking_web.booking.choice import Choice, choose, parse_line
+from booking_web.booking.choice import Choice, choose, parse_line, read_arrangement, read_group
 from booking_web.booking.errors import FieldError, InvalidError
 from booking_web.booking.person import Person, check_person
 from booking_web.site import current_site
 from booking_web.views.query import read_day, read_start
+from optimizer.group import Arrangement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,19 +80,34 @@ def choice_of_body(fields: Mapping[str, Any], errors: list[FieldError]) -> Choic
             errors.append(FieldError(f"{path}.persons", "type"))
             continue
         lines.append((service["id"], persons))
+    group = fields.get("group", 1)
+    if not isinstance(group, int) or isinstance(group, bool):
+        errors.append(FieldError("group", "type"))
+    arrangement = Arrangement.SOONEST
+    try:
+        arrangement = read_arrangement(text(fields, "arrangement", errors))
+    except InvalidError as error:
+        errors.extend(error.errors)
     if errors:
         return None
+    town = current_site().settings.town
     try:
-        return choose(current_site().settings.town, office, lines, "services")
+        return choose(town, office, lines, "services", group=group, arrangement=arrangement)
     except InvalidError as error:
         errors.extend(error.errors)
         return None
 
 
 def choice_of_query() -> Choice:
-    """Read `office=O&service=ID[:PERSONS]…`. Raises InvalidError."""
+    """Read `office=O&service=ID[:PERSONS]…[&group=N&arrangement=A]`. Raises InvalidError."""
     lines = [parse_line(each) for each in request.args.getlist("service")[: _SERVICES_LIMIT + 1]]
-    return choose(current_site().settings.town, request.args.get("office"), lines)
+    return choose(
+        current_site().settings.town,
+        request.args.get("office"),
+        lines,
+        group=read_group(request.args.get("group")),
+        arrangement=read_arrangement(request.args.get("arrangement")),
+    )
 
 
 def days_of_query() -> tuple[date | None, date | None]:

@@ -21,6 +21,7 @@ from booking_web.site import current_site, page_url
 from booking_web.views import appointment as pages
 from booking_web.views.query import choice_of
 from booking_web.views.visitor import PROOF_FIELD, network, visitors_appointments
+from calendar_server.ical.appointment import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ def partner() -> str | None:
     raise Unauthorized
 
 
-def _scope() -> str:
+def key_scope() -> str:
     """Whose idempotency keys these are: a partner's, or those of one address (programs like to count from 1)."""
     name = partner()
     return f"partner {name}" if name is not None else f"address {request.remote_addr}"
@@ -196,11 +197,22 @@ def _appointment(booked: Booked) -> dict[str, Any]:
         "end": _moment(appointment.end, booked),
         "status": _status(appointment),
         "held_until": _moment(until, booked) if until else None,
+        "appointments": _members(booked),
         "sequence": appointment.sequence,
         "token": booked.token,
         "manage_url": _absolute("appointment", booked.token),
         "ics_url": _absolute("ics", booked.token),
     }
+
+
+def _members(booked: Booked) -> list[dict[str, Any]]:
+    """The single appointments that it stands for: one, or those of a group."""
+    appointment = booked.appointment
+    times = appointment.parts or (Part(1, appointment.start, appointment.end),)
+    return [
+        {"number": part.number, "start": _moment(part.start, booked), "end": _moment(part.end, booked)}
+        for part in times
+    ]
 
 
 def _created(booked: Booked) -> Response:
@@ -224,7 +236,7 @@ def _taken(choice: Choice, error: SlotTakenError) -> Response:
 
 def book() -> Response:
     """Book at once."""
-    scope = _scope()
+    scope = key_scope()
     key = reading.idempotency_key()
     fields = reading.body()
     errors: list[FieldError] = []
@@ -246,7 +258,7 @@ def book() -> Response:
 
 def hold() -> Response:
     """Keep a time for some minutes."""
-    scope = _scope()
+    scope = key_scope()
     key = reading.idempotency_key()
     fields = reading.body()
     errors: list[FieldError] = []
@@ -265,6 +277,7 @@ def hold() -> Response:
             "token": booked.token,
             "start": _moment(booked.appointment.start, booked),
             "end": _moment(booked.appointment.end, booked),
+            "appointments": _members(booked),
             "expires": _moment(until, booked) if until else None,
         }
     )
@@ -328,6 +341,13 @@ def cancel(token: str) -> Response:
     """Cancel an appointment."""
     partner()
     current_site().appointments.cancel(token)
+    return Response(status=204)
+
+
+def cancel_member(token: str, number: int) -> Response:
+    """Cancel one appointment of a group."""
+    partner()
+    current_site().appointments.cancel_part(token, number)
     return Response(status=204)
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from calendar_server.client import CalendarError, SyncTokenError, UnavailableError
 from calendar_server.ical import busy
+from optimizer import group
 from optimizer.admission import Day
-from optimizer.instance import Booked, ClerkDay, OfficeDay
+from optimizer.group import Arrangement
+from optimizer.instance import Booked, ClerkDay, OfficeDay, Request
 from optimizer.release import Room, room
 
 if TYPE_CHECKING:
@@ -83,24 +85,38 @@ def _clerk_day(day: busy.ClerkDay, grains: int, *, public: bool) -> tuple[ClerkD
 
 
 @dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is looked for: `count` appointments of so many grains, each for all of the services."""
+
+    services: frozenset[str]
+    grains: int
+    count: int = 1
+    arrangement: Arrangement = Arrangement.SOONEST
+
+    @staticmethod
+    def of(choice: Choice) -> _Wish:
+        """Return what a choice needs."""
+        grains = int(choice.duration.total_seconds()) // _GRAIN
+        return _Wish(choice.service_ids, grains, choice.group, choice.arrangement)
+
+
+@dataclass(frozen=True, slots=True)
 class _Day:
     """One day of one office: its windows and its clerks' days, and the starts found so far."""
 
     opening: busy.OpeningDay | None = None
     clerks: Mapping[str, busy.ClerkDay] = field(default_factory=dict)
-    found: dict[tuple[frozenset[str], int, int, bool], DayOffer | None] = field(default_factory=dict)
+    found: dict[tuple[_Wish, int, bool], DayOffer | None] = field(default_factory=dict)
     solved: dict[bool, Day] = field(default_factory=dict)
     counted: list[Room] = field(default_factory=list)
 
-    def offer(
-        self, services: frozenset[str], seconds: int, office: OfficeInfo, *, public: bool = True
-    ) -> DayOffer | None:
+    def offer(self, wish: _Wish, office: OfficeInfo, *, public: bool = True) -> DayOffer | None:
         """All starts of the day that are free, released or not; None if there's none. Not `public`: what was given back counts as free."""
         if self.opening is None or not self.opening.windows or not self.clerks:
             return None
-        key = (services, seconds, office.release.step_minutes, public)
+        key = (wish, office.release.step_minutes, public)
         if key not in self.found:
-            epochs = self._search(self.opening, services, seconds, office, public=public)
+            epochs = self._search(self.opening, wish, office, public=public)
             starts = tuple(datetime.fromtimestamp(epoch, office.zone) for epoch in epochs)
             texts = tuple(start.isoformat() for start in starts)
             self.found[key] = DayOffer(self.opening.day, starts, texts) if starts else None
@@ -114,32 +130,46 @@ class _Day:
             self.counted.append(room(self._day(grains, public=True).day, _window(self.opening, None)))
         return self.counted[0]
 
-    def admits(self, services: frozenset[str], seconds: int) -> bool:
+    def admits(self, wish: _Wish) -> bool:
         """True if an opening window is long enough for it, whoever is there."""
         return self.opening is not None and any(
-            (window.services is None or services <= window.services) and window.end - window.start >= seconds
+            (window.services is None or wish.services <= window.services)
+            and window.end - window.start >= wish.grains * _GRAIN
             for window in self.opening.windows
         )
+
+    def plan(self, wish: _Wish, start: datetime, *, public: bool) -> tuple[int, ...] | None:
+        """When each appointment of a group that begins at `start` is, in epoch seconds; None if it doesn't fit."""
+        if self.opening is None or not self.clerks:
+            return None
+        grains = (self.opening.end - self.opening.start) // _GRAIN
+        first = (int(start.timestamp()) - self.opening.start) // _GRAIN
+        request = Request(first, wish.grains, wish.services, _window(self.opening, wish.services))
+        found = group.plan(self._day(grains, public=public), request, wish.count, wish.arrangement)
+        if found is None:
+            return None
+        return tuple(self.opening.start + grain * _GRAIN for grain in found)
 
     def _search(
         self,
         opening: busy.OpeningDay,
-        services: frozenset[str],
-        seconds: int,
+        wish: _Wish,
         office: OfficeInfo,
         *,
         public: bool,
     ) -> Iterator[int]:
         grains = (opening.end - opening.start) // _GRAIN
-        window = _window(opening, services)
+        window = _window(opening, wish.services)
         if not window:
             return
         step = office.release.step_minutes // 5
         # On the day the clocks change, the grid by the office's clock isn't the grid from midnight.
         regular = opening.end - opening.start == 86_400
-        bits = self._day(grains, public=public).starts(
-            seconds // _GRAIN, services, window, step=step if regular else 1
-        )
+        day = self._day(grains, public=public)
+        bits = day.starts(wish.grains, wish.services, window, step=step if regular else 1)
+        if wish.count > 1:
+            request = Request(0, wish.grains, wish.services, window)
+            bits = group.starts(day, request, wish.count, wish.arrangement, bits)
         while bits:
             lowest = bits & -bits
             epoch = opening.start + (lowest.bit_length() - 1) * _GRAIN
@@ -250,24 +280,32 @@ class OfficeFeed:
         don't bind, everything that is free from `now` on.
         """
         rule, zone = self.office.release.public, self.office.zone
-        services = choice.service_ids
-        seconds = int(choice.duration.total_seconds())
-        earliest, beyond = rule.period(services, now, zone) if released_only else (now, _NEVER)
+        wish = _Wish.of(choice)
+        earliest, beyond = rule.period(wish.services, now, zone) if released_only else (now, _NEVER)
         after_last = beyond.astimezone(zone).date()
         days = self._days
         found = []
         for day in sorted(days):
             if day >= after_last or (first is not None and day < first) or (last is not None and day > last):
                 continue
-            offer = days[day].offer(services, seconds, self.office, public=released_only)
+            offer = days[day].offer(wish, self.office, public=released_only)
             if offer is None or not (released := offer.within(earliest, beyond)).starts:
                 continue
             if released_only and rule.staged:
                 percent = rule.percent(day, now, zone)
-                if not days[day].room().has(seconds // _GRAIN, percent):
+                if not days[day].room().has(wish.grains * wish.count, percent):
                     continue
             found.append(released)
         return found
+
+    def weekdays(self, services: frozenset[str]) -> frozenset[int]:
+        """Return on which weekdays (Monday is 0) there are opening windows for these services."""
+        return frozenset(
+            day.weekday()
+            for day, known in self._days.items()
+            for window in (known.opening.windows if known.opening is not None else ())
+            if window.services is None or services <= window.services
+        )
 
     def nearest(
         self,
@@ -284,27 +322,38 @@ class OfficeFeed:
         free.sort(key=lambda each: (abs(each - start), each))
         return sorted(free[:count])
 
+    def plan(
+        self, choice: Choice, start: datetime, *, released_only: bool = True
+    ) -> tuple[datetime, ...] | None:
+        """Return the start of each of a group's appointments if the first is at `start`; None if they don't fit."""
+        zone = self.office.zone
+        day = self._days.get(start.astimezone(zone).date())
+        found = day.plan(_Wish.of(choice), start, public=released_only) if day is not None else None
+        if found is None:
+            return None
+        return tuple(datetime.fromtimestamp(epoch, zone) for epoch in found)
+
     def next_release(self, choice: Choice, now: datetime) -> datetime | None:
         """Return when more times are released next, for a choice that nothing is free for; None if that can't be told.
 
         Either a day with a window for it comes into the horizon, or a further share of a day with free starts is released.
         """
         rule, zone = self.office.release.public, self.office.zone
-        services = choice.service_ids
-        seconds = int(choice.duration.total_seconds())
-        notice = rule.notice(services)
+        wish = _Wish.of(choice)
+        notice = rule.notice(wish.services)
         moments = []
         for day, state in sorted(self._days.items()):
-            opens = rule.opens(services, day, zone)
+            opens = rule.opens(wish.services, day, zone)
             if opens > now:
-                if state.admits(services, seconds):
+                if state.admits(wish):
                     moments.append(opens)
                     break
                 continue
-            offer = state.offer(services, seconds, self.office)
+            offer = state.offer(wish, self.office)
             for moment, percent in rule.later_stages(day, now, zone) if offer is not None else ():
                 assert offer is not None
-                if offer.starts[-1] >= moment + notice and state.room().has(seconds // _GRAIN, percent):
+                fits = state.room().has(wish.grains * wish.count, percent)
+                if fits and offer.starts[-1] >= moment + notice:
                     moments.append(moment)
                     break
         return min(moments, default=None)

@@ -39,7 +39,12 @@ def calendar_file(town: Town, booked: Booked, link: str, *, language: str, now: 
     event.add("STATUS", "CONFIRMED")
     event.add("SUMMARY", f"{names or in_language(town.official_name, language)} – {office_name}")
     event.add("LOCATION", f"{office_name}, {office.address.one_line()}")
-    event.add("DESCRIPTION", "\n".join(part for part in (appointment.reference, office.phone, link) if part))
+    times = [
+        f"{number}. {part.start.astimezone(office.zone):%H:%M}–{part.end.astimezone(office.zone):%H:%M}"
+        for number, part in enumerate(appointment.parts, 1)
+    ]
+    lines = (*times, appointment.reference, office.phone, link)
+    event.add("DESCRIPTION", "\n".join(line for line in lines if line))
     event.add("URL", link)
     calendar = Calendar()
     calendar.add("VERSION", "2.0")

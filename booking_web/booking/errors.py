@@ -63,5 +63,17 @@ class ProofUsedError(BookingError):
     """The proof of work was used for another booking."""
 
 
+class WishGoneError(BookingError):
+    """The token leads to no wish on a waiting list (any more)."""
+
+
+class ListClosedError(BookingError):
+    """The office has no waiting list, or it is full."""
+
+
+class OfferOverError(BookingError):
+    """Nothing is offered to her (any more)."""
+
+
 class KeyReusedError(BookingError):
     """The idempotency key came before, with other content."""

@@ -58,7 +58,8 @@ def _description(choice: Choice, person: Person, reference: str) -> str:
 
 
 def _summary(choice: Choice) -> str:
-    return " + ".join(_service_text(*chosen) for chosen in choice.chosen)
+    text = " + ".join(_service_text(*chosen) for chosen in choice.chosen)
+    return text if choice.group == 1 else f"{text} (Gruppe: {choice.group} Termine)"
 
 
 def make_hold(choice: Choice, uid: str, start: datetime, until: datetime) -> Appointment:

@@ -16,7 +16,7 @@ from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, 
 from booking_web.language import current_language
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import start_from, time_values
-from booking_web.views.query import choice_of, read_day, read_start
+from booking_web.views.query import choice_of, members_of, read_day, read_start
 from booking_web.views.visitor import visitors_appointments
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _page(template: str, booked: Booked, status: int = 200, **values: object) ->
         start=booked.appointment.start.astimezone(zone),
         end=booked.appointment.end.astimezone(zone),
         choice=choice,
+        members=members_of(booked),
         items=checklist(choice) if choice else (),
         may_change=site.appointments.may_change(booked),
         over=booked.appointment.end <= site.now(),
@@ -126,7 +127,9 @@ def show(token: str) -> BaseResponse:
         booked = appointments.find(token)
     except GoneError:
         return _page("called_off.html", appointments.cancelled(token), 410)
-    done_before = {name: name in request.args for name in ("moved", "agreed", "restored", "resent")}
+    done_before = {
+        name: name in request.args for name in ("moved", "agreed", "restored", "resent", "one_less")
+    }
     return _to_form(booked) or _page("appointment.html", booked, **done_before)
 
 
@@ -230,13 +233,30 @@ def cancel(token: str) -> BaseResponse:
     booked = current_site().appointments.find(token)
     if not current_site().appointments.may_change(booked):
         raise TooLateError
-    return _page("cancel.html", booked)
+    return _page("cancel.html", booked, member=_member(booked, request.args.get("member")))
+
+
+def _member(booked: Booked, text: str | None) -> tuple[int, datetime, datetime] | None:
+    """Which appointment of a group is meant; None: all of it. GoneError if there's no such one."""
+    if not text:
+        return None
+    for member in members_of(booked):
+        if str(member[0]) == text:
+            return member
+    raise GoneError
 
 
 def cancel_now(token: str) -> BaseResponse:
     """Cancel it. The second click of a double click finds it gone, and says the same."""
+    appointments = current_site().appointments
+    text = request.form.get("member", "")
     try:
-        booked = current_site().appointments.cancel(token)
+        if text.isascii() and text.isdecimal() and len(text) <= 2:
+            booked = appointments.cancel_part(token, int(text))
+            if len(booked.appointment.parts) > 1:
+                return redirect(page_url("appointment", token=token, one_less="1"), 303)
+        else:
+            booked = appointments.cancel(token)
     except GoneError:
         return make_response(render_template("gone.html"), 404)
     return _page("cancelled.html", booked)

@@ -16,7 +16,7 @@ from booking_web.booking.person import NEEDS, check_person
 from booking_web.language import current_language, gettext
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import HOLD_COOKIE, start_from, times_page
-from booking_web.views.query import choice_from_query
+from booking_web.views.query import choice_from_query, members_of
 from booking_web.views.visitor import PROOF_FIELD, network, visitors_appointments
 
 if TYPE_CHECKING:
@@ -85,14 +85,17 @@ def need_texts() -> dict[str, str]:
     }
 
 
-def _held_until(token: str) -> datetime | None:
-    """Return until when the time is kept; None if it no longer is."""
+def _held(token: str) -> dict[str, Any]:
+    """Until when the time is kept (None: it no longer is), and of a group when each appointment is."""
     try:
         booked = current_site().appointments.find(token)
     except GoneError:
-        return None
+        return {"until": None, "members": []}
     until = booked.appointment.hold_until
-    return until.astimezone(booked.office.zone) if until else None
+    return {
+        "until": until.astimezone(booked.office.zone) if until else None,
+        "members": members_of(booked),
+    }
 
 
 def _entries() -> dict[str, str]:
@@ -113,7 +116,7 @@ def _person_page(
         token=token,
         choice=choice,
         start=start.astimezone(choice.office.zone),
-        until=_held_until(token),
+        **_held(token),
         entries=entries,
         errors=errors,
         need_texts=need_texts(),
@@ -162,16 +165,19 @@ def check(token: str) -> Response:
 
 def _check_values(token: str, choice: Choice, checked: Person, entries: dict[str, str]) -> dict[str, Any]:
     start = start_from(request.form.get("start") or request.args.get("start"))
+    held = _held(token)
     return {
         "token": token,
         "choice": choice,
         "items": checklist(choice),
         "start": start.astimezone(choice.office.zone),
-        "end": (start + choice.duration).astimezone(choice.office.zone),
+        "end": max([end for _, _, end in held["members"]], default=start + choice.duration).astimezone(
+            choice.office.zone
+        ),
         "person": checked,
         "need_texts": need_texts(),
         "entries": entries,
-        "until": _held_until(token),
+        **held,
         "challenge": _challenge(token),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import Calendar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,13 @@ from flask import make_response, redirect, render_template, request
 
 from booking_web.booking.appointments import new_key
 from booking_web.booking.checklist import checklist
-from booking_web.booking.choice import choose, choose_office, parse_line
+from booking_web.booking.choice import choose, choose_office, parse_line, read_group
 from booking_web.booking.errors import FieldError, GoneError, InvalidError
 from booking_web.booking.search import search, words_of
 from booking_web.language import current_language
 from booking_web.site import choice_values, current_site, page_url, weekday_names
 from booking_web.views.query import choice_from_query, pick, read_day, read_start
+from optimizer.group import Arrangement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,7 @@ def services() -> Response | str:
     town = current_site().settings.town
     office = _office()
     ticked = _ticked()
+    group = _group()
     errors: Sequence[FieldError] = ()
     if "weiter" in request.args:
         values = {
@@ -71,7 +73,7 @@ def services() -> Response | str:
         }
         try:
             # The next page would refuse the same, but here she can mend it.
-            choice = _checked(office, ticked)
+            choice = _checked(office, ticked, group)
         except InvalidError as error:
             errors = error.errors
         else:
@@ -92,7 +94,13 @@ def services() -> Response | str:
         for service in sorted(offered, key=lambda each: order.get(each.id, len(order)))
     ]
     page = render_template(
-        "services.html", office=office, rows=rows, query=query, found=len(found), errors=errors
+        "services.html",
+        office=office,
+        rows=rows,
+        query=query,
+        found=len(found),
+        errors=errors,
+        group=min(group, office.release.max_group),
     )
     return make_response(page, 422 if errors else 200)
 
@@ -105,8 +113,15 @@ def _office() -> OfficeInfo:
         return town.offices[0]
 
 
-def _checked(office: OfficeInfo, ticked: dict[str, int]) -> Choice:
-    return choose(current_site().settings.town, office.id, ticked.items())
+def _group() -> int:
+    try:
+        return read_group(request.args.get("group"))
+    except InvalidError:
+        return 1
+
+
+def _checked(office: OfficeInfo, ticked: dict[str, int], group: int) -> Choice:
+    return choose(current_site().settings.town, office.id, ticked.items(), group=group)
 
 
 def documents() -> Response | str:
@@ -121,8 +136,9 @@ def documents() -> Response | str:
 def _back_to_services() -> Response:
     """A choice that can't be: the first page says why."""
     values: dict[str, Any] = {"service": request.args.getlist("service")[:30], "weiter": "1"}
-    if "office" in request.args:
-        values["office"] = request.args["office"]
+    for name in ("office", "group"):
+        if name in request.args:
+            values[name] = request.args[name]
     return redirect(page_url("services", **values), 303)
 
 
@@ -207,12 +223,35 @@ def times_page(
         key=new_key(),
         taken=taken,
         errors=errors,
+        arrangements=[replace(choice, arrangement=each) for each in Arrangement] if choice.group > 1 else (),
+        places=_places(choice, offers),
         nearest=feed.nearest(choice, site.now(), taken) if taken else (),
         held=live_hold(),
         released=None if offers else feed.next_release(choice, site.now()),
         **time_values(offers, wanted),
     )
     return make_response(page, 409 if taken else 422 if errors else 200)
+
+
+def _places(choice: Choice, offers: Sequence[DayOffer]) -> list[tuple[Choice, datetime | None]]:
+    """Where else the same can be done, with the earliest free start there; this office among them. Empty if there's only one."""
+    site = current_site()
+    found: list[tuple[Choice, datetime | None]] = []
+    for office in site.settings.town.offices:
+        if office == choice.office:
+            found.append((choice, offers[0].starts[0] if offers else None))
+            continue
+        lines = ((service.id, persons) for service, persons in choice.chosen)
+        try:
+            same = choose(
+                site.settings.town, office.id, lines, group=choice.group, arrangement=choice.arrangement
+            )
+        except InvalidError:
+            continue
+        there = site.feed(office).offers(same, site.now())
+        found.append((same, there[0].starts[0] if there else None))
+    found.sort(key=lambda place: (place[1] is None, place[1] and place[1].timestamp()))
+    return found if len(found) > 1 else []
 
 
 def start_from(text: str | None) -> datetime:

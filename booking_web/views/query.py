@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from flask import request
 
-from booking_web.booking.choice import Choice, choose, parse_line
+from booking_web.booking.choice import Choice, choose, chosen_in, parse_line, read_arrangement, read_group
 from booking_web.site import current_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from booking_web.booking.appointments import Booked
     from booking_web.town import Town
     from calendar_server.ical.appointment import Appointment
 
@@ -20,15 +21,29 @@ _SERVICES_LIMIT = 30
 
 
 def choice_from_query() -> Choice:
-    """Read `office` and `service=ID[:PERSONS]…`. Raises InvalidError."""
+    """Read `office`, `service=ID[:PERSONS]…`, `group` and `arrangement`. Raises InvalidError."""
     lines = [parse_line(text) for text in request.args.getlist("service")[:_SERVICES_LIMIT]]
-    return choose(current_site().settings.town, request.args.get("office"), lines)
+    return choose(
+        current_site().settings.town,
+        request.args.get("office"),
+        lines,
+        group=read_group(request.args.get("group")),
+        arrangement=read_arrangement(request.args.get("arrangement")),
+    )
 
 
 def choice_of(town: Town, appointment: Appointment) -> Choice:
-    """Read the choice back from an appointment. Raises InvalidError if the town no longer has it."""
-    lines = ((line.id, line.persons) for line in appointment.services)
-    return choose(town, appointment.office, lines)
+    """Read the choice back from an appointment or a group. Raises InvalidError if the town no longer has it."""
+    return chosen_in(town, appointment)
+
+
+def members_of(booked: Booked) -> list[tuple[int, datetime, datetime]]:
+    """Return (number, start, end) of a group's appointments in the office's zone; nothing for a single one."""
+    zone = booked.office.zone
+    return [
+        (part.number, part.start.astimezone(zone), part.end.astimezone(zone))
+        for part in booked.appointment.parts
+    ]
 
 
 def read_start(text: str | None) -> datetime | None:

@@ -1,0 +1,227 @@
+"""The waiting list: the way onto it, and her place on it behind its unguessable link. No GET changes anything.
+
+As when booking, what she enters lives in the request's body only, until it's put on the list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import make_response, redirect, render_template, request
+
+from booking_web.booking.appointments import new_key
+from booking_web.booking.errors import FieldError, InvalidError, ListClosedError, OfferOverError
+from booking_web.booking.person import check_person
+from booking_web.booking.waiting import LONGEST_DAYS, check_preference
+from booking_web.language import current_language
+from booking_web.site import current_site, page_url, weekday_names
+from booking_web.views.booking import TRAP
+from booking_web.views.query import choice_from_query, choice_of, read_day
+from booking_web.views.visitor import network
+from calendar_server.client import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from werkzeug.wrappers import Response
+
+    from booking_web.booking.choice import Choice
+    from booking_web.booking.person import Person
+    from booking_web.booking.waiting import Preference, Wish
+
+_DAYS = tuple(f"day-{number}" for number in range(7))
+_FIELDS = ("until", "part", *_DAYS, "name", "email", "phone", "remarks", TRAP)
+_KEY_LIMIT = 100
+_WORKDAYS = frozenset(range(5))
+_SHOWN = 3
+"""Free times that are shown to somebody who is about to wait for one."""
+
+
+def _choice() -> Choice:
+    choice = choice_from_query()
+    if not choice.office.waiting:
+        raise ListClosedError
+    return choice
+
+
+def _offered_days(choice: Choice) -> frozenset[int]:
+    """The weekdays to choose from: those on which the office has opening windows for it."""
+    return current_site().feed(choice.office).weekdays(choice.service_ids) or _WORKDAYS
+
+
+def form() -> Response:
+    """What she waits for, and who she is. The empty form holds nothing personal: a browser may keep it."""
+    choice = _choice()
+    entries = {f"day-{number}": "1" for number in _offered_days(choice)} | {"part": "any"}
+    page = _form_page(choice, entries, ())
+    page.headers["Cache-Control"] = "private, no-cache"
+    return page
+
+
+def _form_page(choice: Choice, entries: dict[str, str], errors: Sequence[FieldError]) -> Response:
+    today = current_site().now().astimezone(choice.office.zone).date()
+    names = weekday_names()
+    page = render_template(
+        "waiting_form.html",
+        choice=choice,
+        entries=entries,
+        errors=errors,
+        wrong={error.field: error for error in reversed(errors)},
+        days=[(number, names[number][1]) for number in sorted(_offered_days(choice))],
+        today=today,
+        longest=LONGEST_DAYS,
+    )
+    return make_response(page, 422 if errors else 200)
+
+
+def _entries() -> dict[str, str]:
+    return {name: request.form.get(name, "")[:1000] for name in _FIELDS}
+
+
+def _checked(choice: Choice, entries: dict[str, str]) -> tuple[Preference, Person]:
+    """Check all that was entered. InvalidError names every field at fault."""
+    errors: list[FieldError] = []
+    if entries[TRAP]:
+        # A browser that fills in too much could be a person's, so she's told and may go on.
+        entries[TRAP] = ""
+        errors.append(FieldError(TRAP, "leave-empty"))
+    days = frozenset(number for number, name in enumerate(_DAYS) if entries[name])
+    if not days:
+        errors.append(FieldError("days", "wish-days"))
+    preference = check_preference(
+        choice.office,
+        until=read_day(entries["until"]),
+        # Whoever ticks all days also wants one that is opened later.
+        weekdays=() if days >= _offered_days(choice) else days,
+        part=entries["part"],
+        now=current_site().now(),
+        errors=errors,
+    )
+    person = None
+    try:
+        person = check_person(
+            name=entries["name"],
+            email=entries["email"],
+            phone=entries["phone"],
+            remarks=entries["remarks"],
+            language=current_language(),
+            choice=choice,
+        )
+    except InvalidError as error:
+        errors.extend(error.errors)
+    if errors or preference is None or person is None:
+        raise InvalidError(errors)
+    return preference, person
+
+
+def check() -> Response:
+    """Everything once more before it counts, and what's free already. Also where she comes back to change something."""
+    choice = _choice()
+    entries = _entries()
+    if request.form.get("wish") == "change":
+        return _form_page(choice, entries, ())
+    try:
+        preference, person = _checked(choice, entries)
+    except InvalidError as error:
+        return _form_page(choice, entries, error.errors)
+    site = current_site()
+    free = [
+        start
+        for offer in site.feed(choice.office).offers(choice, site.now())
+        for start in offer.starts
+        if preference.suits(start)
+    ]
+    page = render_template(
+        "waiting_check.html",
+        choice=choice,
+        preference=preference,
+        weekdays=_weekdays(preference),
+        person=person,
+        entries=entries,
+        key=new_key(),
+        free=free[:_SHOWN],
+    )
+    return make_response(page)
+
+
+def _weekdays(preference: Preference) -> list[str]:
+    names = weekday_names()
+    return [names[number][1] for number in sorted(preference.weekdays)]
+
+
+def add() -> Response:
+    """Put her on the list. Where addresses must be proved, only the mail leads to her place."""
+    choice = _choice()
+    entries = _entries()
+    site = current_site()
+    try:
+        preference, person = _checked(choice, entries)
+        key = request.form.get("key", "")[:_KEY_LIMIT]
+        wish = site.waiting.on_behalf_of(Caller(network())).add(choice, preference, person, key)
+    except InvalidError as error:
+        return _form_page(choice, entries, error.errors)
+    if site.settings.protection.activate_within(proved=False) is not None:
+        return redirect(page_url("waiting_added"), 303)
+    return redirect(page_url("wish", token=wish.token, new="1"), 303)
+
+
+def added() -> str:
+    """She is on the list, and finds the link in her mail."""
+    return render_template("waiting_added.html")
+
+
+def _page(wish: Wish, status: int = 200, **values: object) -> Response:
+    try:
+        choice = choice_of(current_site().settings.town, wish.wanted)
+    except InvalidError:
+        choice = None
+    page = render_template(
+        "wish.html",
+        wish=wish,
+        office=wish.office,
+        choice=choice,
+        weekdays=_weekdays(wish.preference),
+        end=_end(wish),
+        **values,
+    )
+    return make_response(page, status)
+
+
+def _end(wish: Wish) -> datetime | None:
+    return None if wish.offered is None else wish.offered + (wish.wanted.end - wish.wanted.start)
+
+
+def show(token: str) -> Response:
+    """Her place on the list as it stands, and what's offered to her."""
+    wish = current_site().waiting.find(token)
+    return _page(wish, new="new" in request.args, declined="declined" in request.args)
+
+
+def accept(token: str) -> Response:
+    """Take what is offered: it's an appointment then."""
+    waiting = current_site().waiting
+    try:
+        wish = waiting.accept(token)
+    except OfferOverError:
+        return _page(waiting.find(token), 409, too_late=True)
+    current_site().follower.feeds[wish.office.id].outdate()
+    return redirect(page_url("done", token=wish.booked), 303)
+
+
+def decline(token: str) -> Response:
+    """Leave what is offered to others, and wait on."""
+    wish = current_site().waiting.decline(token)
+    return redirect(page_url("wish", token=wish.token, declined="1"), 303)
+
+
+def leave(token: str) -> Response:
+    """Ask before she leaves the list."""
+    wish = current_site().waiting.find(token)
+    return make_response(render_template("wish_leave.html", wish=wish))
+
+
+def leave_now(token: str) -> Response:
+    """Take her off the list."""
+    wish = current_site().waiting.leave(token)
+    return redirect(page_url("wish", token=wish.token), 303)
