@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import threading
+import warnings
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlparse
 
 import structlog
+from icalendar.error import GloballyUniqueTZIDGuessed
 from radicale import config as radicale_config
 from radicale import httputils, pathutils, xmlutils
 from radicale.app import Application
@@ -675,6 +677,8 @@ def _destination(environ: Environ) -> str | None:
 def create_app(settings: CalendarSettings) -> Shell:
     """Return the WSGI application; brings the database into line with the configuration first."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    # What a TZID with a prefix means is decided by `calendar_server.ical.tzids`; the warning would put what a client sent into the log.
+    warnings.filterwarnings("ignore", category=GloballyUniqueTZIDGuessed)
     database = Database.open(settings.database_url)
     calendars = prepare(database, settings.directory, settings.clock, settings.limits)
     accounts = Accounts(database, settings.clock)

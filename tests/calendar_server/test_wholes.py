@@ -238,3 +238,12 @@ def test_what_has_no_properties_is_told_apart(server, clerk1):
     assert clerk1.send("PROPPATCH", "/clerk1/none/", prop_patch("p", "1")).status_code == 404
     site = Dav(server, "site", "x")
     assert site.send("PROPPATCH", "/buergerbuero/appointments/", prop_patch("p", "1")).status_code == 403
+
+
+def test_a_zone_with_a_prefix_is_read_and_not_logged(clerk1, capfd):
+    prefixed = named(THUNDERBIRD, "a").replace("TZID:Europe", "TZID:/Erika/Europe")
+    prefixed = prefixed.replace("TZID=Europe", "TZID=/Erika/Europe")
+    assert clerk1.put(f"/{CALENDAR}/a.ics", prefixed).status_code == 201
+    assert clerk1.put(COPY, prefixed).status_code == 201
+    said = capfd.readouterr()
+    assert "Erika" not in said.out + said.err

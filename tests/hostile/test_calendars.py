@@ -206,6 +206,35 @@ def test_bodies_that_are_no_calendar(url, body, path):
     assert 200 <= request(url, "PUT", path, body, account="clerk1").status < 500
 
 
+WHOLE = "/clerk1/whole/"
+
+
+def whole(*objects: bytes) -> bytes:
+    """Several objects as one stream."""
+    inner = (text[text.index(b"BEGIN:VEVENT") : text.index(b"END:VCALENDAR")] for text in objects)
+    return b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n" + b"".join(inner) + b"END:VCALENDAR\r\n"
+
+
+@pytest.mark.parametrize("lines", TIMES.values(), ids=TIMES)
+def test_a_whole_calendar_with_one_bad_event(url, lines):
+    body = whole(event("good@hostile", START, END), event("bad@hostile", *lines))
+    put = request(url, "PUT", WHOLE, body, account="clerk1")
+    assert 200 <= put.status < 500
+    got = request(url, "GET", WHOLE, account="clerk1")
+    assert got.status == (200 if put.status == 201 else 404)
+    # Some of the bad ones are appointments, which keep a calendar from being deleted.
+    assert request(url, "DELETE", f"{WHOLE}bad@hostile.ics", account="clerk1").status < 500
+    assert request(url, "DELETE", WHOLE, account="clerk1").status == (200 if put.status == 201 else 404)
+
+
+def test_a_calendar_of_too_many_events_is_refused(url):
+    body = whole(*(event(f"{number}@hostile", START, END) for number in range(20_000)))
+    put = request(url, "PUT", WHOLE, body, account="clerk1")
+    assert put.status == 403
+    assert b"too-many-objects" in put.body
+    assert request(url, "GET", WHOLE, account="clerk1").status == 404
+
+
 @pytest.mark.parametrize(
     "uid", ["", " ", "/", "../x", "a" * 5_000, "\x7f", "ü" * 300, "%00", "a\\nb", "'; DROP TABLE objects; --"]
 )
