@@ -101,19 +101,25 @@ def _check(chosen: argparse.Namespace) -> int:
 
 
 def _smptsp(chosen: argparse.Namespace) -> int:
+    """Print a line for each instance; without a plan `used` is null, and proven if there can't be one."""
     from optimizer import smptsp  # noqa: PLC0415 - loads another solver than repair does
 
     status = 0
     for path in chosen.files:
         try:
             instance = smptsp.read(path.stem, path.read_text(encoding="utf-8"))
-            plan = smptsp.fewest_persons(instance, seconds=chosen.seconds, seed=chosen.seed)
         except ValueError as error:
             sys.stderr.write(f"{path}: {error}\n")
             status = 1
             continue
-        faults = smptsp.faults(instance, plan)
-        assert not faults, faults
+        plan = smptsp.fewest_persons(instance, seconds=chosen.seconds, seed=chosen.seed)
+        if plan.used is None:
+            reason = "there is none" if plan.impossible else "the time was too short"
+            sys.stderr.write(f"{path}: no plan was found, {reason}\n")
+            status = 1
+        else:
+            faults = smptsp.faults(instance, plan)
+            assert not faults, faults
         _print(
             {
                 "instance": instance.name,

@@ -2,23 +2,40 @@
 
 Nearly our assignment of appointments to clerks, with public instances to measure against (Krishnamoorthy, Ernst and
 Baatar 2012; Smet, Wauters, Mihaylov and Vanden Berghe 2014). The lower bound is the largest number of tasks at one
-time. From a greedy plan the least busy person is sent home and her tasks wait; then a few persons at a time give up
-all their tasks, and a small CP-SAT model shares these and the waiting ones out anew (fix and optimise, as Smet et al.
-do), until nothing waits and the next one can go. Neighbourhoods grow while they are solved fast and to no avail.
+time, raised where prices on tasks prove that so few can't do. For so many persons, a plan is looked for by
+`optimizer.staffing`, several times with different seeds and paces. Small instances that this leaves open are settled by CP-SAT.
 
 OR-Tools and HiGHS can't be loaded into one process (decision 0100), so this module is for a process of its own.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from optimizer.staffing import OPEN, Ejections, Pace, Prices, clock
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from optimizer.staffing import Flags
+
+PACES = (
+    Pace(steps=40),
+    Pace(taste=0.05),
+    Pace(steps=40, size=0.01, part=0.03),
+    Pace(size=0.05),
+    Pace(taste=0.01),
+)
+"""How the dives go, one after the other and round again: what one instance needs takes another longer."""
+EJECTIONS = 20_000
+"""Steps of the tabu search that follows a dive."""
+SMALL = 600
+"""Pairs of a task and a person up to which CP-SAT takes over after the first failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +65,21 @@ class TaskInstance:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """Who takes each task, how many persons that uses, and how few it could be at best."""
+    """Who takes each task, how many persons that uses, and how few it could be at best.
 
-    used: int
+    Without a plan `used` is None and `persons` empty; with `impossible`, it's proven that there is none.
+    """
+
+    used: int | None
     lower_bound: int
     seconds: float
     persons: tuple[int, ...]
+    impossible: bool = False
 
     @property
     def proven_optimal(self) -> bool:
-        """Whether fewer persons can't do."""
-        return self.used == self.lower_bound
+        """Whether fewer persons can't do, or nothing can."""
+        return self.impossible or self.used == self.lower_bound
 
 
 def read(name: str, text: str) -> TaskInstance:
@@ -126,130 +147,154 @@ def faults(instance: TaskInstance, plan: TaskPlan) -> list[str]:
 def fewest_persons(instance: TaskInstance, *, seconds: float = 60.0, seed: int = 1) -> TaskPlan:
     """Find a plan with the fewest persons; at the end of the time, the best so far.
 
-    Raises ValueError when no plan at all was found within the time.
+    With enough time, the same input and seed give the same plan.
     """
     started = time.monotonic()
-    bound = max((len(clique) for clique in cliques(instance.tasks)), default=0)
-    search = _Search(instance, seed)
-    found = search.run(bound, started + seconds)
-    if found is None:
-        raise ValueError(f"{instance.name}: no plan was found")
-    return TaskPlan(len(set(found)), bound, time.monotonic() - started, tuple(found))
+    search = _Search(instance, clock(seconds), seed)
+    search.run(started + seconds)
+    taken = time.monotonic() - started
+    if search.best is None:
+        return TaskPlan(None, search.bound, taken, (), search.impossible)
+    return TaskPlan(len(set(search.best)), search.bound, taken, tuple(search.best))
 
 
-OPEN = -1
+def forced_chains(tasks: Sequence[tuple[int, int]], limit: int) -> list[list[int]]:
+    """Put together the tasks that one person must take when no more than `limit` work; the others stay alone.
+
+    From one time when all are busy to the next such time, if only one task has ended and only one has begun, these two
+    and all between them belong to the only person that became free.
+    """
+    head = list(range(len(tasks)))
+
+    def find(task: int) -> int:
+        while head[task] != task:
+            task = head[task]
+        return task
+
+    full = [set(clique) for clique in cliques(tasks) if len(clique) == limit]
+    for before, after in pairwise(full):
+        gone, come = before - after, after - before
+        if len(gone) != 1:
+            continue
+        first, last = min(gone), min(come)
+        for task, (start, end) in enumerate(tasks):
+            inside = start >= tasks[first][1] and end <= tasks[last][0]
+            if (inside or task == last) and find(task) != find(first):
+                head[find(task)] = find(first)
+    chains: dict[int, list[int]] = {}
+    for task in sorted(range(len(tasks)), key=lambda task: tasks[task]):
+        chains.setdefault(find(task), []).append(task)
+    return list(chains.values())
 
 
 class _Search:
-    """Large neighbourhood search: `limit` persons may be used, some tasks wait."""
+    """`bound` persons are needed at least; `best` has each task's person in the best plan so far."""
 
-    def __init__(self, instance: TaskInstance, seed: int) -> None:
+    def __init__(self, instance: TaskInstance, out_of_time: Callable[[], bool], seed: int) -> None:
         self.instance = instance
-        self.limit = len(instance.persons)
-        # Not for secrets: the seed makes runs repeatable.
-        self.random = random.Random(seed)  # noqa: S311
-        self.able: list[list[int]] = [[] for _ in instance.tasks]
+        self.out_of_time = out_of_time
+        self.seed = seed
+        self.bound = max((len(clique) for clique in cliques(instance.tasks)), default=0)
+        self.best: list[int] | None = [] if not instance.tasks else None
+        self.impossible = self.bound > len(instance.persons)
+        self.able: Flags = np.zeros((len(instance.tasks), len(instance.persons)), dtype=bool)
         for person, tasks in enumerate(instance.persons):
-            for task in tasks:
-                self.able[task].append(person)
-        self.taker = [OPEN] * len(instance.tasks)
-        self.size = 14
+            self.able[sorted(tasks), person] = True
 
-    def run(self, bound: int, deadline: float) -> list[int] | None:
-        """Give each task's person with as few persons as were reached, None without any plan."""
-        self._greedy()
-        best: list[int] | None = None
-        while True:
-            waiting = [task for task, person in enumerate(self.taker) if person == OPEN]
-            left = deadline - time.monotonic()
-            if not waiting:
-                best = self.taker.copy()
-                used = set(best)
-                if len(used) <= bound:
-                    return best
-                self.limit = len(used) - 1
-                load = {person: best.count(person) for person in sorted(used)}
-                home = min(load, key=lambda person: (load[person], person))
-                self.taker = [OPEN if person == home else person for person in self.taker]
-            elif left <= 0:
-                return best
-            else:
-                self._improve(waiting, left)
+    @property
+    def used(self) -> int:
+        """Persons in the best plan; without one, more than there are."""
+        return len(self.instance.persons) + 1 if self.best is None else len(set(self.best))
 
-    def _greedy(self) -> None:
-        """Give each task, in the order of time, to somebody already used, if possible the least able one."""
-        until: dict[int, int] = {}
-        order = sorted(range(len(self.taker)), key=lambda task: self.instance.tasks[task])
-        for task in order:
-            start, end = self.instance.tasks[task]
-            free = [person for person in self.able[task] if until.get(person, start) <= start]
-            used = [person for person in free if person in until]
-            pool = used or free
-            if pool:
-                person = min(pool, key=lambda who: (len(self.instance.persons[who]), who))
-                until[person] = end
-                self.taker[task] = person
+    def run(self, deadline: float) -> None:
+        """Try until the bound is reached or the time is over."""
+        attempt = 0
+        while self.used > self.bound and not self.impossible and not self.out_of_time():
+            # Mostly the bound can be reached. When it resists, something between helps if the time doesn't do.
+            limit = self.bound if attempt % 3 < 2 else (self.bound + self.used) // 2
+            limit = min(limit, len(self.instance.persons))
+            if not self._attempt(limit, attempt) and limit == self.bound:
+                self.bound += 1
+                self.impossible = self.bound > len(self.instance.persons)
+                continue
+            attempt += 1
+            if attempt == 1 and self.used > self.bound and self.able.sum() <= SMALL:
+                self._settle(deadline)
 
-    def _improve(self, waiting: list[int], left: float) -> None:
-        """Share the tasks of a few persons and the waiting ones out anew."""
-        task = self.random.choice(waiting)
-        used = sorted({person for person in self.taker if person != OPEN})
-        near = [person for person in self.able[task] if person in used]
-        chosen = set(self.random.sample(near, min(len(near), self.size // 2)))
-        rest = [person for person in used if person not in chosen]
-        chosen |= set(self.random.sample(rest, min(len(rest), self.size - len(chosen))))
-        outside = len(used) - len(chosen)
-        spare = [person for person in range(len(self.instance.persons)) if person not in used]
-        chosen |= set(self.random.sample(spare, min(len(spare), 3)))
-        free = [t for t, person in enumerate(self.taker) if person in chosen or person == OPEN]
-        started = time.monotonic()
-        improved = self._share_out(free, sorted(chosen), self.limit - outside, min(left, 4.0))
-        took = time.monotonic() - started
-        if took > 2.0:
-            self.size = max(6, self.size - 2)
-        elif took < 0.7 and not improved:
-            self.size = min(self.size + 1, len(used))
+    def _attempt(self, limit: int, attempt: int) -> bool:
+        """Look for a plan with so many persons; False if it's proven that there is none."""
+        tasks = self.instance.tasks
+        chains = forced_chains(tasks, limit)
+        periods = [(tasks[chain[0]][0], max(tasks[task][1] for task in chain)) for chain in chains]
+        able: Flags = np.array([self.able[chain].all(axis=0) for chain in chains])
+        seed = 1000 * self.seed + attempt
+        prices = Prices(periods, able, limit, seed, PACES[attempt % len(PACES)])
+        if not able.any(axis=1).all() or prices.settle():
+            return False
+        prices.dive(self.out_of_time)
+        taker = prices.taker
+        if prices.lost:
+            busy = sorted(set(taker) - {OPEN})
+            taker = Ejections(periods, able, taker, busy, seed).run(EJECTIONS, self.out_of_time)
+        found = [OPEN] * len(tasks)
+        for chain, person in zip(chains, taker, strict=True):
+            for task in chain:
+                found[task] = person
+        if OPEN in found:
+            found = self._call_others(found, seed)
+        if OPEN not in found and len(set(found)) < self.used:
+            self.best = found
+        return True
 
-    def _share_out(self, tasks: list[int], persons: list[int], limit: int, seconds: float) -> bool:
-        """Minimise the waiting ones among these tasks; ties change the plan too, which keeps the search moving."""
+    def _call_others(self, taker: list[int], seed: int) -> list[int]:
+        """Give the open tasks to persons who aren't used so far, one by one, then by ejections among all."""
+        tasks = self.instance.tasks
+        for task in sorted(
+            (task for task, person in enumerate(taker) if person == OPEN), key=tasks.__getitem__
+        ):
+            start, end = tasks[task]
+            busy = {
+                person
+                for other, person in enumerate(taker)
+                if tasks[other][0] < end and tasks[other][1] > start
+            }
+            used = set(taker)
+            able = [person for person in np.flatnonzero(self.able[task]).tolist() if person not in busy]
+            if able:
+                taker[task] = min(able, key=lambda person: (person not in used, person))
+        if OPEN in taker and self.best is None:
+            everybody = range(len(self.instance.persons))
+            taker = Ejections(tasks, self.able, taker, everybody, seed).run(EJECTIONS, self.out_of_time)
+        return taker
+
+    def _settle(self, deadline: float) -> None:
+        """Solve a small instance exactly."""
         from ortools.sat.python import cp_model  # noqa: PLC0415 - loaded only where a plan is computed
 
         model = cp_model.CpModel()
-        use = {person: model.new_bool_var("") for person in persons}
-        model.add(sum(use.values()) <= limit)
-        takes = {
-            (task, person): model.new_bool_var("")
-            for task in tasks
-            for person in self.able[task]
-            if person in use
-        }
-        waits = {task: model.new_bool_var("") for task in tasks}
-        options: dict[int, list[cp_model.IntVar]] = {task: [waits[task]] for task in tasks}
-        for (task, person), variable in takes.items():
-            options[task].append(variable)
-            model.add_hint(variable, self.taker[task] == person)
-        for task in tasks:
-            model.add_exactly_one(options[task])
+        persons = range(len(self.instance.persons))
+        use = [model.new_bool_var("") for _ in persons]
+        takes = {(task, person): model.new_bool_var("") for task, person in np.argwhere(self.able).tolist()}
+        for task in range(len(self.instance.tasks)):
+            model.add_exactly_one(takes[task, person] for person in persons if (task, person) in takes)
         for person in persons:
-            mine = [task for task in tasks if (task, person) in takes]
+            mine = sorted(self.instance.persons[person])
             for clique in cliques([self.instance.tasks[task] for task in mine]):
                 model.add_at_most_one([*(takes[mine[place], person] for place in clique), ~use[person]])
-        before = sum(self.taker[task] == OPEN for task in tasks)
-        model.add(sum(waits.values()) <= before)
-        model.minimize(sum(waits.values()))
-        solver = cp_model.CpSolver()
-        solver.parameters.max_time_in_seconds = seconds
-        # Many small models: one worker and little presolve, but relaxations, which the cliques make strong.
-        solver.parameters.num_workers = 1
-        solver.parameters.cp_model_probing_level = 0
-        solver.parameters.symmetry_level = 0
-        solver.parameters.linearization_level = 2
-        solver.parameters.random_seed = self.random.randrange(2**30)
-        if solver.solve(model) not in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
-            return False
-        for task in tasks:
-            self.taker[task] = OPEN
         for (task, person), variable in takes.items():
-            if solver.value(variable):
-                self.taker[task] = person
-        return sum(self.taker[task] == OPEN for task in tasks) < before
+            model.add_hint(variable, self.best is not None and self.best[task] == person)
+        model.add(sum(use) >= self.bound)
+        model.minimize(sum(use))
+        solver = cp_model.CpSolver()
+        solver.parameters.max_time_in_seconds = max(0.0, deadline - time.monotonic())
+        solver.parameters.num_workers = 1
+        solver.parameters.random_seed = self.seed
+        status = solver.solve(model)
+        if status == cp_model.INFEASIBLE:
+            self.impossible = True
+        elif status in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
+            self.best = [OPEN] * len(self.instance.tasks)
+            for (task, person), variable in takes.items():
+                if solver.value(variable):
+                    self.best[task] = person
+            self.bound = max(self.bound, round(solver.best_objective_bound))

@@ -1,0 +1,272 @@
+"""Fixed tasks for a fixed number of persons: prices on tasks, followed by a dive, and ejections for the rest.
+
+Lagrangean relaxation as in Krishnamoorthy, Ernst and Baatar 2012: when each task has a price, every person's best chain
+of tasks is a longest path, found exactly, and only "each task once" is left to the prices. They rise where a task stays
+open and fall where several want it. The running mean of the answers comes close to a fractional plan of the
+linear relaxation (volume algorithm, Barahona and Anbil 2000), at a few milliseconds a step without any
+linear program. The dive then gives the clearest tasks to their persons, goes on with the prices of the others, and so on.
+
+Persons who could all do the same answer alike, and the mean then takes long to settle; a little taste of each person for
+each task, drawn at random, tells them apart.
+
+What is left open is tried by a tabu search with ejections (the partial colouring of Blöchliger and Zufferey 2008,
+with a list of colours for each interval and weights that grow on what is ejected).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
+
+OPEN = -1
+"""The person of a task that nobody has."""
+NEVER = 1e9
+"""A cost beyond any price."""
+CERTAIN = 1e-6
+"""By how much of their sum prices must exceed what persons can earn, before that counts as a proof."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a dive goes.
+
+    `first` steps come before it, `steps` after each fixing, `size` is how much a price changes; a `part` of the open
+    tasks is fixed at once, and all those whose running mean is at least `sure`. The mean price is 1 at first, and a
+    person's taste adds up to `taste` to it.
+    """
+
+    first: int = 300
+    steps: int = 20
+    size: float = 0.02
+    part: float = 0.02
+    taste: float = 0.0
+    sure: float = 0.95
+
+
+class Prices:
+    """Tasks with prices, for at most `limit` persons; rows are the open tasks in the order of their ends.
+
+    `periods` are half-open, `able` is (tasks, persons). The same seed gives the same result.
+    """
+
+    def __init__(
+        self, periods: Sequence[tuple[int, int]], able: Flags, limit: int, seed: int, pace: Pace
+    ) -> None:
+        self.pace = pace
+        start = np.array([period[0] for period in periods], dtype=np.int64)
+        end = np.array([period[1] for period in periods], dtype=np.int64)
+        self.limit = limit
+        self.task: Ints = np.lexsort((start, end))
+        self.start, self.end = start[self.task], end[self.task]
+        self.able: Flags = able[self.task]
+        length: Floats = np.sqrt(self.end - self.start)
+        chance = np.random.default_rng(seed)
+        self.price: Floats = length / max(1.0, float(length.mean())) if len(length) else length
+        self.price = self.price * np.exp(0.1 * chance.standard_normal(len(length)))
+        self._taste: Floats = pace.taste * chance.random(able.shape)
+        self.share: Floats = self.able / np.maximum(1, self.able.sum(axis=1))[:, None]
+        self.taker = [OPEN] * len(periods)
+        self.busy: Flags = np.zeros(able.shape[1], dtype=bool)
+        self.lost = 0
+        self._age = 0
+        self._layout()
+
+    def _layout(self) -> None:
+        count, persons = self.able.shape
+        self._before: Ints = np.searchsorted(self.end, self.start, side="right")
+        self._worth: Floats = np.where(self.able, self._taste, -NEVER)
+        self._earned: Floats = np.zeros((count + 1, persons))
+        # Tasks of one block all begin before the first of them has ended, so a person takes one of them at most.
+        self._blocks: list[tuple[int, int, Ints]] = []
+        before = self._before.tolist()
+        first = 0
+        while first < count:
+            last = first + 1
+            while last < count and before[last] <= first:
+                last += 1
+            self._blocks.append((first, last, self._before[first:last]))
+            first = last
+
+    def answer(self) -> tuple[Ints, Ints, float]:
+        """Give the best chains at these prices, as rows and persons, and what they earn together."""
+        earned, count = self._earned, len(self.task)
+        value = self.price[:, None] + self._worth
+        for first, last, before in self._blocks:
+            block = earned[before]
+            block += value[first:last]
+            np.maximum(block[0], earned[first], out=block[0])
+            np.maximum.accumulate(block, axis=0, out=earned[first + 1 : last + 1])
+        rises = np.where(earned[1:] > earned[:-1], np.arange(count)[:, None], -1)
+        latest = np.maximum.accumulate(rises, axis=0)
+        worth = earned[count]
+        persons = np.arange(len(worth))
+        if self.limit < len(worth):
+            persons = np.argpartition(-(worth + NEVER * self.busy), self.limit - 1)[: self.limit]
+        total = float(worth[persons].sum())
+        rows: list[Ints] = []
+        takers: list[Ints] = []
+        place = np.full(len(persons), count)
+        while len(persons):
+            row = latest[place - 1, persons]
+            found = row >= 0
+            row, persons = row[found], persons[found]
+            rows.append(row)
+            takers.append(persons)
+            place = self._before[row]
+            persons, place = persons[place > 0], place[place > 0]
+        return np.concatenate(rows), np.concatenate(takers), total
+
+    def settle(self) -> bool:
+        """Let the prices settle before a dive; True if prices were met that no plan can pay, so that there is none."""
+        return self._iterate(self.pace.first, 1 / 100)
+
+    def _iterate(self, steps: int, memory: float) -> bool:
+        """Change the prices some times; `memory` is the weight of one answer in the running mean."""
+        for _ in range(steps if len(self.task) else 0):
+            row, person, total = self.answer()
+            asked = float(self.price.sum())
+            # A plan would have everybody paid at most what her best chain earns; tastes only make that more.
+            if asked - total > CERTAIN * asked + CERTAIN:
+                return True
+            weight = max(memory, 1 / (self._age + 1))
+            self._age += 1
+            self.share *= 1 - weight
+            self.share[row, person] += weight
+            wanted = np.bincount(row, minlength=len(self.task))
+            self.price = np.maximum(0.0, self.price + self.pace.size * (1 - wanted))
+        return False
+
+    def dive(self, out_of_time: Callable[[], bool]) -> None:
+        """Give all tasks to persons, the clearest first; `lost` counts those that end up with nobody."""
+        while len(self.task) and not out_of_time():
+            self._fix()
+            self._iterate(self.pace.steps, 1 / self.pace.steps)
+        self.lost += len(self.task)
+
+    def _fix(self) -> None:
+        best, who = self.share.max(axis=1), self.share.argmax(axis=1)
+        quota = max(1, int(self.pace.part * len(self.task)))
+        fixed: Flags = np.zeros(len(self.task), dtype=bool)
+        for row in np.argsort(-best, kind="stable").tolist():
+            if quota <= 0 and best[row] < self.pace.sure:
+                break
+            person = int(who[row])
+            if not self.able[row, person]:
+                continue
+            quota -= 1
+            fixed[row] = True
+            self.taker[int(self.task[row])] = person
+            self.able[(self.start < self.end[row]) & (self.end > self.start[row]), person] = False
+            if not self.busy[person]:
+                self.busy[person] = True
+                if self.busy.sum() >= self.limit:
+                    self.able[:, ~self.busy] = False
+        open_still = ~fixed
+        possible = self.able.any(axis=1)
+        self.lost += int((open_still & ~possible).sum())
+        keep = open_still & possible
+        self.task, self.start, self.end = self.task[keep], self.start[keep], self.end[keep]
+        self.able, self.price, self._taste = self.able[keep], self.price[keep], self._taste[keep]
+        self.share = self.share[keep] * self.able
+        self._layout()
+
+
+class Ejections:
+    """A tabu search over plans in which some tasks are open: putting one in ejects what it overlaps.
+
+    `taker` has each task's person or `OPEN`; the persons that have a task are those that may be used.
+    """
+
+    def __init__(
+        self,
+        periods: Sequence[tuple[int, int]],
+        able: Flags,
+        taker: Sequence[int],
+        persons: Sequence[int],
+        seed: int,
+    ) -> None:
+        self.periods = periods
+        self.persons = list(persons)
+        # Not for secrets: the seed makes runs repeatable.
+        self.random = random.Random(seed)  # noqa: S311
+        self.noise = np.random.default_rng(seed)
+        start = np.array([period[0] for period in periods], dtype=np.int64)
+        end = np.array([period[1] for period in periods], dtype=np.int64)
+        self._overlapping = [
+            np.flatnonzero((start < end[task]) & (end > start[task])) for task in range(len(periods))
+        ]
+        self._weight: Floats = np.ones(len(periods))
+        self._cost: Floats = np.where(able[:, self.persons], 0.0, NEVER)
+        self._until: Ints = np.zeros((len(periods), len(self.persons)), dtype=np.int64)
+        self._has: list[set[int]] = [set() for _ in self.persons]
+        self._place = [OPEN] * len(periods)
+        number = {person: place for place, person in enumerate(self.persons)}
+        for task, person in enumerate(taker):
+            if person != OPEN:
+                self._put(task, number[person])
+
+    def run(self, steps: int, out_of_time: Callable[[], bool]) -> list[int]:
+        """Try so many steps; give the plan with the fewest open tasks that was met."""
+        waiting = [task for task, place in enumerate(self._place) if place == OPEN]
+        best, fewest = self._plan(), len(waiting)
+        for step in range(steps if self.persons else 0):
+            if not waiting or (step % 256 == 0 and out_of_time()):
+                break
+            tasks = np.array(waiting)
+            score = self._cost[tasks] - self._weight[tasks][:, None]
+            score += 1e5 * (self._until[tasks] > step)
+            score += 0.02 * self.noise.random(score.shape)
+            which, place = divmod(int(score.argmin()), len(self.persons))
+            task = waiting[which]
+            if self._cost[task, place] >= NEVER:
+                break
+            start, end = self.periods[task]
+            ejected = sorted(
+                other
+                for other in self._has[place]
+                if self.periods[other][0] < end and self.periods[other][1] > start
+            )
+            for other in ejected:
+                self._drop(other)
+                self._until[other, place] = step + 10 + len(waiting) // 2 + self.random.randrange(10)
+                self._weight[other] += 0.1
+            self._put(task, place)
+            waiting[which] = waiting[-1]
+            waiting.pop()
+            waiting += ejected
+            if len(waiting) < fewest:
+                best, fewest = self._plan(), len(waiting)
+        return best
+
+    def _plan(self) -> list[int]:
+        return [OPEN if place == OPEN else self.persons[place] for place in self._place]
+
+    def _put(self, task: int, place: int) -> None:
+        self._place[task] = place
+        self._has[place].add(task)
+        self._cost[self._overlapping[task], place] += self._weight[task]
+
+    def _drop(self, task: int) -> None:
+        place = self._place[task]
+        self._place[task] = OPEN
+        self._has[place].discard(task)
+        self._cost[self._overlapping[task], place] -= self._weight[task]
+
+
+def clock(seconds: float) -> Callable[[], bool]:
+    """Give a function that tells whether so much time has passed."""
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() >= deadline
