@@ -14,7 +14,7 @@ from booking_web.notifications.told import Decision, Kind, Snapshot, Told
 
 if TYPE_CHECKING:
     from calendar_server.ical.appointment import Appointment
-    from calendar_server.wishes import Wish
+    from calendar_server.storage.changes import Wish
 
 WAITING, OFFERED, UNANSWERED, OVER = "waiting", "offered", "unanswered", "over"
 """The states of `calendar_server.wishes.WishState` in which there may be something to tell."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from calendar_server.ical.appointment import Appointment, NotAnAppointmentError, from_ical
+from calendar_server.ical.appointment import GROUP, Appointment, NotAnAppointmentError, from_ical
+from calendar_server.ical.group import all_uids, join
 from calendar_server.storage import reading, wish_rows
 from calendar_server.storage.schema import changes, offices
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from calendar_server.storage.database import Database
-    from calendar_server.wishes import Wish
+    from calendar_server.wishes import Wish as Wish  # noqa: PLC0414 - for who may know the log alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,19 @@ class ChangeLog:
             return None
 
     def appointment(self, office: str, uid: str) -> Appointment | None:
-        """Return the office's appointment or hold of that uid as it stands now, None if there is none (any more)."""
+        """Return the office's appointment or hold of that uid as it stands now, None if there is none (any more).
+
+        The uid of a group stands for what is left of it, as one (`calendar_server.ical.group`).
+        """
         with self._database.read() as connection:
             row = reading.booking(connection, office, uid)
-        if row is None:
-            return None
-        try:
-            return from_ical(row.text, self._zone)
-        except NotAnAppointmentError:
-            return None
+            rows = [row]
+            if row is None or GROUP in row.text:
+                rows += [reading.booking(connection, office, each) for each in all_uids(uid)[1:]]
+        found = []
+        for each in rows:
+            try:
+                found += [] if each is None else [from_ical(each.text, self._zone)]
+            except NotAnAppointmentError:
+                continue
+        return join(found)

@@ -1,0 +1,331 @@
+"""The waiting list on the site, in the API, and for staff, on the real calendar server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from booking_web.settings import Activation, Protection
+from booking_web.site import site_of
+from calendar_server.ical.appointment import to_ical
+from tests.booking_web.conftest import API_KEY, World, world
+from tests.support.town import NOW, appointment, at
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+
+CHOICE = "office=buergerbuero&service=meldebescheinigung"
+ENTRIES = {
+    "until": "2026-12-11",
+    "part": "any",
+    "day-0": "1",
+    "day-2": "1",
+    "name": "Erika Muster",
+    "email": "erika@example.org",
+}
+CLERKS = ("clerk1", "clerk2", "clerk3", "clerk4")
+
+
+@pytest.fixture
+def full(citizens: World) -> World:
+    """A town hall in which all are away until the 12th."""
+    for name in CLERKS:
+        away(citizens, name)
+    return citizens
+
+
+def away(citizens: World, name: str) -> None:
+    absence = appointment(f"away-{name}@test", at(1, 6), minutes=11 * 1440, services=(), office="")
+    text = to_ical(absence, now=NOW).replace("X-TERMIN-", "X-OTHER-")
+    citizens.calendar.client(name).store(f"/{name}/calendar/away-{name}.ics", text)
+
+
+def back(citizens: World, name: str = "clerk1") -> None:
+    citizens.calendar.calendar(name).event_by_url(
+        f"{citizens.calendar.url}/{name}/calendar/away-{name}.ics"
+    ).delete()
+    site_of(citizens.app).follower.feeds["buergerbuero"].outdate()
+
+
+def check(browser: FlaskClient, **entries: str):
+    return browser.post(f"/termin/warteliste?{CHOICE}", data={**ENTRIES, **entries})
+
+
+def key_of(page: str) -> str:
+    found = re.search(r'name="key" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def join(citizens: World, **entries: str) -> str:
+    """Put somebody on the list and return the address of her page."""
+    browser = citizens.browser()
+    key = key_of(check(browser, **entries).text)
+    answer = browser.post(f"/termin/warteliste/eintragen?{CHOICE}", data={**ENTRIES, **entries, "key": key})
+    assert answer.status_code == 303
+    return answer.headers["Location"].partition("?")[0]
+
+
+def test_the_day_page_leads_to_the_list_whether_something_is_free_or_not(citizens):
+    link = f'href="/termin/warteliste?{CHOICE.replace("&", "&amp;")}"'
+    assert link in citizens.browser().get(f"/termin/zeit?{CHOICE}").text
+    for name in CLERKS:
+        away(citizens, name)
+    site_of(citizens.app).follower.feeds["buergerbuero"].outdate()
+    assert link in citizens.browser().get(f"/termin/zeit?{CHOICE}").text
+
+
+def test_the_form_offers_the_days_on_which_the_office_is_open(citizens):
+    page = citizens.browser().get(f"/termin/warteliste?{CHOICE}").text
+    assert re.findall(r'id="day-(\d)" name="day-\d" value="1" checked', page) == ["0", "2"]
+    assert "Montag" in page
+    assert "Dienstag" not in page
+
+
+def test_from_the_form_to_the_list_and_to_the_appointment(full):
+    browser = full.browser()
+    page = check(browser)
+    assert page.status_code == 200
+    assert "Freitag, 11. Dezember 2026" in page.text
+    address = join(full)
+    place = browser.get(address)
+    assert "Sie stehen auf der Warteliste" in place.text
+    assert "erika@example.org" not in place.text
+    back(full)
+    offered = browser.get(address).text
+    assert "Ein Termin ist für Sie frei" in offered
+    assert "Mittwoch, 2. Dezember 2026, 8:00 Uhr" in offered
+    assert "bis Dienstag, 1. Dezember, 16:00 Uhr" in offered
+    answer = browser.post(f"{address}/annehmen")
+    assert re.fullmatch(r"/termin/[a-z2-7]{42}/fertig", answer.headers["Location"])
+    done = browser.get(answer.headers["Location"]).text
+    assert "Ihr Termin ist gebucht" in done
+    assert "Mittwoch, 2. Dezember 2026" in done
+    again = browser.post(f"{address}/annehmen")
+    assert again.headers["Location"] == answer.headers["Location"]
+    assert "Sie haben den Termin angenommen" in browser.get(address).text
+
+
+def test_what_is_offered_to_her_is_offered_to_nobody_else(full):
+    join(full, until="2026-12-02")
+    back(full)
+    starts = full.browser().get(f"/api/v1/offers?{CHOICE}&to=2026-12-02").json["days"][0]["starts"]
+    assert "2026-12-02T08:00:00+01:00" not in starts
+    wanted = {
+        "office": "buergerbuero",
+        "services": [{"id": "meldebescheinigung", "persons": 1}],
+        "start": "2026-12-02T08:00:00+01:00",
+        "name": "Ein anderer",
+        "email": "anderer@example.org",
+    }
+    taken = full.browser().post("/api/v1/appointments", json=wanted)
+    assert (taken.status_code, taken.json["code"]) == (409, "slot-taken")
+
+
+def test_no_get_changes_anything(full):
+    address = join(full)
+    back(full)
+    browser = full.browser()
+    for verb in ("annehmen", "ablehnen"):
+        assert browser.get(f"{address}/{verb}").status_code == 405
+    assert browser.get(f"{address}/abmelden").status_code == 200
+    assert "Ein Termin ist für Sie frei" in browser.get(address).text
+
+
+def test_declining_keeps_her_place(full):
+    address = join(full)
+    back(full)
+    browser = full.browser()
+    answer = browser.post(f"{address}/ablehnen")
+    page = browser.get(answer.headers["Location"]).text
+    assert "Sie haben den Termin abgelehnt" in page
+    assert "Sie stehen auf der Warteliste" in page or "Ein Termin ist für Sie frei" in page
+
+
+def test_accepting_too_late_says_so(full):
+    address = join(full, until="2026-12-02")
+    back(full)
+    full.clock.advance(hours=4, minutes=1)
+    page = full.browser().post(f"{address}/annehmen")
+    assert page.status_code == 409
+    assert "Dieses Angebot gilt nicht mehr" in page.text
+
+
+def test_leaving_asks_first(full):
+    address = join(full)
+    browser = full.browser()
+    assert "Möchten Sie sich von der Warteliste abmelden?" in browser.get(f"{address}/abmelden").text
+    page = browser.get(browser.post(f"{address}/abmelden").headers["Location"]).text
+    assert "Sie stehen nicht mehr auf der Warteliste" in page
+
+
+def test_free_times_that_suit_are_shown_before_she_waits(citizens):
+    page = check(citizens.browser()).text
+    assert "Das ist gerade frei" in page
+    assert "Mittwoch, 2. Dezember, 8:00 Uhr" in page
+    nothing = check(citizens.browser(), **{"day-0": "", "part": "afternoon"}).text
+    assert "Das ist gerade frei" not in nothing
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"until": ""}, "Geben Sie an, bis wann"),
+        ({"until": "morgen"}, "Geben Sie an, bis wann"),
+        ({"until": "2026-11-30"}, "Dieser Tag ist schon vorbei"),
+        ({"until": "2027-12-01"}, "So lange können Sie nicht warten"),
+        ({"day-0": "", "day-2": ""}, "Wählen Sie mindestens einen Wochentag"),
+        ({"part": "nachts"}, "Diese Angabe kennen wir nicht"),
+        ({"email": "erika"}, "Die E-Mail-Adresse ist nicht vollständig"),
+        ({"name": ""}, "Geben Sie Ihren Namen ein"),
+        ({"nachricht": "Hallo"}, "Dieses Feld"),
+    ],
+)
+def test_mistakes_are_named_and_the_entries_stay(shared, entries, said):
+    for target in ("/termin/warteliste", "/termin/warteliste/eintragen"):
+        page = shared.browser().post(f"{target}?{CHOICE}", data={**ENTRIES, **entries})
+        assert page.status_code == 422
+        assert said in page.text
+        if "name" not in entries:
+            assert 'value="Erika Muster"' in page.text
+
+
+def test_a_fourth_wish_of_one_address_is_refused(full):
+    for _ in range(3):
+        join(full)
+    browser = full.browser()
+    page = browser.post(
+        f"/termin/warteliste/eintragen?{CHOICE}", data={**ENTRIES, "key": key_of(check(browser).text)}
+    )
+    assert page.status_code == 422
+    assert "so oft auf der Warteliste" in page.text
+
+
+def test_a_double_click_is_one_place(full):
+    browser = full.browser()
+    key = key_of(check(browser).text)
+    answers = {
+        browser.post(f"/termin/warteliste/eintragen?{CHOICE}", data={**ENTRIES, "key": key}).headers[
+            "Location"
+        ]
+        for _ in range(2)
+    }
+    assert len(answers) == 1
+    assert full.calendar.client("lead").waiting("buergerbuero")["waiting"] == 1
+
+
+def test_what_was_never_a_place_is_gone(shared):
+    page = shared.browser().get(f"/termin/warteliste/{'a' * 42}")
+    assert page.status_code == 404
+    assert "gibt es nicht mehr" in page.text
+
+
+def test_in_english(full):
+    browser = full.browser()
+    page = browser.post(f"/en/termin/warteliste?{CHOICE}", data=ENTRIES)
+    answer = browser.post(
+        f"/en/termin/warteliste/eintragen?{CHOICE}", data={**ENTRIES, "key": key_of(page.text)}
+    )
+    assert "You are on the waiting list" in browser.get(answer.headers["Location"]).text
+
+
+def test_where_addresses_must_be_proved_only_the_mail_leads_to_her_place(town, directory, tmp_path):
+    protection = Protection(activation=Activation.ALWAYS)
+    with world(town, directory, tmp_path, protection=protection) as made:
+        browser = made.browser()
+        key = key_of(check(browser).text)
+        answer = browser.post(f"/termin/warteliste/eintragen?{CHOICE}", data={**ENTRIES, "key": key})
+        assert answer.headers["Location"] == "/termin/warteliste/eingetragen"
+        assert "Darin ist ein Link" in browser.get(answer.headers["Location"]).text
+        shown = browser.post("/api/v1/waiting", json=wish()).json
+        assert (shown["token"], shown["manage_url"]) == (None, None)
+        partner = {"Authorization": f"Bearer {API_KEY}"}
+        assert browser.post("/api/v1/waiting", json=wish(), headers=partner).json["token"]
+
+
+def test_a_closed_list_is_nowhere(town, directory, tmp_path):
+    closed = replace(town, offices=tuple(replace(office, waiting=False) for office in town.offices))
+    with world(closed, directory, tmp_path) as made:
+        browser = made.browser()
+        assert "warteliste" not in browser.get(f"/termin/zeit?{CHOICE}").text
+        assert browser.get(f"/termin/warteliste?{CHOICE}").status_code == 409
+        assert browser.post("/api/v1/waiting", json=wish()).json["code"] == "waiting-list-closed"
+
+
+# For programs ------------------------------------------------------------------------------------------------------------
+
+
+def wish(**values: Any) -> dict[str, Any]:
+    return {
+        "office": "buergerbuero",
+        "services": [{"id": "meldebescheinigung", "persons": 1}],
+        "until": "2026-12-11",
+        "name": "Erika Muster",
+        "email": "erika@example.org",
+        **values,
+    }
+
+
+def test_a_program_waits_and_accepts(full):
+    browser = full.browser()
+    made = browser.post(
+        "/api/v1/waiting",
+        json=wish(weekdays=[3], part="morning"),
+        headers={"Idempotency-Key": "first"},
+    )
+    assert made.status_code == 201
+    shown = made.json
+    assert (shown["state"], shown["weekdays"], shown["part"]) == ("waiting", [3], "morning")
+    assert made.headers["Location"] == f"/api/v1/waiting/{shown['token']}"
+    address = made.headers["Location"]
+    again = browser.post(
+        "/api/v1/waiting",
+        json=wish(weekdays=[3], part="morning"),
+        headers={"Idempotency-Key": "first"},
+    )
+    assert again.json["token"] == shown["token"]
+    assert browser.post(f"{address}/accept").json["code"] == "offer-over"
+    back(full)
+    offered = browser.get(address).json
+    assert (offered["state"], offered["offered_start"]) == ("offered", "2026-12-02T08:00:00+01:00")
+    assert offered["offered_until"] == "2026-12-01T16:00:00+01:00"
+    taken = browser.post(f"{address}/accept").json
+    assert taken["state"] == "taken"
+    booked = browser.get(f"/api/v1/appointments/{taken['appointment']}").json
+    assert (booked["start"], booked["status"]) == ("2026-12-02T08:00:00+01:00", "confirmed")
+
+
+def test_a_program_declines_and_leaves(full):
+    browser = full.browser()
+    address = browser.post("/api/v1/waiting", json=wish()).headers["Location"]
+    back(full)
+    assert browser.get(address).json["state"] == "offered"
+    assert browser.post(f"{address}/decline").status_code == 200
+    assert browser.delete(address).status_code == 204
+    assert browser.get(address).json["state"] == "left"
+    assert browser.get(f"/api/v1/waiting/{'a' * 42}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"until": None}, "until"),
+        ({"until": 7}, "until"),
+        ({"until": "2026-13-01"}, "until"),
+        ({"until": "2026-11-01"}, "until"),
+        ({"weekdays": [0]}, "weekdays"),
+        ({"weekdays": [8]}, "weekdays"),
+        ({"weekdays": [True]}, "weekdays"),
+        ({"weekdays": "monday"}, "weekdays"),
+        ({"part": "night"}, "part"),
+        ({"email": "x"}, "email"),
+        ({"services": []}, "services"),
+    ],
+)
+def test_a_programs_mistakes_are_named(shared, values, field):
+    answer = shared.browser().post("/api/v1/waiting", json=wish(**values))
+    assert answer.status_code == 422
+    assert field in {error["field"] for error in answer.json["errors"]}
