@@ -27,7 +27,6 @@ ROOM = timedelta(hours=26)
 """The demo town's clerks together, inside the window of that Monday."""
 LIMITS = Limits(per_address=3, per_network_hour=60, network_percent=20, unconfirmed_percent=50)
 AT_ONCE = 6
-_mine = threading.local()
 
 
 def solve(challenge) -> str:
@@ -44,12 +43,17 @@ class Bot:
     def __init__(self, url: str, *, solves: bool) -> None:
         self.api = f"{url}/api/v1"
         self.solves = solves
+        self._mine = threading.local()
+        self.sessions: list[requests.Session] = []
 
     def ask(self, method: str, path: str, network: int, body=None) -> requests.Response:
-        if not hasattr(_mine, "session"):
-            _mine.session = requests.Session()
+        if not hasattr(self._mine, "session"):
+            self._mine.session = requests.Session()
+            self.sessions.append(self._mine.session)
         headers = {"X-Forwarded-For": f"198.51.{network}.{network + 7}"}
-        return _mine.session.request(method, f"{self.api}/{path}", json=body, headers=headers, timeout=30)
+        return self._mine.session.request(
+            method, f"{self.api}/{path}", json=body, headers=headers, timeout=30
+        )
 
     def starts(self) -> list[str]:
         query = f"offers?service=meldebescheinigung&from={DAY}&to={DAY}"
@@ -86,7 +90,10 @@ def attacked(town, directory, folder, activation):
         site_of(made.app).proofs._easiest = 4
         # As behind a proxy that the site is told to trust.
         with serving(ProxyFix(made.app, x_for=1)) as url:
-            yield made, Bot(url, solves=protection.proof_of_work)
+            bot = Bot(url, solves=protection.proof_of_work)
+            yield made, bot
+            for session in bot.sessions:
+                session.close()
 
 
 def held(made) -> timedelta:
