@@ -50,9 +50,9 @@ class CheckOutside(Calendars):
         time.sleep(self._thinking_seconds)
         return super().put(path, href, text, actor, preconditions)
 
-    def _place(self, writer: Writer, office: Office, booking: Booking, *, prefer: str) -> str:
+    def _place(self, writer: Writer, office: Office, booking: Booking, **wishes: Any) -> str:
         if self._chosen.clerk is None:
-            self._chosen.clerk = super()._place(writer, office, booking, prefer=prefer)
+            self._chosen.clerk = super()._place(writer, office, booking, **wishes)
         return self._chosen.clerk
 
 
@@ -99,10 +99,10 @@ class NoOverlapRule(Calendars):
 class Timid(Calendars):
     """Refuses now and then though there is room, as programs do that take their locks for granted."""
 
-    def _place(self, writer: Writer, office: Office, booking: Booking, *, prefer: str) -> str:
+    def _place(self, writer: Writer, office: Office, booking: Booking, **wishes: Any) -> str:
         if sum(booking.content.uid.encode()) % 5 == 0:
             raise RefusedError(refusals.NO_FREE_CLERK)
-        return super()._place(writer, office, booking, prefer=prefer)
+        return super()._place(writer, office, booking, **wishes)
 
 
 VARIANTS: dict[str, type[Calendars]] = {
