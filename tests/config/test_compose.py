@@ -6,7 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from booking_web.settings import Activation, Protection
 from booking_web.town import NeededBy, ReleaseRules, in_language
+from calendar_server.limits import Limits as PublicLimits
 from config import compose
 from optimizer.release import Release
 
@@ -123,3 +125,15 @@ def test_the_waiting_list_is_open_where_the_town_says_so(folder: Folder) -> None
     (closed,) = compose.directory(folder.load()).offices
     assert (closed.waiting.enabled, closed.waiting.offer_minutes) == (False, 60)
     assert not compose.town(folder.load()).offices[0].waiting
+
+
+def test_a_town_is_protected_and_the_demo_is_not(folder: Folder) -> None:
+    settings = folder.load()
+    assert compose.limits(settings, demo=True) == PublicLimits()
+    assert compose.protection(settings, demo=True) == Protection()
+    limits, protection = compose.limits(settings, demo=False), compose.protection(settings, demo=False)
+    assert (limits.per_address, limits.per_network_hour) == (3, 60)
+    assert (limits.network_percent, limits.unconfirmed_percent, limits.resends_per_hour) == (20, 50, 3)
+    assert protection == Protection(
+        proof_of_work=True, activation=Activation.WITHOUT_PROOF, activation_minutes=60
+    )
