@@ -155,9 +155,12 @@ class CalendarClient:
         """GET one appointment by its uid, or the whole group if it is one's. Raises NotFoundError, UnavailableError."""
         try:
             response = self._request("GET", self._path(office, uid), {})
-        except NotFoundError:
+        except NotFoundError as error:
             # Of a group others may stand when the first appointment is gone.
-            return self._read_group(office, uid, zone)
+            try:
+                return self._read_group(office, uid, zone)
+            except RefusedError:
+                raise error from None
         found = from_ical(response.data.decode(), zone)
         if found.group > 1:
             return self._read_group(office, uid, zone)
@@ -185,6 +188,11 @@ class CalendarClient:
             self._write_group(office, [], [{"uid": each, "etag": tag} for each, tag in known.items()], {})
             return
         self._request("DELETE", self._path(office, uid), {"If-Match": etag} if etag is not None else {})
+
+    def cancel_part(self, office: str, stored: Stored, number: int) -> None:
+        """DELETE one appointment of a group by its number. Raises NotFoundError, ChangedError, UnavailableError."""
+        uid = group.part_uid(stored.appointment.uid, number)
+        self.cancel(office, uid, etag=_etags(stored.etag).get(uid))
 
     def busy_changes(self, office: str, token: str = "") -> BusyChanges:
         """Follow the office's busy feed by sync-collection (RFC 6578); an empty `token` reads all of it.
@@ -238,9 +246,12 @@ class CalendarClient:
         """Return a wish. Raises NotFoundError."""
         return self._json("GET", f"/.termin/waiting/{quote(wish_id, safe='@')}")
 
-    def decide_wish(self, wish_id: str, verb: str) -> dict[str, Any]:
-        """Do "accept", "decline" or "leave" and return the wish. Raises RefusedError("offer-over"), NotFoundError."""
-        return self._json("POST", f"/.termin/waiting/{quote(wish_id, safe='@')}/{verb}", {})
+    def decide_wish(self, wish_id: str, verb: str, start: int = 0) -> dict[str, Any]:
+        """Do "accept", "decline" or "leave" and return the wish; `start` (epoch seconds) is what was offered, for the first two.
+
+        Raises RefusedError("offer-over"), NotFoundError.
+        """
+        return self._json("POST", f"/.termin/waiting/{quote(wish_id, safe='@')}/{verb}", {"start": start})
 
     def waiting(self, office: str) -> dict[str, Any]:
         """Return how many wait in an office: "waiting", "offered", "services" (of each service), "since" (epoch seconds or None)."""
@@ -304,6 +315,10 @@ class CalendarClient:
     def decide_mail(self, office: str, number: int, verb: str) -> None:
         """Do "again" or "settle" on a failed mail. Raises NotFoundError."""
         self._json("POST", f"/.termin/offices/{quote(office, safe='')}/mails/{number}/{verb}", {})
+
+    def send_feedback(self, text: str, page: str, email: str) -> None:
+        """Hand on what somebody wrote about the site. Raises RefusedError("feedback-limit" or "feedback-away")."""
+        self._json("POST", "/.termin/feedback", {"text": text, "page": page, "email": email})
 
     def _json(
         self,

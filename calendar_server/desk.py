@@ -14,6 +14,7 @@ for who knows their unguessable ids; nobody can list them. `calendar_server.clie
     GET  /.termin/groups/<office>/<uid>             POST /.termin/groups/<office>: book or change several at once
     GET  /.termin/offices/<office>/waiting          how many are on the waiting list
     POST /.termin/waiting                           GET /.termin/waiting/<id>; POST /.termin/waiting/<id>/accept | decline | leave
+    POST /.termin/feedback                          what somebody wrote about the site, from the site
     GET  /.termin/own/feeds                         POST the same: make one; POST /.termin/own/feeds/<id>/revoke
     GET  /.termin/own/app-passwords                 likewise
 """
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 PREFIX = "/.termin/"
 _MOST_STEPS = 5_000
 _LONGEST_MINUTES = 24 * 60
+_LONGEST_FEEDBACK = 4_000
+_HOUR = 3_600
 _STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 401: "401 Unauthorized"}
 _STATUS |= {403: "403 Forbidden", 404: "404 Not Found", 405: "405 Method Not Allowed"}
 
@@ -128,6 +131,8 @@ class Desk:
                 return 200, self._group(self._booked_into(office_id, account), uid)
             case "POST", ["groups", office_id]:
                 return 200, self._write_group(self._booked_into(office_id, account), environ, account)
+            case "POST", ["feedback"]:
+                return self._feedback(environ, account)
             case _, ["own", *rest]:
                 return self._own(method, rest, environ, account)
         raise MissingError("/".join(path))
@@ -171,9 +176,12 @@ class Desk:
                 return 201, self._wish(waiting.add(_new_wish(_body(environ)), actor).id)
             case "GET", [wish_id]:
                 return 200, self._wish(wish_id)
-            case "POST", [wish_id, "accept" | "decline" | "leave" as verb]:
-                do = {"accept": waiting.accept, "decline": waiting.decline, "leave": waiting.leave}[verb]
-                do(wish_id, actor)
+            case "POST", [wish_id, "accept" | "decline" as verb]:
+                decide = waiting.accept if verb == "accept" else waiting.decline
+                decide(wish_id, _whole(_body(environ), "start"), actor)
+                return 200, self._wish(wish_id)
+            case "POST", [wish_id, "leave"]:
+                waiting.leave(wish_id, actor)
                 return 200, self._wish(wish_id)
         raise MissingError("/".join(path))
 
@@ -217,6 +225,20 @@ class Desk:
                 self._accounts.revoke_app_password(account.name, _number(number))
                 return 200, {}
         raise MissingError("/".join(path))
+
+    def _feedback(self, environ: WSGIEnviron, account: Account) -> tuple[int, dict[str, Any]]:
+        if account.role is not AccountRole.SITE:
+            raise RefusedError("forbidden")
+        body = _body(environ)
+        said = [body.get(name, "") for name in ("text", "page", "email")]
+        if not all(
+            isinstance(one, str) and "\0" not in one and len(one) <= _LONGEST_FEEDBACK for one in said
+        ):
+            raise _BadRequestError("text, page and email are texts")
+        taken = self._mailroom.feedback(*said)
+        if not taken:
+            raise RefusedError("feedback-limit" if taken is False else "feedback-away", retry_after=_HOUR)
+        return 201, {}
 
     def _booked_into(self, office_id: str, account: Account) -> Office:
         """The office, for the site alone."""
@@ -403,13 +425,14 @@ def _proposal(office: str, body: dict[str, Any]) -> Plan:
         raise _BadRequestError(str(error)) from error
 
 
-def _new_wish(body: dict[str, Any]) -> NewWish:
-    def number(name: str) -> int:
-        found = body.get(name)
-        if type(found) is not int or not 0 <= found < 2**40:
-            raise _BadRequestError(f"{name} must be a whole number")
-        return found
+def _whole(body: dict[str, Any], name: str) -> int:
+    found = body.get(name)
+    if type(found) is not int or not 0 <= found < 2**40:
+        raise _BadRequestError(f"{name} must be a whole number")
+    return found
 
+
+def _new_wish(body: dict[str, Any]) -> NewWish:
     def text(name: str) -> str:
         found = body.get(name)
         if not isinstance(found, str) or "\0" in found:
@@ -420,11 +443,11 @@ def _new_wish(body: dict[str, Any]) -> NewWish:
         id=text("id"),
         office=text("office"),
         text=text("text"),
-        first=number("first"),
-        last=number("last"),
-        weekdays=number("weekdays"),
-        from_minute=number("from_minute"),
-        until_minute=number("until_minute"),
+        first=_whole(body, "first"),
+        last=_whole(body, "last"),
+        weekdays=_whole(body, "weekdays"),
+        from_minute=_whole(body, "from_minute"),
+        until_minute=_whole(body, "until_minute"),
     )
 
 

@@ -197,16 +197,16 @@ class Waiting:
             raise MissingError(wish_id)
         return found
 
-    def accept(self, wish_id: str, actor: Actor) -> Wish:
+    def accept(self, wish_id: str, start: int, actor: Actor) -> Wish:
         """Make the offered hold an appointment; once it is taken, the same again is a success.
 
-        Refuses with "offer-over" if there's no offer, or not any more. Raises MissingError.
+        `start` is what she saw: refuses with "offer-over" if that isn't offered, or not any more. Raises MissingError.
         """
         with self._deciding(wish_id, actor) as (writer, office, wish, text):
             if wish.state is WishState.TAKEN:
                 return wish
             row = reading.booking(writer.connection, office.id, wish.uid)
-            if wish.state is not WishState.OFFERED or row is None:
+            if wish.state is not WishState.OFFERED or row is None or row.first != start:
                 raise RefusedError(refusals.OFFER_OVER)
             if row.kind is Kind.HOLD:
                 held = from_ical(row.text, office.zone)
@@ -217,13 +217,13 @@ class Waiting:
                 writer.replace(row, writer.collections.by_id(row.collection_id), content)
             return self._change(writer, wish, WishState.TAKEN)
 
-    def decline(self, wish_id: str, actor: Actor) -> Wish:
+    def decline(self, wish_id: str, start: int, actor: Actor) -> Wish:
         """Say no to the offered time: the next person gets it, and she goes on waiting for another.
 
-        Without an offer nothing happens. Raises MissingError.
+        `start` is what she saw; if that isn't offered (any more) nothing happens. Raises MissingError.
         """
         with self._deciding(wish_id, actor) as (writer, office, wish, _):
-            if wish.state is not WishState.OFFERED:
+            if wish.state is not WishState.OFFERED or wish.offered_start != start:
                 return wish
             declined = self._change(writer, wish, WishState.WAITING)
             self._release(writer, office, wish)

@@ -17,6 +17,7 @@ from calendar_server.client import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from booking_web.booking.choice import Choice
     from booking_web.booking.waiting import Preference, Wish
@@ -93,16 +94,25 @@ def show(token: str) -> Response:
     return jsonify(_shown(current_site().waiting.find(token)))
 
 
+def _start() -> datetime:
+    """The offered start that is meant: by now another one may be offered."""
+    errors: list[FieldError] = []
+    start = reading.start_of_body(reading.body(), errors)
+    if start is None:
+        raise InvalidError(errors)
+    return start
+
+
 def accept(token: str) -> Response:
     """Take what is offered."""
     partner()
-    return jsonify(_shown(current_site().waiting.accept(token)))
+    return jsonify(_shown(current_site().waiting.accept(token, _start())))
 
 
 def decline(token: str) -> Response:
     """Leave what is offered to others, and wait on."""
     partner()
-    return jsonify(_shown(current_site().waiting.decline(token)))
+    return jsonify(_shown(current_site().waiting.decline(token, _start())))
 
 
 def leave(token: str) -> Response:

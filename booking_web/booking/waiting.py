@@ -180,22 +180,23 @@ class WaitingList:
         except NotFoundError as error:
             raise WishGoneError from error
 
-    def accept(self, token: str) -> Wish:
-        """Take what is offered; a repeat returns the same. Raises OfferOverError, WishGoneError, UnavailableError."""
-        return self._decide(token, "accept")
+    def accept(self, token: str, start: datetime) -> Wish:
+        """Take what is offered, if that is at `start`; a repeat returns the same. Raises OfferOverError, WishGoneError, UnavailableError."""
+        return self._decide(token, "accept", start)
 
-    def decline(self, token: str) -> Wish:
-        """Leave what is offered to others, and wait on. Raises WishGoneError, UnavailableError."""
-        return self._decide(token, "decline")
+    def decline(self, token: str, start: datetime) -> Wish:
+        """Leave what is offered at `start` to others, and wait on. Raises WishGoneError, UnavailableError."""
+        return self._decide(token, "decline", start)
 
     def leave(self, token: str) -> Wish:
         """Take her off the list. Raises WishGoneError, UnavailableError."""
         return self._decide(token, "leave")
 
-    def _decide(self, token: str, verb: str) -> Wish:
+    def _decide(self, token: str, verb: str, start: datetime | None = None) -> Wish:
         office, wish_id = self._identify(token)
+        at = max(0, int(start.timestamp())) if start is not None else 0
         try:
-            return self._wish(office, self._client.decide_wish(wish_id, verb))
+            return self._wish(office, self._client.decide_wish(wish_id, verb, at))
         except NotFoundError as error:
             raise WishGoneError from error
         except RefusedError as error:

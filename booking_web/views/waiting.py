@@ -16,6 +16,7 @@ from booking_web.booking.waiting import LONGEST_DAYS, check_preference
 from booking_web.language import current_language
 from booking_web.site import current_site, page_url, weekday_names
 from booking_web.views.booking import TRAP
+from booking_web.views.choosing import start_from
 from booking_web.views.query import choice_from_query, choice_of, read_day
 from booking_web.views.visitor import network
 from calendar_server.client import Caller
@@ -202,7 +203,7 @@ def accept(token: str) -> Response:
     """Take what is offered: it's an appointment then."""
     waiting = current_site().waiting
     try:
-        wish = waiting.accept(token)
+        wish = waiting.accept(token, start_from(request.form.get("start")))
     except OfferOverError:
         return _page(waiting.find(token), 409, too_late=True)
     current_site().follower.feeds[wish.office.id].outdate()
@@ -211,7 +212,7 @@ def accept(token: str) -> Response:
 
 def decline(token: str) -> Response:
     """Leave what is offered to others, and wait on."""
-    wish = current_site().waiting.decline(token)
+    wish = current_site().waiting.decline(token, start_from(request.form.get("start")))
     return redirect(page_url("wish", token=wish.token, declined="1"), 303)
 
 

@@ -26,6 +26,8 @@ ENTRIES = {
     "name": "Erika Muster",
     "email": "erika@example.org",
 }
+OFFERED = {"start": "2026-12-02T08:00:00+01:00"}
+"""What is offered first once a clerk is back."""
 CLERKS = ("clerk1", "clerk2", "clerk3", "clerk4")
 
 
@@ -37,8 +39,8 @@ def full(citizens: World) -> World:
     return citizens
 
 
-def away(citizens: World, name: str) -> None:
-    absence = appointment(f"away-{name}@test", at(1, 6), minutes=11 * 1440, services=(), office="")
+def away(citizens: World, name: str, days: int = 11) -> None:
+    absence = appointment(f"away-{name}@test", at(1, 6), minutes=days * 1440, services=(), office="")
     text = to_ical(absence, now=NOW).replace("X-TERMIN-", "X-OTHER-")
     citizens.calendar.client(name).store(f"/{name}/calendar/away-{name}.ics", text)
 
@@ -99,12 +101,12 @@ def test_from_the_form_to_the_list_and_to_the_appointment(full):
     assert "Ein Termin ist für Sie frei" in offered
     assert "Mittwoch, 2. Dezember 2026, 8:00 Uhr" in offered
     assert "bis Dienstag, 1. Dezember, 16:00 Uhr" in offered
-    answer = browser.post(f"{address}/annehmen")
+    answer = browser.post(f"{address}/annehmen", data=OFFERED)
     assert re.fullmatch(r"/termin/[a-z2-7]{42}/fertig", answer.headers["Location"])
     done = browser.get(answer.headers["Location"]).text
     assert "Ihr Termin ist gebucht" in done
     assert "Mittwoch, 2. Dezember 2026" in done
-    again = browser.post(f"{address}/annehmen")
+    again = browser.post(f"{address}/annehmen", data=OFFERED)
     assert again.headers["Location"] == answer.headers["Location"]
     assert "Sie haben den Termin angenommen" in browser.get(address).text
 
@@ -139,7 +141,7 @@ def test_declining_keeps_her_place(full):
     address = join(full)
     back(full)
     browser = full.browser()
-    answer = browser.post(f"{address}/ablehnen")
+    answer = browser.post(f"{address}/ablehnen", data=OFFERED)
     page = browser.get(answer.headers["Location"]).text
     assert "Sie haben den Termin abgelehnt" in page
     assert "Sie stehen auf der Warteliste" in page or "Ein Termin ist für Sie frei" in page
@@ -149,7 +151,7 @@ def test_accepting_too_late_says_so(full):
     address = join(full, until="2026-12-02")
     back(full)
     full.clock.advance(hours=4, minutes=1)
-    page = full.browser().post(f"{address}/annehmen")
+    page = full.browser().post(f"{address}/annehmen", data=OFFERED)
     assert page.status_code == 409
     assert "Dieses Angebot gilt nicht mehr" in page.text
 
@@ -287,12 +289,12 @@ def test_a_program_waits_and_accepts(full):
         headers={"Idempotency-Key": "first"},
     )
     assert again.json["token"] == shown["token"]
-    assert browser.post(f"{address}/accept").json["code"] == "offer-over"
+    assert browser.post(f"{address}/accept", json=OFFERED).json["code"] == "offer-over"
     back(full)
     offered = browser.get(address).json
     assert (offered["state"], offered["offered_start"]) == ("offered", "2026-12-02T08:00:00+01:00")
     assert offered["offered_until"] == "2026-12-01T16:00:00+01:00"
-    taken = browser.post(f"{address}/accept").json
+    taken = browser.post(f"{address}/accept", json=OFFERED).json
     assert taken["state"] == "taken"
     booked = browser.get(f"/api/v1/appointments/{taken['appointment']}").json
     assert (booked["start"], booked["status"]) == ("2026-12-02T08:00:00+01:00", "confirmed")
@@ -303,7 +305,7 @@ def test_a_program_declines_and_leaves(full):
     address = browser.post("/api/v1/waiting", json=wish()).headers["Location"]
     back(full)
     assert browser.get(address).json["state"] == "offered"
-    assert browser.post(f"{address}/decline").status_code == 200
+    assert browser.post(f"{address}/decline", json=OFFERED).status_code == 200
     assert browser.delete(address).status_code == 204
     assert browser.get(address).json["state"] == "left"
     assert browser.get(f"/api/v1/waiting/{'a' * 42}").status_code == 404

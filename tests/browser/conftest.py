@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,3 +131,16 @@ def healthy(examiners, request):
         assert copy.evaluate("document.documentElement.scrollWidth") <= width
 
     return check
+
+
+@pytest.fixture
+def shot():
+    """Keep a picture for whoever looks at pages: `TERMIN_TEST_SHOTS` names a folder."""
+    folder = os.environ.get("TERMIN_TEST_SHOTS")
+
+    def take(page, name):
+        if folder:
+            width = page.viewport_size["width"]
+            page.screenshot(path=Path(folder) / f"{name}-{width}.png", full_page=True)
+
+    return take

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -34,19 +32,6 @@ def guarded(town, directory, tmp_path_factory):
 
 def has_scripts(request) -> bool:
     return request.node.callspec.params["page"][1]
-
-
-@pytest.fixture
-def shot(request):
-    """Keep a picture for whoever looks at pages: `TERMIN_TEST_SHOTS` names a folder."""
-    folder = os.environ.get("TERMIN_TEST_SHOTS")
-
-    def take(page, name):
-        if folder:
-            width = page.viewport_size["width"]
-            page.screenshot(path=Path(folder) / f"{name}-{width}.png", full_page=True)
-
-    return take
 
 
 def to_the_last_page(page, guarded, mail):

@@ -67,6 +67,16 @@ def add(service: Calendars, *args, **values) -> Wish:
     return service.waiting.add(wish(*args, **values), SITE)
 
 
+def accept(service: Calendars, name: str) -> Wish:
+    """She accepts what the calendar holds for her."""
+    held = stored(service, f"{name}-booked@test")
+    return service.waiting.accept(f"{name}@test", int(held.start.timestamp()) if held else 0, SITE)
+
+
+def decline(service: Calendars, name: str) -> Wish:
+    return service.waiting.decline(f"{name}@test", standing(service, name).offered_start or 0, SITE)
+
+
 def standing(service: Calendars, name: str) -> Wish:
     return service.waiting.get(f"{name}@test")
 
@@ -116,7 +126,7 @@ def test_while_it_is_offered_nobody_else_can_take_it(service):
     for thread in threads:
         thread.join()
     assert len(refused) == 8
-    assert service.waiting.accept("w1@test", SITE).state is WishState.TAKEN
+    assert accept(service, "w1").state is WishState.TAKEN
     assert stored(service, "w1-booked@test").start == at(7, 9)
 
 
@@ -151,12 +161,27 @@ def test_accepting_makes_it_an_appointment_and_twice_is_once(service):
     fill(service)
     add(service, "w1")
     cancel(service, "a9@test")
-    first = service.waiting.accept("w1@test", SITE)
-    assert service.waiting.accept("w1@test", SITE) == first
+    first = accept(service, "w1")
+    assert accept(service, "w1") == first
     booked = stored(service, "w1-booked@test")
     assert not booked.is_hold
     assert (booked.sequence, booked.summary) == (0, "Meldebescheinigung · Erika Muster")
     assert holders(service, "w1-booked@test") == ["clerk1"]
+
+
+def test_an_answer_to_an_earlier_offer_decides_nothing_about_the_next(service, clock):
+    uids = fill(service)
+    add(service, "w1", minutes=60)
+    cancel(service, uids[0])
+    clock.advance(hours=4, minutes=1)
+    Upkeep(service).release_holds()
+    cancel(service, uids[-1])
+    assert offered(service, "w1") == at(7, 15)
+    with pytest.raises(RefusedError) as refused:
+        service.waiting.accept("w1@test", int(at(7, 8).timestamp()), SITE)
+    assert refused.value.rule == "offer-over"
+    service.waiting.decline("w1@test", int(at(7, 8).timestamp()), SITE)
+    assert offered(service, "w1") == at(7, 15)
 
 
 def test_what_she_declines_goes_to_the_next_and_never_to_her_again(service, clock):
@@ -165,9 +190,9 @@ def test_what_she_declines_goes_to_the_next_and_never_to_her_again(service, cloc
     clock.advance(minutes=1)
     add(service, "w2", minutes=60)
     cancel(service, "a9@test")
-    assert service.waiting.decline("w1@test", SITE).state is WishState.WAITING
+    assert decline(service, "w1").state is WishState.WAITING
     assert offered(service, "w2") == at(7, 9)
-    service.waiting.decline("w2@test", SITE)
+    decline(service, "w2")
     assert (offered(service, "w1"), offered(service, "w2")) == (None, None)
     book(service, appointment("public@test", at(7, 9), minutes=60))
 
@@ -183,7 +208,7 @@ def test_an_offer_without_an_answer_goes_to_the_next(service, clock):
     assert standing(service, "w1").state is WishState.WAITING
     assert offered(service, "w2") == at(7, 9)
     with pytest.raises(RefusedError) as late:
-        service.waiting.accept("w1@test", SITE)
+        accept(service, "w1")
     assert late.value.rule == "offer-over"
 
 
@@ -208,10 +233,10 @@ def test_accepting_at_the_last_second_counts_and_one_later_does_not(service, clo
         cancel(service, uids[0])
         clock.now = datetime.fromtimestamp(standing(service, name).offered_until + second, UTC)
         if accepted:
-            assert service.waiting.accept(f"{name}@test", SITE).state is WishState.TAKEN
+            assert accept(service, name).state is WishState.TAKEN
         else:
             with pytest.raises(RefusedError):
-                service.waiting.accept(f"{name}@test", SITE)
+                accept(service, name)
 
 
 def test_two_offers_without_an_answer_end_a_wish(service, clock):
@@ -373,7 +398,7 @@ def test_a_clerk_may_move_the_held_time_and_the_offer_lasts_as_long(service):
     held = replace(stored(service, "w1-booked@test").at(at(7, 10)), hold_until=None)
     service.put("clerk1/calendar", "w1-booked@test.ics", text_of(held), CLERK)
     assert stored(service, "w1-booked@test").hold_until == datetime.fromtimestamp(until, UTC)
-    service.waiting.accept("w1@test", SITE)
+    accept(service, "w1")
     assert stored(service, "w1-booked@test").start == at(7, 10)
 
 
@@ -387,8 +412,8 @@ def test_the_change_log_tells_of_each_state_once(service, clock):
     assert told(service, "w1") == 1
     cancel(service, "a9@test")
     assert told(service, "w1") == 2
-    service.waiting.accept("w1@test", SITE)
-    service.waiting.accept("w1@test", SITE)
+    accept(service, "w1")
+    accept(service, "w1")
     assert told(service, "w1") == 3
 
 
@@ -575,7 +600,7 @@ def test_the_site_waits_accepts_and_leaves_by_unguessable_ids(server):
     assert site.decide_wish("w1@test", "leave")["state"] == "left"
     offered = site.add_wish(asdict(wish("w2")))
     assert (offered["state"], offered["offered_start"]) == ("offered", int(at(2, 8).timestamp()))
-    assert site.decide_wish("w2@test", "accept")["state"] == "taken"
+    assert site.decide_wish("w2@test", "accept", offered["offered_start"])["state"] == "taken"
     assert site.read("buergerbuero", "w2-booked@test", BERLIN).appointment.start == at(2, 8)
 
 

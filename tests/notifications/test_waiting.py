@@ -131,7 +131,7 @@ def test_waiting_offered_and_taken(world):
     assert "Antwort bis: Dienstag, 1. Dezember 2026, 16:00 Uhr" in offer.text
     assert offer.message["In-Reply-To"] == waiting.id
     assert (offer.method, links(offer)) == ("", links(waiting))
-    world.service.waiting.accept("w1@test", SITE)
+    world.service.waiting.accept("w1@test", int(at(7, 9).timestamp()), SITE)
     [confirmation] = world.settle()
     assert (confirmation.method, confirmation.start, confirmation.sequence) == ("REQUEST", at(7, 9), 0)
 
@@ -153,7 +153,7 @@ def test_what_she_declines_gives_her_no_mail(world):
     wait_for(world, "w1")
     world.delete("a9@test")
     world.settle()
-    world.service.waiting.decline("w1@test", SITE)
+    world.service.waiting.decline("w1@test", int(at(7, 9).timestamp()), SITE)
     assert world.settle() == []
 
 
