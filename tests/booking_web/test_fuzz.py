@@ -175,6 +175,7 @@ def test_every_answer_fits_the_description(citizens):
     ask("/services", "get", "/services", headers={"Authorization": "Bearer x"})
     ask("/offers", "get", "/offers?service=reisepass:2&from=2026-12-07")
     ask("/offers", "get", "/offers?service=magic")
+    ask("/challenge", "get", "/challenge")
     made = ask("/appointments", "post", "/appointments", json=booking()).json
     ask("/appointments", "post", "/appointments", json={})
     ask("/appointments", "post", "/appointments", data=b"x" * 70_000)
