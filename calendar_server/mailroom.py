@@ -24,6 +24,9 @@ class Mailroom(Protocol):
     def settle(self, office: str, number: int) -> bool:
         """Forget a failed mail that staff has dealt with; False if there's none."""
 
+    def feedback(self, text: str, page: str, email: str) -> bool | None:
+        """Send what somebody wrote about the site to the town. False: there was too much of it lately; None: not now."""
+
     def close(self) -> None:
         """Let go of what it has open."""
 
@@ -45,6 +48,10 @@ class NoMailroom:
         """Find nothing."""
         del office, number
         return False
+
+    def feedback(self, text: str, page: str, email: str) -> bool | None:
+        """Take nothing."""
+        del text, page, email
 
     def close(self) -> None:
         """Do nothing."""

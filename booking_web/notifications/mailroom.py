@@ -1,7 +1,8 @@
-"""The door through which staff reaches mails that failed (`calendar_server.mailroom`), on the worker's own tables."""
+"""The door to the worker's own tables (`calendar_server.mailroom`): mails that failed, for staff; feedback, from the public site."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from booking_web.notifications.store import Store
+    from booking_web.town import Town
+
+MOST_FEEDBACK = 100
+"""Mails within 24 hours; whoever wants to flood the mailbox gets no further."""
 
 
 class Mailroom:
-    """Failed mails in the worker's database at `url`; `clock` returns the present time, aware. Safe to share between threads."""
+    """The worker's database at `url`, for a town; `clock` returns the present time, aware. Safe to share between threads."""
 
-    def __init__(self, url: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, url: str, clock: Callable[[], datetime], town: Town) -> None:
         self._url = url
+        self._town = town
         self._clock = clock
         self._lock = Lock()
         self._database: Database | None = None
@@ -57,6 +63,25 @@ class Mailroom:
         """Forget a failed mail."""
         store = self._store_of(office, number)
         return store is not None and store.settle(number)
+
+    def feedback(self, text: str, page: str, email: str) -> bool | None:
+        """Put feedback into the outbox; False if there was too much of it lately, None while the worker has no tables."""
+        store = self._opened()
+        if store is None:
+            return None
+        from booking_web.notifications.feedback import Feedback, write  # noqa: PLC0415 - as in _opened
+        from booking_web.notifications.told import Kind  # noqa: PLC0415 - likewise
+
+        now = self._clock()
+        decision, mail = write(Feedback(text, page, email), self._town, now)
+        snapshot = decision.told.snapshot
+        with store.writing() as writing:
+            if writing.knows(mail.message_id, snapshot.office, snapshot.uid):
+                return True
+            if writing.count(Kind.FEEDBACK, now - timedelta(days=1)) >= MOST_FEEDBACK:
+                return False
+            writing.add(decision, mail, now=now)
+        return True
 
     def close(self) -> None:
         """Close the database, if it was ever opened."""

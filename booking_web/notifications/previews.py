@@ -49,6 +49,7 @@ def previews(
         )
         for language in languages or town.languages
         for kind in Kind
+        if kind is not Kind.FEEDBACK
         for decision in _decisions(town, office, kind, language, now)
     )
 

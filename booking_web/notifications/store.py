@@ -196,6 +196,12 @@ class Writing:
             mine = and_(mine, outbox.c.kind.in_([kind.value for kind in Kind if kind.is_news]))
         return self._connection.execute(delete(outbox).where(mine)).rowcount
 
+    def count(self, kind: Kind, since: datetime) -> int:
+        """Return how many mails of a kind were written, or left, since then."""
+        waiting = select(func.count()).where(outbox.c.kind == kind, outbox.c.created_at >= _epoch(since))
+        left = select(func.count()).where(sent.c.kind == kind, sent.c.sent_at >= _epoch(since))
+        return sum(int(self._connection.execute(query).scalar_one()) for query in (waiting, left))
+
     def knows(self, message_id: str, office: str, uid: str) -> bool:
         """Tell whether a mail of that Message-ID has left, waits, or failed."""
         return _knows(self._connection, message_id, office, uid)

@@ -48,6 +48,8 @@ class Kind(StrEnum):
     """The office took back what was offered."""
     WAITING_OVER = "waiting_over"
     """She is on the waiting list no longer."""
+    FEEDBACK = "feedback"
+    """What somebody wrote to the town about the site (`booking_web.notifications.feedback`): the one mail that isn't to a citizen."""
 
     @property
     def is_news(self) -> bool:
@@ -65,7 +67,7 @@ class Kind(StrEnum):
         return self.is_news and not self.is_of_waiting
 
 
-_ASIDE = frozenset({Kind.REMINDER, Kind.COUNTER, Kind.ACTIVATION, Kind.EXPIRED})
+_ASIDE = frozenset({Kind.REMINDER, Kind.COUNTER, Kind.ACTIVATION, Kind.EXPIRED, Kind.FEEDBACK})
 _OF_WAITING = frozenset({Kind.WAITING, Kind.OFFER, Kind.WITHDRAWN, Kind.WAITING_OVER})
 _RESENT_WITHIN = timedelta(hours=24)
 """Who follows the change log anew long afterwards, sends no mail once more."""

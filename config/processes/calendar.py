@@ -39,7 +39,7 @@ def build(launch: Launch) -> Any:
             directory=compose.directory(settings),
             limits=compose.limits(settings, demo=launch.demo),
             upkeep=UpkeepSettings(retention.archive_days, retention.appointment_days, retention.sync_days),
-            mailroom=Mailroom(database.worker_url(settings, launch.data), _now),
+            mailroom=Mailroom(database.worker_url(settings, launch.data), _now, compose.town(settings)),
             names_in_feeds=settings.server.feeds.names,
         )
     )

@@ -51,7 +51,12 @@ def decision(
 
 
 WAYS = [
-    *({"kind": kind, "by_citizen": by_citizen} for kind in Kind for by_citizen in (False, True)),
+    *(
+        {"kind": kind, "by_citizen": by_citizen}
+        for kind in Kind
+        if kind is not Kind.FEEDBACK
+        for by_citizen in (False, True)
+    ),
     {"kind": Kind.CANCELLED, "by_citizen": True, "declined": True},
     {"kind": Kind.PROPOSAL, "uid": "5a0c7c9e-drawn-in-thunderbird"},
 ]

@@ -18,7 +18,7 @@ def shown():
 
 def test_every_kind_in_every_language(shown):
     assert {(one.kind, one.language) for one in shown} == {
-        (kind, language) for kind in Kind for language in town().languages
+        (kind, language) for kind in Kind if kind is not Kind.FEEDBACK for language in town().languages
     }
 
 
