@@ -16,6 +16,7 @@ from booking_web.notifications.mails import compose
 from booking_web.notifications.reminders import reminder_due
 from booking_web.notifications.told import Kind, Snapshot, beside, decide
 from booking_web.notifications.wishes import decide_wish
+from calendar_server.ical.group import group_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,8 @@ class Follower:
         wishes: dict[str, list[Change]] = {}
         for change in found:
             if change.kind in _BOOKINGS:
-                by_uid.setdefault(change.uid, []).append(change)
+                # A group is told of as one, whichever of its appointments changed.
+                by_uid.setdefault(group_uid(change.uid), []).append(change)
             elif change.kind == _WISH:
                 wishes.setdefault(change.uid, []).append(change)
         queued = 0

@@ -122,6 +122,7 @@ class Letters:
             ("service", line.id if line.persons == 1 else f"{line.id}:{line.persons}")
             for line in snapshot.services
         ]
+        query += [("group", str(len(snapshot.parts)))] if len(snapshot.parts) > 1 else []
         return f"{self._site(snapshot.language)}/termin/?{urlencode(query, safe=':')}"
 
     def calendar_texts(self, told: Told) -> CalendarTexts:
@@ -131,6 +132,8 @@ class Letters:
         needed, conditional = ((), ()) if told.cancelled else self._documents(snapshot, office, words)
         url = "" if told.cancelled else self.manage_url(snapshot)
         lines: list[str] = []
+        if snapshot.parts and not told.cancelled:
+            lines += [f"{words.say('labels', 'members')}: {self._times(snapshot, words)}", ""]
         if needed or conditional:
             lines.append(words.say("calendar", "documents"))
             lines += [f"- {line.name}" for line in needed]
@@ -341,11 +344,18 @@ class Letters:
                 names.append(words.say("values", "persons", service=name, persons=line.persons))
         return ", ".join(names)
 
+    @staticmethod
+    def _times(snapshot: Snapshot, words: Wording) -> str:
+        """When each appointment of a group begins."""
+        return words.listed(tuple(words.time(start.astimezone(snapshot.zone)) for start, _ in snapshot.parts))
+
     def _facts(
         self, decision: Decision, office: OfficeInfo, words: Wording, when: str
     ) -> tuple[tuple[str, str], ...]:
         snapshot, before = decision.told.snapshot, decision.previous
         facts = [("when", when)]
+        if snapshot.parts:
+            facts.append(("members", self._times(snapshot, words)))
         shifted = decision.kind in {Kind.MOVED, Kind.PROPOSAL}
         if shifted and before is not None and before.start != snapshot.start:
             facts.append(("when_before", words.when(before.start.astimezone(before.zone))))

@@ -98,6 +98,8 @@ class Snapshot:
     """Until when it's kept for her, if she must still confirm it."""
     wish: str = ""
     """The state of a wish on the waiting list (`booking_web.notifications.wishes`); empty for an appointment."""
+    parts: tuple[tuple[datetime, datetime], ...] = ()
+    """When each appointment of a group is, in UTC; empty for a single one."""
 
     @staticmethod
     def of(appointment: Appointment, office: str) -> Snapshot:
@@ -118,6 +120,7 @@ class Snapshot:
             reminder=appointment.reminder,
             reason=appointment.reason,
             held_until=appointment.hold_until,
+            parts=tuple((part.start.astimezone(UTC), part.end.astimezone(UTC)) for part in appointment.parts),
         )
 
     def same_time(self, other: Snapshot) -> bool:
@@ -128,6 +131,7 @@ class Snapshot:
         """True if nothing differs that would need a mail: time, place, services, and whom it is told."""
         return (
             self.same_time(other)
+            and self.parts == other.parts
             and self.location == other.location
             and sorted(self.services, key=_service_key) == sorted(other.services, key=_service_key)
             and self.email == other.email
@@ -140,6 +144,7 @@ class Snapshot:
         values["zone"] = self.zone.key
         values["held_until"] = self.held_until.isoformat() if self.held_until else None
         values["services"] = [[line.id, line.persons] for line in self.services]
+        values["parts"] = [[start.isoformat(), end.isoformat()] for start, end in self.parts]
         return json.dumps(values, ensure_ascii=False)
 
     @staticmethod
@@ -152,6 +157,10 @@ class Snapshot:
         held_until = values.get("held_until")
         values["held_until"] = datetime.fromisoformat(held_until) if held_until else None
         values["services"] = tuple(ServiceLine(id_, persons) for id_, persons in values["services"])
+        values["parts"] = tuple(
+            (datetime.fromisoformat(start), datetime.fromisoformat(end))
+            for start, end in values.get("parts", ())
+        )
         return Snapshot(**values)
 
 

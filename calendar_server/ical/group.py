@@ -1,6 +1,6 @@
 """Groups: several appointments that one citizen booked together, each an event of its own, seen and changed as one.
 
-The first has the group's uid; the others have it with their number (`abc@host`, `abc.2@host`, …), so that whoever knows one
+The first has the group's uid; the others have it with their number (`abc@host`, `abc.g2@host`, …), so that whoever knows one
 finds all without a list. `X-TERMIN-GROUP` on each says how many were booked. What `join` returns stands for those that are left, from the first
 start to the last end; `split` makes single appointments of it again.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from calendar_server.ical.appointment import Appointment
 
-_NUMBERED = re.compile(r"([^@.]+)\.([2-9])(@.+)")
+_NUMBERED = re.compile(r"([^@]+)\.g([2-9])(@.+)")
 
 
 def part_uid(uid: str, number: int) -> str:
     """Return the uid of a group's appointment of that number; the first one's is the group's."""
     name, at, host = uid.partition("@")
-    return uid if number == 1 else f"{name}.{number}{at}{host}"
+    return uid if number == 1 else f"{name}.g{number}{at}{host}"
 
 
 def group_uid(uid: str) -> str:
@@ -50,12 +50,12 @@ def join(members: Iterable[Appointment]) -> Appointment | None:
     A single appointment that was never of a group is returned as it is.
     """
     found = sorted(members, key=lambda member: number_of(member.uid))
+    if found and found[0].group == 1:
+        return found[0]
     standing = [member for member in found if not member.cancelled] or found
     if not standing:
         return None
     first = standing[0]
-    if first.group == 1 and len(found) == 1:
-        return first
     parts = tuple(Part(number_of(member.uid), member.start, member.end) for member in standing)
     return replace(
         first,
