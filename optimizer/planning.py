@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from optimizer import bits
+from optimizer import aside, bits
 from optimizer.office import Appointment, Clerk, Office
+from optimizer.workload import Colleague, Curve, Task, present
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
+    from optimizer.solution import Solution
 
 GRAIN = 300
 """Seconds of a grain."""
@@ -88,11 +90,25 @@ class Absence:
     end: int
 
 
+class Solver(Protocol):
+    """What plans one day: `optimizer.repair.repair`, or the same in a process of its own."""
+
+    def __call__(self, office: Office, *, seconds: float, seed: int) -> Solution:
+        """Give the day's plan."""
+
+
 def repair(
-    snapshot: Snapshot, absence: Absence, *, seconds: float = 30.0, seed: int = 1, notice: int = 0
+    snapshot: Snapshot,
+    absence: Absence,
+    *,
+    seconds: float = 30.0,
+    seed: int = 1,
+    notice: int = 0,
+    solve: Solver = aside.repair,
 ) -> Draft:
     """Plan who takes over what during an absence.
 
+    A day whose solver gives no answer in time, as `optimizer.aside` says, stays as it is, and the plan isn't proven.
     `seconds` bounds each day's search; nothing is moved to a start within `notice` seconds from now. Appointments that have begun stay.
     Raises ValueError for an unknown clerk.
     """
@@ -103,7 +119,7 @@ def repair(
         for entry in snapshot.booked
         if entry.clerk == absence.clerk and entry.starts_at < absence.end and entry.ends_at > absence.start
     }
-    return _repair(snapshot, hit, absence, seconds=seconds, seed=seed, notice=notice)
+    return _repair(snapshot, hit, absence, solve, seconds=seconds, seed=seed, notice=notice)
 
 
 def conflicts(snapshot: Snapshot) -> set[str]:
@@ -118,16 +134,28 @@ def conflicts(snapshot: Snapshot) -> set[str]:
     }
 
 
-def resolve(snapshot: Snapshot, *, seconds: float = 30.0, seed: int = 1, notice: int = 0) -> Draft:
+def resolve(
+    snapshot: Snapshot,
+    *,
+    seconds: float = 30.0,
+    seed: int = 1,
+    notice: int = 0,
+    solve: Solver = aside.repair,
+) -> Draft:
     """Plan who takes over what people's own events cover; see `conflicts` and `repair`."""
-    return _repair(snapshot, conflicts(snapshot), None, seconds=seconds, seed=seed, notice=notice)
+    return _repair(snapshot, conflicts(snapshot), None, solve, seconds=seconds, seed=seed, notice=notice)
 
 
 def _repair(
-    snapshot: Snapshot, hit: set[str], absence: Absence | None, *, seconds: float, seed: int, notice: int
+    snapshot: Snapshot,
+    hit: set[str],
+    absence: Absence | None,
+    solve: Solver,
+    *,
+    seconds: float,
+    seed: int,
+    notice: int,
 ) -> Draft:
-    from optimizer.repair import repair as solve  # noqa: PLC0415 - loads solvers, which only planning needs
-
     began = time.monotonic()
     state = _State(snapshot, {entry.uid: (entry.clerk, entry.day, entry.start) for entry in snapshot.booked})
     totals = {"cancelled": 0, "moved_grains": 0, "clerk_changes": 0, "imbalance_grains": 0}
@@ -135,7 +163,12 @@ def _repair(
     days = {entry.day for entry in snapshot.booked if entry.uid in hit and entry.starts_at >= snapshot.now}
     for day in sorted(days):
         office = _office(state, day, absence, hit, notice)
-        solution = solve(office, seconds=seconds, seed=seed)
+        try:
+            solution = solve(office, seconds=seconds, seed=seed)
+        except aside.NoAnswerError:
+            # This day stays as it is, and so do the people who are waiting for it; the other days get their plan.
+            proven = False
+            continue
         for assignment in solution.assignments:
             place = assignment.place
             uid = str(assignment.id)
@@ -170,9 +203,6 @@ def balance(
     The points are choices "evenness over number of changes": the first is the present, the last the most even. Work counts by its minutes and by
     part-time share. Holds, pinned appointments and what has begun stay.
     """
-    from optimizer.balance import Colleague, Task  # noqa: PLC0415 - loads solvers, which only planning needs
-    from optimizer.balance import balance as solve  # noqa: PLC0415
-
     grains = max((day.grains for day in snapshot.days), default=1)
     colleagues = [
         Colleague(
@@ -197,7 +227,10 @@ def balance(
         )
         for entry in snapshot.booked
     ]
-    curve = solve(colleagues, tasks, grains, points=points, seconds=seconds, seed=seed)
+    try:
+        curve = aside.balance(colleagues, tasks, grains, points=points, seconds=seconds, seed=seed)
+    except aside.NoAnswerError:
+        curve = Curve((present(colleagues, tasks),), seconds)
     found = []
     for point in curve.points:
         changes = []
