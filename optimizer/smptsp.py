@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from optimizer.staffing import Flags
 
 PACES = (
-    Pace(steps=40),
+    Pace(steps=30),
     Pace(taste=0.05),
-    Pace(steps=40, size=0.01, part=0.03),
+    Pace(steps=40, size=0.01),
     Pace(size=0.05),
     Pace(taste=0.01),
 )

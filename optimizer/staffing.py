@@ -37,6 +37,8 @@ NEVER = 1e9
 """A cost beyond any price."""
 CERTAIN = 1e-6
 """By how much of their sum prices must exceed what persons can earn, before that counts as a proof."""
+MANY = 600
+"""Number of tasks beyond which prices change in smaller steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Prices:
         self, periods: Sequence[tuple[int, int]], able: Flags, limit: int, seed: int, pace: Pace
     ) -> None:
         self.pace = pace
+        # Many tasks share many persons' answers, and settle only with smaller changes.
+        self._size = pace.size * min(1.0, float(np.sqrt(MANY / max(1, len(periods)))))
         start = np.array([period[0] for period in periods], dtype=np.int64)
         end = np.array([period[1] for period in periods], dtype=np.int64)
         self.limit = limit
@@ -146,7 +150,7 @@ class Prices:
             self.share *= 1 - weight
             self.share[row, person] += weight
             wanted = np.bincount(row, minlength=len(self.task))
-            self.price = np.maximum(0.0, self.price + self.pace.size * (1 - wanted))
+            self.price = np.maximum(0.0, self.price + self._size * (1 - wanted))
         return False
 
     def dive(self, out_of_time: Callable[[], bool]) -> None:
