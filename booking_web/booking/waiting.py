@@ -5,7 +5,7 @@ The calendar server keeps the list and makes the offers (`calendar_server.waitin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -152,7 +152,8 @@ class WaitingList:
             uid = derived_uid(self._secret, self._town.host, "wished", scope, key)
         now = self._now().replace(microsecond=0)
         any_start = (now + timedelta(days=1)).astimezone(UTC).replace(minute=0, second=0)
-        wanted = make_appointment(choice, uid, any_start, person, secret=self._secret)
+        # Each waits for herself: a group's appointments don't become free together.
+        wanted = make_appointment(replace(choice, group=1), uid, any_start, person, secret=self._secret)
         last = datetime.combine(preference.until, time(23, 59), office.zone)
         try:
             made = self._client.add_wish(
@@ -222,15 +223,19 @@ class WaitingList:
             part = Part.AFTERNOON
         elif values["until_minute"] == _NOON:
             part = Part.MORNING
-        taken = values["state"] == "taken"
+        state, offered_until = values["state"], local(values["offered_until"])
+        if offered_until is not None and offered_until <= self._now():
+            # It has run out; the calendar notes that within seconds.
+            state, offered_until = "waiting", None
+        taken = state == "taken"
         return Wish(
             token=make_token(self._secret, office.id, values["id"]),
             office=office,
-            state=values["state"],
+            state=state,
             wanted=wanted,
             preference=Preference(until.date(), frozenset() if len(days) == 7 else days, part),
-            offered=local(values["offered_start"]) if values["state"] == "offered" else None,
-            offered_until=local(values["offered_until"]),
+            offered=local(values["offered_start"]) if state == "offered" else None,
+            offered_until=offered_until,
             booked=make_token(self._secret, office.id, wanted.uid) if taken else "",
         )
 

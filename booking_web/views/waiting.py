@@ -5,6 +5,7 @@ As when booking, what she enters lives in the request's body only, until it's pu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flask import make_response, redirect, render_template, request
@@ -43,7 +44,7 @@ def _choice() -> Choice:
     choice = choice_from_query()
     if not choice.office.waiting:
         raise ListClosedError
-    return choice
+    return replace(choice, group=1)
 
 
 def _offered_days(choice: Choice) -> frozenset[int]:

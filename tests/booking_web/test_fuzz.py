@@ -205,6 +205,17 @@ def test_every_answer_fits_the_description(citizens):
     )
     ask(one, "delete", f"/appointments/{made['token']}")
     ask(one, "delete", f"/appointments/{made['token']}")
+    waiting = {**wish, "name": "E", "email": "e@example.org", "until": "2026-12-31"}
+    ask("/waiting", "post", "/waiting", json={})
+    place = ask("/waiting", "post", "/waiting", json=waiting).json
+    at, one = f"/waiting/{place['token']}", "/waiting/{token}"
+    ask(one, "get", at)
+    ask(f"{one}/decline", "post", f"{at}/decline", json={"start": MONDAY_8})
+    ask(f"{one}/accept", "post", f"{at}/accept", json={"start": "2030-01-01T08:00:00+01:00"})
+    offered = ask(one, "get", at).json["offered_start"]
+    assert ask(f"{one}/accept", "post", f"{at}/accept", json={"start": offered}).json["state"] == "taken"
+    ask(one, "delete", at)
+    ask(one, "get", f"/waiting/{'a' * 42}")
     everything = {
         (path, method)
         for path, item in description["paths"].items()

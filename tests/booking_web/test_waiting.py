@@ -154,6 +154,7 @@ def test_accepting_too_late_says_so(full):
     page = full.browser().post(f"{address}/annehmen", data=OFFERED)
     assert page.status_code == 409
     assert "Dieses Angebot gilt nicht mehr" in page.text
+    assert "Ein Termin ist für Sie frei" not in page.text
 
 
 def test_leaving_asks_first(full):
