@@ -435,3 +435,23 @@ def test_protection_asks_for_activation_only_where_it_is_wanted():
     assert [some.activate_within(proved=proved) for proved in (True, False)] == [None, hour]
     always = replace(never, activation=Activation.ALWAYS)
     assert [always.activate_within(proved=proved) for proved in (True, False)] == [hour, hour]
+
+
+def test_a_group_is_confirmed_as_one_and_counts_as_one_for_its_address(guarded):
+    citizens = guarded(Limits(per_address=1), activation=Activation.ALWAYS)
+    browser = citizens.browser()
+    choice = "office=buergerbuero&service=meldebescheinigung&group=3"
+    action, entries, _ = form_to_book(browser, choice=choice)
+    answer = browser.post(action, data=entries)
+    assert "Fast geschafft" in Page(browser.get(answer.location)).text
+    waiting = stored(citizens)
+    assert [event["X-TERMIN-AWAITS"] for event in waiting] == ["activation"] * 3
+    token = answer.location.split("/")[2]
+    uid = min((str(event["UID"]) for event in waiting), key=len)
+    code = activation_code(SECRET, "buergerbuero", uid, PERSON["email"])
+    done = browser.post(f"/termin/{token}/bestaetigen/{code}", follow_redirects=True)
+    assert "gebucht" in Page(done).text
+    assert [event["STATUS"] for event in stored(citizens)] == ["CONFIRMED"] * 3
+    other = citizens.browser()
+    action, entries, _ = form_to_book(other, MONDAY_9)
+    assert other.post(action, data=entries).status_code == 429

@@ -10,10 +10,14 @@ import pytest
 from booking_web.booking.tokens import activation_code, make_token
 from booking_web.notifications.letters import Letters, as_text
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told, beside
-from calendar_server.ical.appointment import ACTIVATION
+from calendar_server.ical.appointment import ACTIVATION, to_ical
+from calendar_server.ical.group import split
+from calendar_server.service import Part
+from calendar_server.storage import reading
 from calendar_server.upkeep import Upkeep
+from tests.notifications.test_groups import group
 from tests.notifications.town import SECRET, UID, town
-from tests.notifications.world import OFFICE, World
+from tests.notifications.world import OFFICE, SITE, World
 from tests.support.town import NOW, appointment, at
 
 WAITING = replace(
@@ -291,3 +295,42 @@ def test_retention_forgets_whom_it_asked(world: World):
     world.store.purge(at(8, 0))
     with world.store.writing() as writing:
         assert writing.awaiting(OFFICE, UID) is None
+
+
+# A group is asked and told as one ----------------------------------------------------------------------------------------
+
+
+def rewrite(world, value):
+    """Write the whole group anew."""
+    with world.service.database.read() as connection:
+        known = {each.uid: reading.booking(connection, OFFICE, each.uid) for each in split(value)}
+    puts = [
+        Part(to_ical(each, now=NOW), row.etag if (row := known[each.uid]) is not None else "")
+        for each in split(value)
+    ]
+    world.service.write_together(OFFICE, puts, [], SITE)
+
+
+def test_a_group_is_asked_once_and_told_once(any_world: World):
+    waiting = replace(group(at(7, 8), at(7, 8)), hold_until=WAITING.hold_until, awaits=ACTIVATION)
+    rewrite(any_world, waiting)
+    [asked] = any_world.settle()
+    assert LINK in asked.text
+    booked = replace(waiting, hold_until=None, awaits="")
+    rewrite(any_world, booked)
+    [confirmed] = any_world.settle()
+    assert (confirmed.method, confirmed.sequence) == ("REQUEST", 0)
+    any_world.clock.advance(minutes=1)
+    rewrite(any_world, replace(booked, resend=any_world.clock()))
+    [again] = any_world.settle()
+    assert (again.method, again.sequence, again.event["UID"]) == ("REQUEST", 0, confirmed.event["UID"])
+    assert any_world.settle() == []
+
+
+def test_a_group_that_ran_out_is_told_once(world: World):
+    rewrite(world, replace(group(at(7, 8), at(7, 8)), hold_until=WAITING.hold_until, awaits=ACTIVATION))
+    world.settle()
+    world.clock.advance(minutes=61)
+    assert Upkeep(world.service).release_holds() == 2
+    [told] = world.settle()
+    assert "wieder frei" in told.subject
