@@ -65,6 +65,10 @@ def starts(
     return Day(day).starts(length, services, window, step=step, offset=offset, depth=depth if elastic else 0)
 
 
+def _room(vacant: int) -> int:
+    return sum(runs(vacant, length).bit_count() for length in LENGTHS)
+
+
 class _Target(NamedTuple):
     """A clerk an appointment could go to, with at least how many further moves, and who overlaps it there."""
 
@@ -93,10 +97,13 @@ class Day:
             self.occupied[clerk] |= mask
         self._eligible: dict[frozenset[str], list[int]] = {}
         self._weights: list[float] | None = None
+        self._room: dict[int, int] = {}
         self._pinned = [0] * len(day.clerks)
         for item, entry in enumerate(self.booked):
             if entry.pinned:
                 self._pinned[self.holder[item]] |= self.masks[item]
+        # Where a clerk can be given nothing, whoever else moves.
+        self._closed = [~clerk.free | kept for clerk, kept in zip(day.clerks, self._pinned, strict=True)]
         self._could: dict[int, list[int]] = {}
         self._routes: list[list[int]] | None = None
 
@@ -141,8 +148,8 @@ class Day:
         direct &= wanted
         if depth <= 0 or direct == wanted:
             return direct
-        if self._routes is None:
-            self._routes = self._search_routes(span(0, self.day.grains))
+        self.prepare()
+        assert self._routes is not None
         hopeful = 0
         for clerk in eligible:
             hopeful |= runs(self.clerks[clerk].free & ~self._pinned[clerk] & self._routes[-1][clerk], length)
@@ -151,6 +158,11 @@ class Day:
             if self._chain(span(start, length), eligible, depth)[0] is not None:
                 found |= 1 << start
         return found
+
+    def prepare(self) -> None:
+        """Work out now what the first question would."""
+        if self._routes is None:
+            self._routes = self._search_routes(span(0, self.day.grains))
 
     def eligible(self, services: frozenset[str]) -> list[int]:
         """Give the positions of the clerks who may do all these services."""
@@ -167,8 +179,10 @@ class Day:
         a service that k clerks may do counts 1/k for each of them.
         """
         before = self.clerks[clerk].free & ~self.occupied[clerk]
-        after = before & ~mask
-        lost = sum(runs(before, n).bit_count() - runs(after, n).bit_count() for n in LENGTHS)
+        room = self._room.get(clerk)
+        if room is None:
+            room = self._room[clerk] = _room(before)
+        lost = room - _room(before & ~mask)
         if self._weights is None:
             count: dict[str, int] = {}
             for each_clerk in self.clerks:
@@ -199,11 +213,11 @@ class Day:
         """Give the clerks to whom an appointment could go, others' appointments aside."""
         known = self._could.get(item)
         if known is None:
-            mask, own = self.masks[item], self.holder[item]
+            mask, own, closed = self.masks[item], self.holder[item], self._closed
             known = self._could[item] = [
                 clerk
                 for clerk in (() if self.booked[item].pinned else self.eligible(self.booked[item].services))
-                if clerk != own and not mask & (~self.clerks[clerk].free | self._pinned[clerk])
+                if clerk != own and not mask & closed[clerk]
             ]
         return known
 
@@ -219,30 +233,32 @@ class Day:
         The entry for n + 1 adds the grains of an appointment at which one of its takers is reached with n.
         Grains don't depend on each other; only those in `within` are right.
         """
-        waiting = [
-            (self.masks[item] & within, self.holder[item], self.takers(item))
-            for item, mask in enumerate(self.masks)
-            if mask & within
-        ]
+        waiting = [item for item, mask in enumerate(self.masks) if mask & within]
         levels = [[~taken for taken in self.occupied]]
+        closed = self._closed
         while True:
             last = levels[-1]
             level = last.copy()
-            for mask, own, takers in waiting:
-                for clerk in takers:
-                    level[own] |= mask & last[clerk]
+            for item in waiting:
+                mask, own = self.masks[item], self.holder[item]
+                wanted = mask & within & ~level[own]
+                # Most find somebody vacant among the first few, so who else could take them isn't asked yet.
+                for clerk in () if self.booked[item].pinned else self.eligible(self.booked[item].services):
+                    if wanted & last[clerk] and clerk != own and not mask & closed[clerk]:
+                        level[own] |= wanted & last[clerk]
+                        wanted &= ~last[clerk]
+                        if not wanted:
+                            break
             if level == last:
                 return levels
             levels.append(level)
-            waiting = [entry for entry in waiting if entry[0] & ~level[entry[1]]]
+            waiting = [item for item in waiting if self.masks[item] & within & ~level[self.holder[item]]]
 
     def _chain(
         self, mask: int, eligible: list[int], depth: int
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
         """Search a chain with the fewest reassignments; also say whether a "no" is proven."""
-        possible = [
-            clerk for clerk in eligible if not mask & (~self.clerks[clerk].free | self._pinned[clerk])
-        ]
+        possible = [clerk for clerk in eligible if not mask & self._closed[clerk]]
         search = _Search(self, mask, self._routes or self._search_routes(mask) if possible else [])
         roots = search.targets(mask, possible)
         if not roots:

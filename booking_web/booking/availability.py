@@ -7,6 +7,8 @@ starts found for a day (by services and duration) can be kept with it.
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _GRAIN = 300
 _NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 _LONGEST_PAUSE = 5.0
+_REMEMBERED = 64
+"""Wishes of an office that are answered beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,10 @@ def _clerk_day(day: busy.ClerkDay, grains: int, *, public: bool) -> tuple[ClerkD
     return ClerkDay(day.key, day.services, free), booked
 
 
+_Read = tuple[busy.ClerkDay, tuple[ClerkDay, list[Booked]]]
+"""A clerk's day with what was read of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """What is looked for: `count` appointments of so many grains, each for all of the services."""
@@ -108,6 +116,7 @@ class _Day:
     clerks: Mapping[str, busy.ClerkDay] = field(default_factory=dict)
     found: dict[tuple[_Wish, int, bool], DayOffer | None] = field(default_factory=dict)
     solved: dict[bool, Day] = field(default_factory=dict)
+    read: dict[tuple[str, bool], _Read] = field(default_factory=dict)
     counted: list[Room] = field(default_factory=list)
 
     def offer(self, wish: _Wish, office: OfficeInfo, *, public: bool = True) -> DayOffer | None:
@@ -179,7 +188,7 @@ class _Day:
 
     def _day(self, grains: int, *, public: bool) -> Day:
         if public not in self.solved:
-            pairs = [_clerk_day(clerk, grains, public=public) for clerk in self.clerks.values()]
+            pairs = [self._clerk(key, clerk, grains, public=public) for key, clerk in self.clerks.items()]
             self.solved[public] = Day(
                 OfficeDay(
                     grains,
@@ -188,6 +197,23 @@ class _Day:
                 )
             )
         return self.solved[public]
+
+    def _clerk(
+        self, key: str, clerk: busy.ClerkDay, grains: int, *, public: bool
+    ) -> tuple[ClerkDay, list[Booked]]:
+        """Read a clerk's day once, also for the days that take this one's place while hers stays the same."""
+        known = self.read.get((key, public))
+        if known is not None and known[0] is clerk:
+            return known[1]
+        found = _clerk_day(clerk, grains, public=public)
+        self.read[key, public] = (clerk, found)
+        return found
+
+    def prepare(self) -> None:
+        """Work out what is the same for all wishes."""
+        if self.opening is not None and self.opening.windows and self.clerks:
+            grains = (self.opening.end - self.opening.start) // _GRAIN
+            self._day(grains, public=True).prepare()
 
 
 def _window(opening: busy.OpeningDay, services: frozenset[str] | None) -> int:
@@ -224,6 +250,8 @@ class OfficeFeed:
         self._synced_at: float | None = None
         self._failed_at: float | None = None
         self._lock = threading.Lock()
+        self._warm: dict[date, _Day] = {}
+        self._asked: dict[_Wish, None] = {}
 
     @property
     def age(self) -> float:
@@ -281,6 +309,8 @@ class OfficeFeed:
         """
         rule, zone = self.office.release.public, self.office.zone
         wish = _Wish.of(choice)
+        if released_only:
+            self._remember(wish)
         earliest, beyond = rule.period(wish.services, now, zone) if released_only else (now, _NEVER)
         after_last = beyond.astimezone(zone).date()
         days = self._days
@@ -297,6 +327,31 @@ class OfficeFeed:
                     continue
             found.append(released)
         return found
+
+    def _remember(self, wish: _Wish) -> None:
+        self._asked[wish] = None
+        if len(self._asked) > _REMEMBERED:
+            # Only a guess of what will be asked next: it doesn't matter which one two threads drop at once.
+            with suppress(KeyError, RuntimeError):
+                del self._asked[next(iter(self._asked))]
+
+    def warm(self) -> None:
+        """Answer beforehand, on the days that have changed, what was asked lately, so that whoever asks needn't wait for it."""
+        wishes = list(self._asked)
+        rule = self.office.release.public
+        for day, state in sorted(self._days.items()):
+            if self._warm.get(day) is state:
+                continue
+            state.prepare()
+            for wish in wishes:
+                state.offer(wish, self.office)
+                # Somebody who asks meanwhile goes first.
+                time.sleep(0)
+            if rule.staged and state.opening is not None:
+                state.room()
+            self._warm[day] = state
+        for day in self._warm.keys() - self._days.keys():
+            del self._warm[day]
 
     def weekdays(self, services: frozenset[str]) -> frozenset[int]:
         """Return on which weekdays (Monday is 0) there are opening windows for these services."""
@@ -380,6 +435,7 @@ def _apply(days: dict[date, _Day], changes: BusyChanges) -> None:
         days[day] = _Day(
             openings.get(day, known.opening),
             {key: clerk_day for key, clerk_day in sorted(merged.items()) if clerk_day is not None},
+            read=dict(known.read),
         )
 
 
@@ -423,6 +479,7 @@ class Follower:
             for feed in self.feeds.values():
                 try:
                     feed.fresh(self._poll)
+                    feed.warm()
                 except UnavailableError:
                     # `fresh` tells whoever asks; here it only means to knock less often.
                     reached = False

@@ -176,6 +176,32 @@ def test_changes_touch_only_their_days(feed_of, office, passport):
     assert feed_of.wire.asked == ["", "1", "2"]
 
 
+def test_what_is_answered_beforehand_is_what_would_be_answered(feed_of, office, passport):
+    taken = period(office, MONDAY, (8, 0), (12, 0), busy.BusyKind.APPOINTMENT, ["fundbuero"])
+    pinned = replace(taken, pinned=True)
+    clerks = (clerk(office, MONDAY, "k1", [taken]), clerk(office, MONDAY, "k2", can=["fundbuero"]))
+    first = BusyChanges("1", clerks, (opening(office, MONDAY),))
+    # Only one clerk's day comes anew each time; what was read of the other's is kept.
+    changed = [
+        BusyChanges("2", (replace(clerks[0], periods=(pinned,)),)),
+        BusyChanges("3", (clerk(office, MONDAY, "k2", [pinned], can=["fundbuero"]),)),
+        BusyChanges("4", clerks),
+        BusyChanges("5", (), (opening(office, MONDAY, 10, 14),)),
+    ]
+    warm, cold = feed_of(office, first, *changed), feed_of(office, first, *changed)
+    warm.offers(passport, NOW)
+    seen = []
+    for _ in range(len(changed) + 1):
+        warm.warm()
+        seen.append(tuple(hours(warm.offers(passport, NOW))))
+        assert seen[-1] == tuple(hours(cold.offers(passport, NOW)))
+        if len(seen) <= len(changed):
+            warm.fresh(0)
+            cold.fresh(0)
+    assert len(set(seen)) == 3
+    assert seen[1][0] == "12:00"
+
+
 def test_an_unknown_token_begins_again_and_forgets_the_rest(feed_of, office, passport):
     tuesday = MONDAY + timedelta(days=1)
     first = BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),))
