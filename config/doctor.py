@@ -79,6 +79,7 @@ def examine(settings: Settings, data: Path) -> Iterator[Finding]:
         _data_folder,
         _database,
         _names,
+        _proxy,
         _calendars,
         _mail_server,
         _reply_mailbox,
@@ -180,6 +181,20 @@ def _names(settings: Settings, _data: Path) -> Iterator[Finding]:
             yield Finding(level, "dns", f"{what}: {name} has no address ({error.strerror or error})")
         else:
             yield Finding(Level.OK, "dns", f"{what}: {name} is {', '.join(sorted(found))}")
+
+
+def _proxy(settings: Settings, _data: Path) -> Iterator[Finding]:
+    server = settings.server.server
+    if not server.site_url:
+        yield Finding(Level.HINT, "proxy", "no site_url is configured: citizens can't reach the site")
+    elif server.trust_proxy:
+        yield Finding(Level.OK, "proxy", "callers are told apart by what the proxy says of them")
+    else:
+        yield Finding(
+            Level.PROBLEM,
+            "proxy",
+            "trust_proxy is off: all callers look like the proxy, and the limits of networks ([fairness]) don't hold",
+        )
 
 
 def _calendars(settings: Settings, data: Path) -> Iterator[Finding]:

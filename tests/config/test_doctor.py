@@ -127,6 +127,14 @@ def test_a_folder_that_others_can_look_into(folder, data):
     assert findings(folder, data, "data")[1][0] is Level.PROBLEM
 
 
+def test_a_proxy_that_is_not_trusted_hides_who_calls(folder, data):
+    assert only(folder, data, "proxy")[0] is Level.HINT
+    behind = {"TERMIN_SERVER_SITE_URL": "https://termin.example.org"}
+    level, text = only(folder, data, "proxy", **behind)
+    assert (level, "trust_proxy is off" in text) == (Level.PROBLEM, True)
+    assert only(folder, data, "proxy", TERMIN_SERVER_TRUST_PROXY="true", **behind)[0] is Level.OK
+
+
 def test_a_name_that_nobody_knows(folder, data):
     found = findings(folder, data, "dns", TERMIN_SERVER_SITE_URL="https://termine.invalid")
     assert (Level.PROBLEM, True) in {(level, "termine.invalid" in text) for level, text in found}
