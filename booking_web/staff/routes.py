@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask import g, redirect, request, session, url_for
 
-from booking_web.staff import asking, connecting, mails, planning, views, whatif
+from booking_web.staff import asking, connecting, mails, planning, views, waiting, whatif
 from booking_web.town import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ STAFF: tuple[Route, ...] = (
     Route("/plans/balance", "balance", planning.balance, "staff"),
     Route("/plans/balance", "balance_now", planning.balance_now, "staff", ("POST",)),
     Route("/why", "why", asking.why, "staff"),
+    Route("/waiting", "waiting", waiting.waiting, "staff"),
     Route("/mails", "mails", mails.failed, "staff"),
     Route("/mails/<int:number>/<verb>", "decide_mail", mails.decide, "staff", ("POST",)),
     Route("/mails/preview", "preview", mails.preview, "staff"),

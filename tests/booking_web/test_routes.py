@@ -89,6 +89,7 @@ STAFF_PAGES = [
     "/plans/balance GET staff",
     "/plans/balance POST staff",
     "/why GET staff",
+    "/waiting GET staff",
     "/mails GET staff",
     "/mails/<int:number>/<verb> POST staff",
     "/mails/preview GET staff",
