@@ -49,7 +49,7 @@ class NoMailroom:
         del office, number
         return False
 
-    def feedback(self, text: str, page: str, email: str) -> bool | None:
+    def feedback(self, text: str, page: str, email: str) -> None:
         """Take nothing."""
         del text, page, email
 

@@ -11,6 +11,7 @@ from flask_babel import gettext
 from booking_web.booking.choice import Choice
 from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
+from calendar_server.client import RefusedError
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -75,7 +76,11 @@ def _answer(office: OfficeInfo, entries: dict[str, Any]) -> tuple[dict[str, Any]
         mistakes["minutes"] = gettext("Geben Sie eine Dauer in Minuten an.")
     if mistakes or minutes is None:
         return None, mistakes
-    return g.who.calendar.desk.why(office.id, day, entries["services"], minutes, start), {}
+    try:
+        return g.who.calendar.desk.why(office.id, day, entries["services"], minutes, start), {}
+    except RefusedError:
+        # The day lies beyond any calendar.
+        return None, {"day": gettext("Geben Sie einen Tag an, zum Beispiel 07.12.2026.")}
 
 
 def _minutes(office: OfficeInfo, entries: dict[str, Any], persons: int) -> int | None:

@@ -47,6 +47,15 @@ class _Absence:
     start: datetime
     end: datetime
 
+    @property
+    def whole_days(self) -> bool:
+        return self.start.time() == self.end.time() == time()
+
+    @property
+    def last(self) -> date:
+        """The last day of it, if it's about whole days."""
+        return self.end.date() - timedelta(days=1)
+
     def note(self) -> str:
         return f"{_ABSENCE}:{self.clerk}:{int(self.start.timestamp())}:{int(self.end.timestamp())}"
 
@@ -124,6 +133,14 @@ def _snapshot(office: OfficeInfo, first: date, last: date, *, open_only: bool = 
 def today_at(office: OfficeInfo) -> date:
     """Return the day that it is in the office."""
     return current_staff().settings.clock().astimezone(office.zone).date()
+
+
+def count_waiting(office: OfficeInfo) -> int:
+    """Return how many plans wait for a decision; 0 for who doesn't decide."""
+    try:
+        return len(drafts.proposed_for(_desk().plans(office.id)))
+    except RefusedError:
+        return 0
 
 
 def plans() -> Response:

@@ -11,6 +11,7 @@ from flask import Response, g, make_response, redirect, render_template, request
 from booking_web.staff.calendar import WrongPasswordError
 from booking_web.staff.mails import count_failed
 from booking_web.staff.offices import own_office
+from booking_web.staff.planning import count_waiting
 from booking_web.staff.state import current_staff
 from booking_web.views.query import read_day
 
@@ -78,6 +79,7 @@ def day() -> BaseResponse:
         after=shown + timedelta(days=1),
         entries=g.who.calendar.day(office, shown),
         failed=count_failed(office),
+        waiting=count_waiting(office),
     )
     return make_response(page)
 

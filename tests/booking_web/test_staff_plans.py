@@ -129,6 +129,15 @@ def test_the_diff_says_why_and_who_is_mailed(citizens, lead):
     assert page.count(">ja</td>") == 1
 
 
+def test_the_day_says_that_plans_wait(citizens, lead, staff):  # noqa: F811 - the fixture that was imported
+    assert "wartet auf Sie" not in lead.get("/").text
+    where = send(lead, "/plans/absence", **FORM).location.split("?")[0]
+    assert "1 Plan wartet auf Sie" in lead.get("/").text
+    assert "wartet auf Sie" not in log_in(staff, "clerk1")[0].get("/").text
+    send(lead, f"{where}/dismiss")
+    assert "wartet auf Sie" not in lead.get("/").text
+
+
 def test_a_plan_is_dismissed(citizens, lead):
     where = send(lead, "/plans/absence", **FORM).location.split("?")[0]
     assert "Es muss sich nichts ändern." in lead.get(where).text

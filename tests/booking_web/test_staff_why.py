@@ -72,6 +72,11 @@ def test_what_is_wrong_is_said_at_the_field(citizens, clerk, query, message):
     assert answer.text.count(message) == 2
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-30", "9999-12-31"])
+def test_days_at_the_end_of_the_calendar_do_no_harm(citizens, clerk, day):
+    assert clerk.get(f"/why?day={day}&service=reisepass").status_code in {200, 422}
+
+
 def test_a_drawing_that_was_refused_is_explained(citizens, clerk):
     fill(citizens)
     drawn = replace(appointment("b1@test", at(7, 8), "reisepass"), email="")
