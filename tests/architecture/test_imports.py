@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "optimizer.admission",
         "optimizer.instance",
         "optimizer.offers",
+        "optimizer.release",
         "optimizer.snapshot",
     ),
     WORKER: (
