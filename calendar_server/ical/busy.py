@@ -10,15 +10,19 @@ a city's first synchronisation has some 30,000 of these objects.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_STAMP = "%Y%m%dT%H%M%SZ"
+_STAMP = re.compile("[0-9]{8}T[0-9]{6}Z")
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAY = 86_400
 _OPENING = "opening"
 
 
@@ -112,11 +116,29 @@ def is_opening_key(key: str) -> bool:
 
 
 def _stamp(epoch: int) -> str:
-    return datetime.fromtimestamp(epoch, UTC).strftime(_STAMP)
+    days, seconds = divmod(epoch, _DAY)
+    minutes, second = divmod(seconds, 60)
+    return f"{_date_text(days)}T{minutes // 60:02}{minutes % 60:02}{second:02}Z"
 
 
 def _epoch(stamp: str) -> int:
-    return int(datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC).timestamp())
+    if not _STAMP.fullmatch(stamp):
+        raise NotABusyDayError("a time that isn't in UTC")
+    hour, minute, second = int(stamp[9:11]), int(stamp[11:13]), int(stamp[13:15])
+    if hour > 23 or minute > 59 or second > 59:
+        raise NotABusyDayError("a time that no clock shows")
+    return _days(stamp[:8]) * _DAY + hour * 3600 + minute * 60 + second
+
+
+# A feed has millions of times on few days, and the standard library takes microseconds for each.
+@lru_cache(maxsize=2_000)
+def _date_text(days: int) -> str:
+    return f"{date.fromordinal(_EPOCH + days):%Y%m%d}"
+
+
+@lru_cache(maxsize=2_000)
+def _days(text: str) -> int:
+    return date(int(text[:4]), int(text[4:6]), int(text[6:])).toordinal() - _EPOCH
 
 
 def _fold(line: str) -> str:
@@ -182,18 +204,29 @@ def opening_day_text(day: OpeningDay, *, stamp: int) -> str:
     return _object(f"{_OPENING}-{day.day.isoformat()}", day.start, day.end, stamp, lines)
 
 
-def _parameters(text: str) -> dict[str, str]:
-    found = {}
+def _ids(text: str) -> frozenset[str]:
+    return frozenset(name for name in text.split(",") if name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the parameters of a FREEBUSY say. `services` is None where they name none."""
+
+    kind: BusyKind
+    services: frozenset[str] | None
+    pinned: bool
+
+
+@lru_cache(maxsize=1_000)
+def _head(text: str) -> _Head:
+    parameters = {}
     for part in text.split(";")[1:]:
         name, equals, value = part.partition("=")
         if not equals:
             raise NotABusyDayError(f"bad parameter {part!r}")
-        found[name] = value.strip('"')
-    return found
-
-
-def _ids(text: str) -> frozenset[str]:
-    return frozenset(name for name in text.split(",") if name)
+        parameters[name] = value.strip('"')
+    services = _ids(parameters["X-TERMIN-SERVICES"]) if "X-TERMIN-SERVICES" in parameters else None
+    return _Head(_kind(parameters), services, "X-TERMIN-PINNED" in parameters)
 
 
 def _kind(parameters: dict[str, str]) -> BusyKind:
@@ -210,13 +243,13 @@ def _kind(parameters: dict[str, str]) -> BusyKind:
 def parse(text: str) -> ClerkDay | OpeningDay:
     """Read what `clerk_day_text` or `opening_day_text` wrote; NotABusyDayError for anything else."""
     values: dict[str, str] = {}
-    periods: list[tuple[dict[str, str], int, int]] = []
+    periods: list[tuple[_Head, int, int]] = []
     try:
         for line in text.replace("\r\n ", "").split("\r\n"):
             head, _, value = line.partition(":")
             if head.startswith("FREEBUSY"):
                 start, _, end = value.partition("/")
-                periods.append((_parameters(head), _epoch(start), _epoch(end)))
+                periods.append((_head(head), _epoch(start), _epoch(end)))
             else:
                 values[head] = value
         named = split_href(values["UID"] + ".ics")
@@ -233,10 +266,7 @@ def parse(text: str) -> ClerkDay | OpeningDay:
             day,
             start_of_day,
             end_of_day,
-            tuple(
-                Window(start, end, _ids(given["X-TERMIN-SERVICES"]) if "X-TERMIN-SERVICES" in given else None)
-                for given, start, end in periods
-            ),
+            tuple(Window(start, end, given.services) for given, start, end in periods),
         )
     return ClerkDay(
         key,
@@ -245,9 +275,7 @@ def parse(text: str) -> ClerkDay | OpeningDay:
         end_of_day,
         _ids(values.get("X-TERMIN-CAN", "")),
         tuple(
-            BusyPeriod(
-                start, end, _kind(given), _ids(given.get("X-TERMIN-SERVICES", "")), "X-TERMIN-PINNED" in given
-            )
+            BusyPeriod(start, end, given.kind, given.services or frozenset(), given.pinned)
             for given, start, end in periods
         ),
     )
