@@ -39,7 +39,10 @@ CALLER_HEADER = "HTTP_X_TERMIN_CALLER"
 PROOF_HEADER = "HTTP_X_TERMIN_PROOF"
 _HOUR = 3_600
 _DAY = 86_400
-_ADDRESS, _NETWORK, _PROOF, _RESEND = "address", "network", "proof", "resend"
+_ADDRESS, _NETWORK, _PROOF, _RESEND, _HOLD = "address", "network", "proof", "resend", "hold"
+_LONGEST_HELD = 2 * _HOUR
+_EXTENSIONS = 11
+"""Who needs more time can have it ten times (WCAG 2.2, 2.2.1); a time that is kept for ever could be sold."""
 _DOTLESS = frozenset({"gmail.com", "googlemail.com"})
 """Providers at which dots in the local part make no difference."""
 _LOCKS = 4783304
@@ -97,6 +100,7 @@ class Fairness:
         `stored` is what is there now: confirming a hold doesn't count as another booking of its network.
         """
         self._use_proof(booking)
+        self._limit_hold(booking, stored)
         if stored is None or stored.kind is Kind.HOLD or booking.rescheduled:
             self._count_address(booking, is_new=stored is None or stored.kind is Kind.HOLD)
         if stored is None or booking.rescheduled:
@@ -135,6 +139,21 @@ class Fairness:
         if self._connection.execute(used).first() is not None:
             raise RefusedError(refusals.PROOF_USED)
         self._note(_PROOF, key, booking, self._caller.proof_until, at=0)
+
+    def _limit_hold(self, booking: Booking, stored: ObjectRow | None) -> None:
+        """Note since when a time is kept, and end that some day. Refuses with "hold-limit"."""
+        now, until = self._writer.now, booking.content.hold_until
+        if booking.content.kind is not Kind.HOLD or until is None or booking.appointment.awaits:
+            return
+        longest = max(_LONGEST_HELD, _EXTENSIONS * (until - now))
+        if stored is None or booking.rescheduled:
+            self._connection.execute(delete(claims).where(self._mine(booking), claims.c.kind == _HOLD))
+            self._note(_HOLD, "", booking, now + longest + _HOUR, at=now)
+            return
+        since = select(func.min(claims.c.at)).where(self._mine(booking), claims.c.kind == _HOLD)
+        first = self._connection.execute(since).scalar()
+        if first is not None and until - first > longest:
+            raise RefusedError(refusals.HOLD_LIMIT)
 
     def _count_address(self, booking: Booking, *, is_new: bool) -> None:
         email = booking.appointment.email

@@ -455,3 +455,22 @@ def test_a_group_is_confirmed_as_one_and_counts_as_one_for_its_address(guarded):
     other = citizens.browser()
     action, entries, _ = form_to_book(other, MONDAY_9)
     assert other.post(action, data=entries).status_code == 429
+
+
+def test_more_time_comes_to_an_end_and_she_can_still_book(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    said = []
+    for _ in range(15):
+        citizens.clock.advance(minutes=9)
+        page = browser.post(address, data={**PERSON, "wish": "prolong"})
+        assert page.status_code == 200
+        said.append("Verlängert." in page.text)
+        if not said[-1]:
+            break
+    assert said[:11] == [True] * 11, "ten times at least (WCAG 2.2.1)"
+    assert said[-1] is False
+    assert PERSON["name"] in page.text
+    form = Page(browser.post(address, data=PERSON)).form("/buchen")
+    done = browser.post(form["action"], data=form["fields"], follow_redirects=True)
+    assert "Ihr Termin ist gebucht" in Page(done).text

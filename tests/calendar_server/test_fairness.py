@@ -168,6 +168,25 @@ def test_holds_of_everybody_together_leave_the_rest_of_the_day(limited, clock):
     assert book(service, nth(8, hold_until=clock() + timedelta(minutes=10)), ELSEWHERE)
 
 
+def test_a_time_is_kept_longer_ten_times_and_not_for_ever(limited, clock):
+    service = limited()
+    held = nth(1, name="", email="", hold_until=clock() + timedelta(minutes=10))
+    book(service, held)
+    for _ in range(11):
+        clock.advance(minutes=9)
+        held = replace(held, hold_until=clock() + timedelta(minutes=10))
+        book(service, held, if_match="*")
+    clock.advance(minutes=9)
+    prolonged = replace(held, hold_until=clock() + timedelta(minutes=10))
+    book(service, prolonged, if_match="*")
+    clock.advance(minutes=9)
+    prolonged = replace(held, hold_until=clock() + timedelta(minutes=10))
+    assert refusal(service, prolonged, if_match="*").rule == "hold-limit"
+    other = prolonged.at(at(7, 14))
+    assert not book(service, other, if_match="*"), "another time is kept anew"
+    assert not book(service, replace(other, hold_until=None, name="Erika", email="e@x.example"), if_match="*")
+
+
 def test_a_proof_counts_for_one_booking(limited, clock):
     service = limited()
     proven = Caller("203.0.113.0/24", "a" * 64, int(clock().timestamp()) + 600)
