@@ -34,6 +34,12 @@ __all__ = ["InfeasibleError", "repair"]
 
 FAR = 10**9
 """More grains than any plan is out of balance."""
+CLEAR = 0.7
+"""Value from which on a column is fixed together with the clearest one."""
+DIVES = (8, 8, 4, 16, 16, 32)
+"""What part of the appointments that aren't clear yet each dive fixes at once."""
+STEPS = (12, 32, 128)
+"""Moved grains above the bound within which a choice is looked for, one after the other."""
 SLACK = 1e-5
 """How far a reduced cost may be off before a column counts as useless; far under the cost 1 of any change."""
 
@@ -252,26 +258,78 @@ class _Task:
         cancelled, moved, _ = self.least
         relaxation.bound(MOVED, 0, inf)
         relaxation.bound(CHANGED, 0, inf)
-        relaxation.restrict(np.ones(len(self.columns), dtype=bool))
+        everything = np.ones(len(self.columns), dtype=bool)
+        relaxation.restrict(everything)
+        chance = np.random.default_rng(self.seed)
+        for part in DIVES:
+            relaxation.solve((0, self.weight, 1, 0), self.left)
+            self._dive(relaxation, part, chance)
+            relaxation.restrict(everything)
         relaxation.solve((0, self.weight, 1, 0), self.left)
         value = relaxation.solve((0, 1, 0, 0), self.left, warm=True)
         reduced = relaxation.reduced
         most = int(self.columns.cost[MOVED].max()) * len(self.columns.office.appointments)
-        for more in (2, 8, 32, 128, most):
+        found = self.incumbent
+        if found is not None and self._objective(found).cancelled == cancelled:
+            # Look for something better only.
+            most = self._objective(found).moved_grains - moved - 1
+        else:
+            found = None
+        proven = moved - 1
+        for more in sorted({most, *(step for step in STEPS if step < most)} if most >= 0 else ()):
             alive = reduced <= moved + more - value + SLACK
-            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (moved, moved + more)}
-            found = self._choose(alive, bounds, MOVED)
-            if found is not None:
-                total = int(self.columns.cost[MOVED, found].sum())
-                self.least = [cancelled, total, 0]
-                self.sure = {CANCELLED, MOVED}
-                self.useful = reduced <= total - value + SLACK
-                return
+            # What was asked before is known to be impossible, so the first answer at the new lower end is the best.
+            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (proven + 1, moved + more)}
+            better = self._choose(alive, bounds, MOVED)
+            proven = moved + more
+            if better is not None:
+                found = better
+                break
+        if found is not None:
+            total = int(self.columns.cost[MOVED, found].sum())
+            self.least = [cancelled, total, 0]
+            self.sure = {CANCELLED, MOVED}
+            self.useful = reduced <= total - value + SLACK
+            return
         if cancelled >= len(self.columns.office.appointments):
             raise InfeasibleError("the appointments that keep their time can't all be assigned")
         relaxation.bound(CANCELLED, cancelled + 1, cancelled + 1)
         relaxation.solve((0, self.weight, 1, 0), self.left)
         self.least = [cancelled + 1, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
+
+    def _dive(self, relaxation: Relaxation, part: int, chance: np.random.Generator) -> None:
+        """Fix the clearest appointments of the relaxation and solve it again, until all are; keep the choice if it's the best.
+
+        At most one in `part` of those that aren't clear is fixed at once; chance decides a little too, so that dives differ.
+        Where a relaxation has no solution any more, there is nothing to keep.
+        """
+        columns = self.columns
+        alive: Flags = np.ones(len(columns), dtype=bool)
+        while True:
+            values = relaxation.values()
+            unsure = np.flatnonzero((values > EPSILON) & (values < 1 - EPSILON))
+            if not len(unsure):
+                break
+            order = unsure[np.argsort(-values[unsure] - 0.3 * chance.random(len(unsure)), kind="stable")]
+            most = max(1, len(np.unique(columns.appointment[unsure])) // part)
+            clear = order[1:most][values[order[1:most]] > CLEAR]
+            fixed = np.concatenate([np.flatnonzero(values >= 1 - EPSILON), order[:1], clear])
+            # The drawn one may share its appointment with a clear one.
+            fixed = fixed[np.unique(columns.appointment[fixed], return_index=True)[1]]
+            settled = np.zeros(len(columns.office.appointments), dtype=bool)
+            settled[columns.appointment[fixed]] = True
+            alive &= ~settled[columns.appointment]
+            alive[fixed] = True
+            relaxation.restrict(alive)
+            try:
+                relaxation.solve((0, self.weight, 1, 0), self.left)
+            except InfeasibleError:
+                return
+        self._keep(np.flatnonzero(relaxation.values() > 0.5))
+
+    def _keep(self, chosen: Ints) -> None:
+        if self.incumbent is None or self._objective(chosen) < self._objective(self.incumbent):
+            self.incumbent = chosen
 
     def _settle_changed(self, relaxation: Relaxation) -> None:
         """Find the fewest clerk changes of choices with the least moved grains, of which the best so far is one."""
@@ -291,10 +349,8 @@ class _Task:
     def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
         question = Question(alive, bounds, level, fewer_changes=level == MOVED)
         choice = choose(self.columns, question, self.left, seed=self.seed)
-        if choice.columns is not None and (
-            self.incumbent is None or self._objective(choice.columns) < self._objective(self.incumbent)
-        ):
-            self.incumbent = choice.columns
+        if choice.columns is not None:
+            self._keep(choice.columns)
         if not choice.proven:
             raise OutOfTimeError
         return choice.columns
