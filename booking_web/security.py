@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from flask import g, request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Flask, Response
 
 _POLICY = {
@@ -32,6 +34,13 @@ _FIXED = {
 }
 
 
+def _text(policy: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} {value}".rstrip() for name, value in policy.items())
+
+
+_COMMON = _text(_POLICY)
+
+
 def install(app: Flask) -> None:
     """Add the headers to every answer of `app`; what isn't said to be cacheable isn't kept by anybody.
 
@@ -40,17 +49,14 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        policy = dict(g.get("policy", _POLICY))
-        fixed = dict(_FIXED)
+        policy, fixed = g.get("policy", _POLICY), _FIXED
         if g.get("frames", False):
-            policy["frame-src"] = "'self'"
+            policy = {**policy, "frame-src": "'self'"}
         if g.get("embeddable", False):
-            policy["frame-ancestors"] = "*"
+            policy = {**policy, "frame-ancestors": "*"}
+            fixed = {**_FIXED, "Cross-Origin-Resource-Policy": "cross-origin"}
             del fixed["X-Frame-Options"]
-            fixed["Cross-Origin-Resource-Policy"] = "cross-origin"
-        response.headers["Content-Security-Policy"] = "; ".join(
-            f"{name} {value}".rstrip() for name, value in policy.items()
-        )
+        response.headers["Content-Security-Policy"] = _COMMON if policy is _POLICY else _text(policy)
         for name, value in fixed.items():
             response.headers.setdefault(name, value)
         if request.is_secure:

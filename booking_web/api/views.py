@@ -160,14 +160,15 @@ def offers() -> Response:
     feed = site.feed(choice.office)
     found = feed.offers(choice, site.now(), first, last, released_only=not unbound)
     released = None if found else feed.next_release(choice, site.now())
-    return jsonify(
+    about = json.dumps(
         {
             "office": choice.office.id,
             "duration_minutes": int(choice.duration.total_seconds() // 60),
-            "days": [{"date": offer.day.isoformat(), "starts": offer.texts} for offer in found],
             "next_release": released.isoformat() if released else None,
         }
     )
+    days = ",".join([offer.json for offer in found])
+    return Response(f'{about[:-1]}, "days": [{days}]}}\n', mimetype="application/json")
 
 
 def _moment(moment: datetime, booked: Booked) -> str:

@@ -37,18 +37,23 @@ _REMEMBERED = 64
 
 @dataclass(frozen=True, slots=True)
 class DayOffer:
-    """A day's bookable starts, in the office's zone, ascending; never empty. `texts` are the same in ISO 8601."""
+    """A day's bookable starts, in the office's zone, ascending; never empty. `json` is the day as the JSON API tells it."""
 
     day: date
     starts: tuple[datetime, ...]
-    texts: tuple[str, ...]
+    json: str
+
+    @staticmethod
+    def of(day: date, starts: tuple[datetime, ...]) -> DayOffer:
+        """Return the offer with its JSON: written once, since a month has some 700 starts that hundreds may ask for."""
+        listed = ",".join([f'"{start.isoformat()}"' for start in starts])
+        return DayOffer(day, starts, f'{{"date":"{day.isoformat()}","starts":[{listed}]}}')
 
     def within(self, earliest: datetime, beyond: datetime) -> DayOffer:
         """The starts in [earliest, beyond); possibly none."""
         if earliest <= self.starts[0] and self.starts[-1] < beyond:
             return self
-        kept = [at for at, start in enumerate(self.starts) if earliest <= start < beyond]
-        return DayOffer(self.day, tuple(self.starts[at] for at in kept), tuple(self.texts[at] for at in kept))
+        return DayOffer.of(self.day, tuple(start for start in self.starts if earliest <= start < beyond))
 
 
 def _bits(first: int, after_last: int, grains: int) -> int:
@@ -127,8 +132,7 @@ class _Day:
         if key not in self.found:
             epochs = self._search(self.opening, wish, office, public=public)
             starts = tuple(datetime.fromtimestamp(epoch, office.zone) for epoch in epochs)
-            texts = tuple(start.isoformat() for start in starts)
-            self.found[key] = DayOffer(self.opening.day, starts, texts) if starts else None
+            self.found[key] = DayOffer.of(self.opening.day, starts) if starts else None
         return self.found[key]
 
     def room(self) -> Room:
