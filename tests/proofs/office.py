@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.support.town import SERVICES, at, clerk, directory, office
+from tests.support.waiting import waiting_office
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +25,7 @@ def proof_directory() -> Directory:
     """Two offices: the one that is fought over, and another that nobody of this fight has to wait for."""
     return directory(
         office(*(clerk(name, *sorted(SKILLS[name])) for name in CLERKS)),
-        office(clerk("clerk9"), name="bauamt"),
+        waiting_office(clerk("clerk9"), name="bauamt"),
     )
 
 
