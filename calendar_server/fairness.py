@@ -83,10 +83,13 @@ class Fairness:
         self._connection: Connection = writer.connection
         self._office = office
         self._caller = caller
-        self._secret = (reading.meta_value(writer.connection, SECRET) or "").encode()
+        self._secret = b""
 
     def _key(self, kind: str, text: str) -> str:
         """Return the keyed digest, and let nobody else decide on it until this transaction ends."""
+        if not self._secret:
+            # Read where it's needed only: without limits a booking costs nothing more.
+            self._secret = (reading.meta_value(self._connection, SECRET) or "").encode()
         digest = hmac.new(self._secret, f"{kind}\n{text}".encode(), hashlib.sha256).hexdigest()
         if self._connection.dialect.name == "postgresql":
             # Bookings in other offices run at the same time. The order is always office, proof, address, network: no deadlock.
