@@ -51,7 +51,7 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
 }
 
 // A small riddle that this browser solves while she reads, so that robots can't book by the thousand. Without it she confirms by mail.
-for (const form of document.querySelectorAll("form[data-proof]")) {
+for (const form of "Worker" in window ? document.querySelectorAll("form[data-proof]") : []) {
   const note = form.querySelector(".proof-note");
   const challenge = JSON.parse(form.dataset.proof);
   const worker = new Worker(form.dataset.proofWorker);
