@@ -260,12 +260,7 @@ class _Task:
         relaxation.bound(CHANGED, 0, inf)
         everything = np.ones(len(self.columns), dtype=bool)
         relaxation.restrict(everything)
-        chance = np.random.default_rng(self.seed)
-        for part in DIVES:
-            relaxation.solve((0, self.weight, 1, 0), self.left)
-            self._dive(relaxation, part, chance)
-            relaxation.restrict(everything)
-        relaxation.solve((0, self.weight, 1, 0), self.left)
+        self._dive(relaxation, everything)
         value = relaxation.solve((0, 1, 0, 0), self.left, warm=True)
         reduced = relaxation.reduced
         most = int(self.columns.cost[MOVED].max()) * len(self.columns.office.appointments)
@@ -297,14 +292,25 @@ class _Task:
         relaxation.solve((0, self.weight, 1, 0), self.left)
         self.least = [cancelled + 1, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
 
-    def _dive(self, relaxation: Relaxation, part: int, chance: np.random.Generator) -> None:
+    def _dive(self, relaxation: Relaxation, allowed: Flags) -> None:
+        """Look for good choices by some dives within the relaxation's bounds; leave it solved over all allowed columns."""
+        chance = np.random.default_rng(self.seed)
+        for part in (*DIVES, 0):
+            relaxation.restrict(allowed)
+            relaxation.solve((0, self.weight, 1, 0), self.left)
+            if part:
+                self._dive_once(relaxation, allowed, part, chance)
+
+    def _dive_once(
+        self, relaxation: Relaxation, allowed: Flags, part: int, chance: np.random.Generator
+    ) -> None:
         """Fix the clearest appointments of the relaxation and solve it again, until all are; keep the choice if it's the best.
 
         At most one in `part` of those that aren't clear is fixed at once; chance decides a little too, so that dives differ.
         Where a relaxation has no solution any more, there is nothing to keep.
         """
         columns = self.columns
-        alive: Flags = np.ones(len(columns), dtype=bool)
+        alive = allowed.copy()
         while True:
             values = relaxation.values()
             unsure = np.flatnonzero((values > EPSILON) & (values < 1 - EPSILON))
@@ -335,9 +341,11 @@ class _Task:
         """Find the fewest clerk changes of choices with the least moved grains, of which the best so far is one."""
         cancelled, moved, changed = self.least
         assert self.incumbent is not None
+        if self._objective(self.incumbent).clerk_changes > changed:
+            relaxation.bound(CHANGED, 0, inf)
+            self._dive(relaxation, self.useful)
         most = self._objective(self.incumbent).clerk_changes - 1
         if most >= changed:
-            relaxation.bound(CHANGED, 0, inf)
             relaxation.restrict(self.useful)
             value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
             alive = self.useful & (relaxation.reduced <= most - value + SLACK)
