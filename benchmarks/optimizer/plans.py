@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optimizer.office import Office
 
 PROCESSES = 2
-SIZES = (4, 8, 12, 16, 24, 32)
+SIZES = (4, 8, 12, 16, 24)
 """Clerks of the offices by which growth is measured, with twelve and a half appointments each."""
 
 
@@ -101,7 +101,7 @@ def together(
     return {"total": total, "rows": sorted(rows, key=lambda row: row["instance"])}
 
 
-def growth(seconds: float, seeds: int = 5) -> list[dict[str, Any]]:
+def growth(seconds: float, seeds: int = 4) -> list[dict[str, Any]]:
     """Repair offices of growing size, one clerk ill."""
     print("growth with the number of clerks:")
     found = []
