@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OFFICE = "bauamt"
 HOURS = range(8, 16)
-KILLS = 4
+KILLS = 3
 SEED = 7
 
 
