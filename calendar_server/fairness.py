@@ -89,7 +89,9 @@ class Fairness:
         """Return the keyed digest, and let nobody else decide on it until this transaction ends."""
         if not self._secret:
             # Read where it's needed only: without limits a booking costs nothing more.
-            self._secret = (reading.meta_value(self._connection, SECRET) or "").encode()
+            known = reading.meta_value(self._connection, SECRET)
+            assert known, "`calendar_server.setup` makes it at every start"
+            self._secret = known.encode()
         digest = hmac.new(self._secret, f"{kind}\n{text}".encode(), hashlib.sha256).hexdigest()
         if self._connection.dialect.name == "postgresql":
             # Bookings in other offices run at the same time. The order is always office, proof, address, network: no deadlock.

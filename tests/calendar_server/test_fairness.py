@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -297,6 +298,34 @@ def test_the_addresses_of_two_offices_are_counted_together(database_url, clock):
                 Preconditions(),
             )
         assert refused.value.rule == "address-limit"
+
+
+@pytest.mark.parametrize("what", ["address", "network", "proof"])
+def test_no_race_gets_past_a_limit(database_url, clock, what):
+    """Two offices, whose bookings don't wait for each other, and eight callers at once."""
+    other = office(clerk("clerk8"), clerk("clerk9"), name="standesamt")
+    limits = Limits(per_address=1) if what == "address" else Limits(per_network_hour=1)
+    limits = Limits() if what == "proof" else limits
+    with calendars(database_url, directory(office(), other), clock, limits=limits) as service:
+
+        def attempt(number: int) -> str:
+            where = ("buergerbuero", "standesamt")[number % 2]
+            mail = "erika@x.example" if what == "address" else f"n{number}@x.example"
+            value = nth(number, email=mail, office=where)
+            network = "203.0.113.0/24" if what == "network" else f"198.51.{number}.0/24"
+            proof = "b" * 64 if what == "proof" else ""
+            actor = replace(SITE, caller=Caller(network, proof, int(clock().timestamp()) + 60))
+            text = to_ical(value, now=NOW)
+            try:
+                service.put(f"{where}/appointments", f"{value.uid}.ics", text, actor, Preconditions())
+            except Refused as refused:
+                return refused.rule
+            return "booked"
+
+        with ThreadPoolExecutor(8) as pool:
+            done = sorted(pool.map(attempt, range(8)))
+        rule = "proof-used" if what == "proof" else f"{what}-limit"
+        assert done == sorted(["booked", *[rule] * 7])
 
 
 def test_the_sites_headers_count_and_nobody_elses(tmp_path, clock):
