@@ -7,6 +7,7 @@ the same answer: whoever takes what, nothing that could be placed is refused, si
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ from optimizer.instance import Booked, Refusal, Request
 
 if TYPE_CHECKING:
     from optimizer.instance import Placement
+
+
+REASSIGNING = 2
+"""At one start so many of a group make others change clerk; the rest find a clerk who is free. More would cost a city seconds."""
 
 
 class Arrangement(StrEnum):
@@ -42,6 +47,14 @@ def plan(
     """
     if count < 1:
         raise ValueError(f"a group of {count}")
+    found = _planned(day, request, count, arrangement)
+    if found is None and arrangement is Arrangement.SOONEST:
+        # What several of them at once set in motion may be in the way of those after them.
+        return _planned(day, request, count, Arrangement.IN_TURN)
+    return found
+
+
+def _planned(day: Day, request: Request, count: int, arrangement: Arrangement) -> tuple[int, ...] | None:
     free = _vacant(day, request)
     state, touched = day, False
     starts: list[int] = []
@@ -51,6 +64,8 @@ def plan(
             return None
         most = 1 if arrangement is Arrangement.IN_TURN else count - len(starts)
         direct = sum(1 for vacant in free if vacant >> at & 1)
+        if arrangement is Arrangement.TOGETHER and direct + REASSIGNING < count:
+            return None
         if direct >= most and not touched:
             placed = most
         else:
@@ -83,20 +98,45 @@ def _vacant(day: Day, request: Request) -> list[int]:
 
 
 def _seated(day: Day, request: Request, starts_so_far: list[int]) -> Day:
+    """The day with those that were only counted so far, each with a clerk who is free for it."""
     state = day
-    for number, start in enumerate(starts_so_far):
-        _, state = _place(state, replace(request, start=start), 1, number)
+    for start, number in Counter(starts_so_far).items():
+        state, _ = _directly(state, replace(request, start=start), number)
     return state
+
+
+def _directly(state: Day, request: Request, most: int) -> tuple[Day, int]:
+    """Place up to `most` at one start with whoever is free, which of them doesn't matter; returns how many it were."""
+    mask = request.mask
+    free = [
+        clerk
+        for clerk in state.eligible(request.services)
+        if not mask & ~(state.clerks[clerk].free & request.window) and not mask & state.occupied[clerk]
+    ][:most]
+    if not free:
+        return state, 0
+    seated = tuple(
+        Booked(
+            f"group {request.start} {clerk}",
+            state.clerks[clerk].clerk,
+            request.start,
+            request.length,
+            request.services,
+        )
+        for clerk in free
+    )
+    return Day(replace(state.day, booked=(*state.day.booked, *seated))), len(free)
 
 
 def _place(state: Day, request: Request, most: int, number: int) -> tuple[int, Day]:
     """Place up to `most` at the same start; returns how many it were, and the day with them."""
-    for placed in range(most):
+    state, done = _directly(state, request, most)
+    for placed in range(done, min(most, done + REASSIGNING)):
         answer = state.admit(request)
         if isinstance(answer, Refusal):
             return placed, state
         state = _after(state, request, answer, f"group {number + placed}")
-    return most, state
+    return min(most, done + REASSIGNING), state
 
 
 def _after(state: Day, request: Request, answer: Placement, uid: str) -> Day:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from optimizer.admission import Day
 from optimizer.bits import span
-from optimizer.group import Arrangement, plan, starts
+from optimizer.group import REASSIGNING, Arrangement, plan, starts
 from optimizer.instance import Booked, ClerkDay, OfficeDay, Refusal, Request
 
 X = frozenset({"x"})
@@ -126,8 +126,10 @@ def test_a_group_fits_exactly_where_trying_everything_finds_room(made, at, count
         for number in range(count)
     ]
     found = plan(made, wish(at * 2, length), count, arrangement)
-    assert (found is not None) == feasible(made, wanted)
+    if count <= REASSIGNING or arrangement is Arrangement.IN_TURN:
+        assert (found is not None) == feasible(made, wanted)
     if found is not None:
+        assert feasible(made, wanted)
         assert list(found) == [start for start, _ in wanted]
 
 
