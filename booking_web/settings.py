@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from booking_web.town import Town
+    from booking_web.town import OfficeInfo, Town
 
 
 def system_clock() -> datetime:
@@ -89,6 +89,8 @@ class StaffSettings:
     """True when the pages are reached by https: cookies are then sent by https only."""
     demo: bool = False
     clock: Callable[[], datetime] = system_clock
+    previews: Callable[[Town, OfficeInfo, datetime, tuple[str, ...]], Sequence[Any]] | None = None
+    """Writes all mails of an office in some languages, as `booking_web.notifications.previews` does; None: there's nothing to look at."""
 
     def __post_init__(self) -> None:
         if len(self.signing_secret) < 16:

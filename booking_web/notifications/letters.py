@@ -19,6 +19,7 @@ from booking_web.booking.choice import Choice
 from booking_web.booking.tokens import activation_code, make_token, read_token
 from booking_web.notifications.told import Decision, Kind
 from booking_web.notifications.wording import wording
+from booking_web.reasons import reason_in
 from booking_web.town import RIGHT_TO_LEFT, NeededBy, in_language, language_tag
 
 if TYPE_CHECKING:
@@ -185,7 +186,8 @@ class Letters:
         until = snapshot.held_until.astimezone(snapshot.zone) if snapshot.held_until else None
         paragraphs = [words.say("intros", key, until=words.time(until) if until else "")]
         if decision.reason:
-            paragraphs.append(words.say("intros", "reason", reason=_line(decision.reason)))
+            reason = reason_in(words.language, decision.reason)
+            paragraphs.append(words.say("intros", "reason", reason=_line(reason)))
         # Nobody has proved yet whose address it is: it mustn't bring a stranger what somebody entered as a name.
         name = "" if kind in _UNPROVED else _line(snapshot.name)
         notice = in_language(self._town.notice, words.language)

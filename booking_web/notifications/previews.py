@@ -10,6 +10,7 @@ from booking_web.booking.tokens import derived_uid
 from booking_web.notifications.letters import Letters
 from booking_web.notifications.mails import compose
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told
+from booking_web.reasons import ABSENCE
 from calendar_server.ical.appointment import ServiceLine
 
 if TYPE_CHECKING:
@@ -87,6 +88,6 @@ def _decision(
     )
     before = replace(seen, start=start - timedelta(hours=1), end=seen.end - timedelta(hours=1))
     said = kind in {Kind.MOVED, Kind.PROPOSAL, Kind.CANCELLED} and not by_citizen
-    reason = {"de": "Krankheit", "en": "Illness"}.get(language, "Krankheit") if said else ""
+    reason = ABSENCE if said else ""
     previous = None if kind is Kind.CONFIRMATION else before
     return Decision(kind, Told(seen, 1, cancelled=kind is Kind.CANCELLED), previous, by_citizen, reason)

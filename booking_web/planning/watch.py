@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from booking_web.planning import drafts
+from booking_web.reasons import ABSENCE
 from calendar_server.client import CalendarError, RefusedError
 from optimizer import planning
 from optimizer.snapshot import Snapshot
@@ -43,7 +44,7 @@ class RepairSettings:
     """A plan that nobody decides on is applied after so many hours; None: never."""
     seconds: float = 20.0
     """For each day's search."""
-    reason: str = "Eine Mitarbeiterin oder ein Mitarbeiter ist kurzfristig nicht da."
+    reason: str = ABSENCE
 
 
 class RepairWatch:

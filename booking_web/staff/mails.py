@@ -6,7 +6,7 @@ What somebody may see, the calendar server decides by her account; previews are 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, abort, g, make_response, redirect, render_template, request, url_for
 
@@ -15,9 +15,10 @@ from booking_web.staff.state import current_staff
 from calendar_server.client import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from werkzeug.wrappers import Response as BaseResponse
 
-    from booking_web.notifications.previews import Preview
     from booking_web.town import OfficeInfo
 
 _VERBS = ("again", "settle")
@@ -68,18 +69,15 @@ def decide(number: int, verb: str) -> BaseResponse:
     return redirect(url_for("mails", office=office.id, done=verb), 303)
 
 
-def _shown() -> tuple[OfficeInfo, tuple[Preview, ...], Preview]:
+def _shown() -> tuple[OfficeInfo, Sequence[Any], Any]:
     """The office, all its mails in the language asked for, and the one that is looked at."""
-    # What writes mails is slow to load, and most who log in never look at one.
-    from booking_web.notifications.previews import previews  # noqa: PLC0415
-
     settings, office = current_staff().settings, own_office()
-    if office is None:
+    if office is None or settings.previews is None:
         abort(404)
     town = settings.town
     language = request.args.get("language", "")
     language = language if language in town.languages else town.languages[0]
-    every = previews(town, office, settings.clock(), (language,))
+    every = settings.previews(town, office, settings.clock(), (language,))
     wanted = next((each for each in every if each.name == request.args.get("mail")), every[0])
     return office, every, wanted
 

@@ -16,6 +16,7 @@ from flask_babel import gettext
 from icalendar import Calendar, Event
 
 from booking_web.planning import drafts
+from booking_web.reasons import ABSENCE
 from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
 from calendar_server.client import NotFoundError, RefusedError
@@ -254,8 +255,7 @@ def _propose_absence(office: OfficeInfo, absence: _Absence) -> dict[str, Any]:
     snapshot = _snapshot(office, absence.start.date(), last)
     away = planning.Absence(absence.clerk, int(absence.start.timestamp()), int(absence.end.timestamp()))
     draft = planning.repair(snapshot, away, seconds=_SECONDS)
-    reason = gettext("Eine Mitarbeiterin oder ein Mitarbeiter ist nicht da.")
-    body = drafts.body(draft, "repair", note=absence.note(), reason=reason, snapshot=snapshot, absence=away)
+    body = drafts.body(draft, "repair", note=absence.note(), reason=ABSENCE, snapshot=snapshot, absence=away)
     return _desk().propose_plan(office.id, body)
 
 

@@ -13,7 +13,8 @@ from booking_web.booking.calendar_file import calendar_file
 from booking_web.booking.calendar_links import calendar_links
 from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
-from booking_web.language import current_language
+from booking_web.language import current_language, gettext
+from booking_web.reasons import ABSENCE
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import start_from, time_values
 from booking_web.views.query import choice_of, members_of, read_day, read_start
@@ -56,9 +57,16 @@ def _page(template: str, booked: Booked, status: int = 200, **values: object) ->
         over=booked.appointment.end <= site.now(),
         proposed=booked.appointment.proposed.astimezone(zone) if booked.appointment.proposed else None,
         subscription=_subscription(booked),
+        reason=_reason(booked),
         **values,
     )
     return make_response(page, status)
+
+
+def _reason(booked: Booked) -> str:
+    """Why it was changed; what the program says by itself, in the page's language."""
+    reason = booked.appointment.reason
+    return gettext("Eine Mitarbeiterin oder ein Mitarbeiter ist nicht da.") if reason == ABSENCE else reason
 
 
 def _subscription(booked: Booked) -> str:

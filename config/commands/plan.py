@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from booking_web.planning import drafts
+from booking_web.reasons import ABSENCE
 from calendar_server import snapshot
 from calendar_server.plans import Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, RefusedError
@@ -131,6 +132,12 @@ def _print(shown: Plan, calendars: Calendars, *, as_json: bool) -> None:
 )
 @click.option("--to", "end", required=True, metavar="T", help="Until when; a day counts to its end.")
 @click.option("--seconds", default=20.0, show_default=True, help="How long the search for a day may take.")
+@click.option(
+    "--reason",
+    default=ABSENCE,
+    metavar="R",
+    help="What citizens read whose appointment moves or is cancelled.",
+)
 @_shared
 def repair(
     *,
@@ -139,6 +146,7 @@ def repair(
     start: str,
     end: str,
     seconds: float,
+    reason: str,
     config: Path,
     data: Path,
     now: bool,
@@ -160,7 +168,7 @@ def repair(
         )
         absence = planning.Absence(clerk, int(first.timestamp()), int(last.timestamp()))
         draft = planning.repair(seen, absence, seconds=seconds)
-        body = drafts.body(draft, PlanKind.REPAIR.value, snapshot=seen, absence=absence)
+        body = drafts.body(draft, PlanKind.REPAIR.value, reason=reason, snapshot=seen, absence=absence)
         _finish(calendars, body, draft, now=now, as_json=as_json)
 
 

@@ -16,6 +16,13 @@ def run(launch: Launch, pipe: int) -> None:
     serve(partial(build, launch), launch, "staff", pipe)
 
 
+def _previews(*arguments: Any) -> Any:
+    # What writes mails is slow to load, and most who log in never look at one.
+    from booking_web.notifications.previews import previews  # noqa: PLC0415
+
+    return previews(*arguments)
+
+
 def build(launch: Launch) -> Any:
     """Return the WSGI application."""
     # Only in the process that serves: the supervising one stays small.
@@ -33,5 +40,6 @@ def build(launch: Launch) -> Any:
             signing_secret=ours.session_secret.encode(),
             secure=compose.staff_url(settings).startswith("https:"),
             demo=launch.demo,
+            previews=_previews,
         )
     )

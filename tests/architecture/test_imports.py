@@ -17,10 +17,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "calendar_server": (
         "calendar_server.ical",
         "optimizer.admission",
+        "optimizer.bits",
         "optimizer.instance",
         "optimizer.offers",
         "optimizer.release",
         "optimizer.snapshot",
+        "optimizer.why",
     ),
     WORKER: (
         "booking_web",

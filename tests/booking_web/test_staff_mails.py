@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from booking_web.notifications.mailroom import Mailroom
+from booking_web.notifications.previews import previews
 from booking_web.notifications.told import Kind
 from booking_web.notifications.transport import RefusedError
 from booking_web.settings import StaffSettings
@@ -84,6 +85,7 @@ def office(town, tmp_path) -> Iterator[Office]:
             calendar_public_url=server.url,
             signing_secret=SECRET,
             clock=clock,
+            previews=previews,
         )
         yield Office(world, server, refusing, create_app(settings))
 
@@ -165,16 +167,18 @@ def test_a_calendar_server_without_a_worker_has_no_failures(citizens):
 def test_every_mail_can_be_looked_at_in_every_language(office):
     browser = office.lead("clerk1")
     page = browser.get("/mails/preview").text
-    names = re.findall(r'<option value="([a-z-]+)"', page)
+    named = dict(re.findall(r'<option value="([a-z_-]+)"[^>]*>([^<]+)<', page))
+    names = list(named)
     kinds = {kind.value for kind in Kind if kind is not Kind.FEEDBACK}
     assert kinds <= set(names)
+    assert all(named[kind] != kind for kind in kinds)
     for language in office.staff.extensions["termin-staff"].settings.town.languages:
         for name in names:
             if name in office.staff.extensions["termin-staff"].settings.town.languages:
                 continue
             shown = browser.get(f"/mails/preview/html?mail={name}&language={language}")
             assert shown.status_code == 200
-            assert "Erika Muster" in shown.text
+            assert "<h1" in shown.text
     assert "Guten Tag Erika Muster" in page
     assert "Hello Erika Muster" in browser.get("/mails/preview?language=en").text
 

@@ -12,6 +12,7 @@ from caldav.lib.error import AuthorizationError
 from playwright.sync_api import expect
 
 from booking_web.notifications.mailroom import Mailroom
+from booking_web.notifications.previews import previews
 from booking_web.settings import StaffSettings
 from booking_web.staff import create_app as create_staff
 from calendar_server.ical.appointment import to_ical
@@ -87,6 +88,7 @@ def running_office(town: Town, directory: Directory, folder: Path) -> Iterator[O
                 signing_secret=SECRET,
                 demo=True,
                 clock=clock,
+                previews=previews,
             )
         )
         with serving(staff) as address:

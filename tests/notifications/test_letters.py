@@ -18,6 +18,7 @@ from booking_web.notifications import wording as wording_package
 from booking_web.notifications.letters import Letters, as_html, as_text
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told
 from booking_web.notifications.wording import languages, wording
+from booking_web.reasons import ABSENCE
 from booking_web.town import language_tag
 from calendar_server.ical.appointment import ServiceLine
 from tests.notifications.town import HOST, SECRET, UID, town
@@ -137,6 +138,17 @@ def test_what_she_declined_can_be_taken_back():
     letter = LETTERS.letter(decision(Kind.CANCELLED, by_citizen=True, declined=True))
     assert letter.link == ("Termin zurückholen", f"https://{HOST}/termin/{_token(LETTERS)}")
     assert [label for label, _ in letter.more_links] == ["Neuen Termin buchen"]
+
+
+@pytest.mark.parametrize("language", ["de", "en", "tr", "uk", "ar"])
+def test_the_programs_own_reason_is_told_in_her_language(language):
+    text = as_text(LETTERS.letter(decision(Kind.PROPOSAL, language=language, reason=ABSENCE)))
+    assert (ABSENCE in text) == (language == "de")
+
+
+def test_what_people_wrote_as_a_reason_stays_as_it_is():
+    text = as_text(LETTERS.letter(decision(Kind.PROPOSAL, language="en", reason="Stromausfall")))
+    assert "The reason: Stromausfall" in text
 
 
 def test_a_move_in_english():
