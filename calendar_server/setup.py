@@ -131,17 +131,22 @@ def _collections(writer: Writer, office: Office) -> None:
 
 
 def _first_windows(calendars: Calendars, office: Office, now: datetime) -> None:
-    path = f"{office.id}/{OPENING}"
+    path, key = f"{office.id}/{OPENING}", f"windows:{office.id}"
     with calendars.database.read() as connection:
         where = reading.collection(connection, path)
         assert where is not None
         stored, gone = reading.changed_since(connection, where, 0)
-    if stored or gone:
+        filled = reading.meta_value(connection, key) is not None
+    if filled:
         return
-    for rule in office.initial_windows:
+    for rule in () if stored or gone else office.initial_windows:
         text = opening_window_text(office, rule, now)
         uid = str(Calendar.from_ical(text).walk("VEVENT")[0]["UID"])
         calendars.put(path, file_name(uid), text, SYSTEM)
+    # Names that are gone are forgotten in time, so whether there ever were windows is kept on its own.
+    with calendars.database.write() as connection:
+        one_at_a_time(calendars.database, connection)
+        set_meta(connection, key, "1")
 
 
 def opening_window_text(office: Office, rule: OpeningRule, now: datetime) -> str:

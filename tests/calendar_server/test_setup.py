@@ -11,6 +11,7 @@ from pathlib import Path
 from calendar_server.service import Actor, Calendars
 from calendar_server.setup import fingerprint, prepare
 from calendar_server.storage import reading
+from calendar_server.upkeep import Upkeep
 from tests.support.town import directory, office
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,8 @@ def test_drawn_windows_are_not_replaced_by_the_configuration(service, clock):
     assert names
     for name in names:
         service.delete("buergerbuero/opening", name, Actor("lead"))
+    clock.advance(days=400)
+    Upkeep(service).prune()
     prepare(service.database, directory(), clock)
     with service.database.read() as connection:
         assert list(reading.names_and_etags(connection, service.find("buergerbuero/opening"))) == []
