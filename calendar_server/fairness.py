@@ -217,6 +217,19 @@ class Fairness:
             if used and (used + length) * 100 > room * self._limits.unconfirmed_percent:
                 raise RefusedError(refusals.SHARE_LIMIT, retry_after=_HOUR // 12)
 
+    def crowds(self, booking: Booking, board: Board) -> bool:
+        """Tell whether what would be offered to somebody who waits is more of the day than her network may hold."""
+        if not self._limits.network_percent:
+            return False
+        length = (booking.content.last or 0) - (booking.content.first or 0)
+        keys = select(claims.c.key).where(self._mine(booking), claims.c.kind == _NETWORK).distinct()
+        used = [
+            self._seconds_of_network(key, booking, board)
+            for key in self._connection.execute(keys).scalars().all()
+        ]
+        most = room_of(board) * self._limits.network_percent if any(used) else 0
+        return any(each and (each + length) * 100 > most for each in used)
+
     def _on(self, board: Board) -> ColumnElement[bool]:
         first, last = opening.day_bounds(board.day, self._office.zone)
         return and_(instances.c.start < last, instances.c.end > first)

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import IntegrityError
 
 from calendar_server import addresses, bookings, dispatch, refusals, returns
+from calendar_server.client import Caller
 from calendar_server.fairness import Fairness, allow_resend
 from calendar_server.ical.appointment import from_ical
 from calendar_server.ical.objects import CalendarObject, InvalidObjectError, parse_object
@@ -44,7 +45,6 @@ from optimizer.release import room
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from calendar_server.client import Caller
     from calendar_server.offices import Directory, Office
     from calendar_server.storage.database import Database
     from optimizer.instance import Request
@@ -757,7 +757,9 @@ class Calendars:
     ) -> None:
         connection = writer.connection
         there = {row.uid: row for row in reading.all_items(connection, where)}
-        ours = {uid for uid, obj in parsed.items() if where.role is Role.CLERK and bookings.claims_to_be_one(obj)}
+        ours = {
+            uid for uid, obj in parsed.items() if where.role is Role.CLERK and bookings.claims_to_be_one(obj)
+        }
         ours |= reading.bookings_among(connection, where.office, list(parsed)) if where.office else set()
         gone = [row for uid, row in there.items() if uid not in parsed and not row.kind.is_booking]
         writer.remove_all(gone, where)
@@ -812,6 +814,11 @@ class Calendars:
     def check_limits(self, writer: Writer, office: Office, booking: bookings.Booking, caller: Caller) -> None:
         """Refuse what would be more than the caller's fair share, and note it otherwise, in a write of whoever calls."""
         Fairness(self._limits, writer, office, caller).admit(booking, None)
+
+    def crowds(self, writer: Writer, office: Office, content: Content, board: dispatch.Board) -> bool:
+        """Tell whether a booking of the server's own would be more than the fair share of who asked for it."""
+        booking = bookings.Booking(from_ical(content.text, office.zone), content, False, True)
+        return Fairness(self._limits, writer, office, Caller()).crowds(booking, board)
 
     def insert_booking(self, writer: Writer, office: Office, content: Content) -> None:
         """Give a new booking of the server's own to a clerk, in a write of the caller. Refuses as a booking by anybody."""

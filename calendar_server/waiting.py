@@ -404,12 +404,13 @@ class Waiting:
             if wish.state is not WishState.WAITING:
                 continue
             start = table.start_for(wish)
-            if start is not None and self._place(writer, office, wish, start):
+            board = None if start is None else table.board(dispatch.local_day(start, office))
+            if start is not None and board is not None and self._place(writer, office, wish, start, board):
                 table.outdate(dispatch.local_day(start, office))
                 made += 1
         return made
 
-    def _place(self, writer: Writer, office: Office, wish: Wish, start: int) -> bool:
+    def _place(self, writer: Writer, office: Office, wish: Wish, start: int, board: dispatch.Board) -> bool:
         until = offer_until(writer.now, _latest(office, wish, start), office.waiting, office.zone)
         known = find(writer.connection, wish.id)
         if until is None or known is None or reading.booking(writer.connection, office.id, wish.uid):
@@ -424,6 +425,8 @@ class Waiting:
             sequence=0 if last is None else last + 1,
         )
         content = bookings.content_of(held, now=writer.now)
+        if self._calendars.crowds(writer, office, content, board):
+            return False
         try:
             self._calendars.insert_booking(writer, office, content)
         except RefusedError:
@@ -549,6 +552,10 @@ class _Table:
         }
         self._days: dict[tuple[date, bool], admission.Day] = {}
         self._starts: dict[tuple[date, frozenset[str], int], list[int]] = {}
+
+    def board(self, day: date) -> dispatch.Board:
+        """Return one of the days."""
+        return self._boards[day]
 
     def outdate(self, day: date) -> None:
         """Read a day again: something was placed there."""

@@ -653,3 +653,18 @@ def test_a_wish_counts_against_its_network(database_url, clock):
             service.waiting.add(wish("w2", weekdays=0b1000000), caller)
         assert refused.value.rule == "network-limit"
         assert service.waiting.add(wish("w2", weekdays=0b1000000), SITE).state is WishState.WAITING
+
+
+def test_wishes_of_one_network_are_offered_no_more_than_its_share_of_a_day(database_url, clock):
+    offices = directory(waiting_office(clerk("clerk1")))
+    with calendars(database_url, offices, clock, limits=Limits(network_percent=20)) as service:
+        for hour in range(8, 16):
+            book(service, appointment(f"a{hour}@test", at(7, hour), minutes=60))
+        for name, network in (("bot1", "192.0.2.0/24"), ("bot2", "192.0.2.0/24"), ("w1", "198.51.100.0/24")):
+            caller = replace(SITE, caller=Caller(network))
+            service.waiting.add(wish(name, minutes=60, since=at(7, 0), until=at(7, 23)), caller)
+            clock.advance(minutes=1)
+        for hour in (9, 13):
+            cancel(service, f"a{hour}@test")
+        # Two hours of eight would be a quarter.
+        assert [offered(service, name) for name in ("bot1", "bot2", "w1")] == [at(7, 9), None, at(7, 13)]
