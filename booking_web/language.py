@@ -8,6 +8,7 @@ The catalogues are read when the application starts, so a fresh clone needs no c
 from __future__ import annotations
 
 import io
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ NATIVE_NAMES = {
 }
 _READS_GERMAN = frozenset({DEFAULT_LANGUAGE, EASY})
 _ADDRESS = "termin-informal"
+_NEXT_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-ZÄÖÜ])")
 
 
 @lru_cache(maxsize=32)
@@ -50,10 +52,19 @@ def load_translations(language: str, *, informal: bool = False) -> NullTranslati
     name = "de_du" if language == DEFAULT_LANGUAGE else language
     with (CATALOGUES / f"{name}.po").open("rb") as file:
         catalogue = read_po(file, locale=locale_of(language))
+    if language == EASY:
+        for message in catalogue:
+            if isinstance(message.string, str):
+                message.string = sentence_by_line(message.string)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled)
+
+
+def sentence_by_line(text: str) -> str:
+    """Put each sentence on a line of its own, as the rules of Leichte Sprache ask; the style sheet keeps the lines."""
+    return _NEXT_SENTENCE.sub("\n", text)
 
 
 class _Domain(flask_babel.Domain):  # type: ignore[misc] # flask-babel has no types
@@ -86,6 +97,8 @@ def marked(texts: Texts) -> str:
     """Return a configured text for a page; where it's there in German only, marked as German (WCAG 2.2, 3.1.2)."""
     language = current_language()
     text = in_language(texts, language)
+    if language == EASY:
+        return sentence_by_line(text)
     if not text or language in _READS_GERMAN or texts.get(language):
         return text
     if language in RIGHT_TO_LEFT:

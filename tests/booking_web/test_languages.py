@@ -95,7 +95,7 @@ def test_what_the_town_has_in_german_only_is_marked(shared):
     assert f'<span lang="de">{only_german}</span>' in browser.get("/tr" + path).text
     assert f'<span lang="de" dir="ltr">{only_german}</span>' in browser.get("/ar" + path).text
     assert f">{only_german}</p>" in browser.get(path).text
-    assert f">{only_german}</p>" in browser.get("/leicht" + path).text
+    assert only_german.replace(". ", ".\n") in browser.get("/leicht" + path).text
 
 
 def test_every_page_leads_to_itself_in_each_other_language(shared):
@@ -209,6 +209,13 @@ def test_sentences_in_leichte_sprache_are_short():
     assert [sentence for sentence in sentences if sentence.count(",") > 2 or ";" in sentence] == []
 
 
+def test_each_sentence_in_leichte_sprache_has_a_line_of_its_own(shared):
+    text = shared.browser().get("/leicht/").text
+    assert "Dann brauchen Sie einen Termin.\nEin Termin ist ein Tag und eine Uhrzeit.\nDann haben wir" in text
+    assert "Sie haben etwas verloren.\nOder Sie haben etwas gefunden." in text
+    assert "\nEin Termin" not in shared.browser().get("/").text
+
+
 def test_leichte_sprache_is_there_from_the_start_to_her_own_page(citizens):
     browser = citizens.browser()
     assert "Dann haben wir Zeit für Sie." in browser.get("/leicht/").text
@@ -220,7 +227,7 @@ def test_leichte_sprache_is_there_from_the_start_to_her_own_page(citizens):
     held = browser.post(
         f"/leicht/termin/zeit?{CHOICE}", data={"start": start, "key": "k"}, follow_redirects=True
     )
-    assert "Wer kommt? Schreiben Sie Ihren Namen." in held.text
+    assert "Wer kommt?\nSchreiben Sie Ihren Namen." in held.text
     wrong = browser.post(
         re.search(r'action="([^"]+/daten[^"]*)"', held.text)[1].replace("&amp;", "&"), data={}
     )
