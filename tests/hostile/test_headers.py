@@ -173,6 +173,9 @@ PATHS = [
     "/.well-known/", "/.well-known/caldav/../../", "/clerk1/calendar/.Radicale.props", "/clerk1/calendar/a~", "/buergerbuero/busy/x",
     "/buergerbuero/busy/k000000000000-99999999.ics", "/buergerbuero/busy/opening-20261399.ics",
     "/clerk1/calendar/ .ics", "/clerk1/calendar/x.ics/", "/clerk1/calendar/x.ics/y.ics",
+    "/feeds", "/feeds/", "/feeds/.ics", "/feeds/%00.ics", b"/feeds/\xff\xfe.ics", "/feeds/%ed%a0%80.ics", "/feeds/../clerk1/calendar/.ics",
+    "/feeds/" + "a" * 7000 + ".ics", "/.termin/", "/.termin/own/", "/.termin/own/feeds", "/.termin/own/feeds/%00/revoke",
+    "/.termin/own/feeds/" + "9" * 300 + "/revoke", "/.termin/own/app-passwords/-1/revoke", "/.termin/own/app-passwords/%ff/revoke",
 ]  # fmt: skip
 
 

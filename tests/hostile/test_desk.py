@@ -1,0 +1,53 @@
+"""What is not CalDAV: one's own secrets as JSON, whatever is sent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.hostile.raw import request
+
+OWN = ("/.termin/own/feeds", "/.termin/own/app-passwords")
+BODIES = {
+    "empty": b"",
+    "no JSON": b"label=x",
+    "a list": b"[]",
+    "a number": b"1",
+    "infinite": b"Infinity",
+    "nested": b"[" * 200_000,
+    "no label": b"{}",
+    "null": b'{"label": null}',
+    "a list as label": b'{"label": ["x"]}',
+    "blank": b'{"label": "  "}',
+    "NUL": b'{"label": "\\u0000"}',
+    "half a character": b'{"label": "\\ud800"}',
+    "controls": b'{"label": "a\\u202eb\\u0007"}',
+    "Latin-1": b'{"label": "\xfc"}',
+    "a number of any length": b'{"label": ' + b"9" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("path", OWN)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_a_body_of_any_kind_makes_nothing(url, path, body):
+    answer = request(url, "POST", path, body, account="clerk1", headers={"Content-Type": "application/json"})
+    assert answer.status == 400
+    (known,) = json.loads(request(url, "GET", path, account="clerk1").body).values()
+    assert known == []
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_a_long_name_is_cut_and_what_it_made_can_be_revoked(url, path):
+    body = json.dumps({"label": "ü" * 100_000}).encode()
+    assert request(url, "POST", path, body, account="clerk2").status == 201
+    ((known,),) = json.loads(request(url, "GET", path, account="clerk2").body).values()
+    assert known["label"] == "ü" * 100
+    assert request(url, "POST", f"{path}/{known['id']}/revoke", account="clerk2").status == 200
+    assert request(url, "POST", f"{path}/{known['id']}/revoke", account="clerk2").status == 400
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_nobody_has_any(url, path):
+    assert request(url, "GET", path, account="").status == 401
+    assert request(url, "POST", path, b'{"label": "x"}', account="").status == 401
