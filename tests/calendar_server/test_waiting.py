@@ -17,6 +17,7 @@ from calendar_server.refusals import MissingError, NotDoneError, RefusedError
 from calendar_server.service import Actor
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.upkeep import Upkeep
+from calendar_server.verification import violations
 from calendar_server.wishes import WaitingRules, WishState
 from optimizer.release import Release, Stage
 from tests.calendar_server.test_service import CLERK, SITE, VIEW, book, event, holders, stored
@@ -104,6 +105,7 @@ def test_a_cancelled_time_is_held_for_who_waits_longest(service, clock):
     assert held.is_hold
     assert (held.start, held.end, held.name) == (at(7, 9), at(7, 9, 30), "Wartende w1")
     assert held.summary.startswith("Angeboten: ")
+    assert list(violations(service)) == []
     # Half an hour is left of the hour: that's the second one's.
     assert offered(service, "w2") == at(7, 9, 30)
 
@@ -167,6 +169,7 @@ def test_accepting_makes_it_an_appointment_and_twice_is_once(service):
     assert not booked.is_hold
     assert (booked.sequence, booked.summary) == (0, "Meldebescheinigung · Erika Muster")
     assert holders(service, "w1-booked@test") == ["clerk1"]
+    assert list(violations(service)) == []
 
 
 def test_an_answer_to_an_earlier_offer_decides_nothing_about_the_next(service, clock):
