@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time as time_module
 from dataclasses import replace
 from datetime import time, timedelta
 
@@ -10,12 +12,14 @@ import pytest
 from calendar_server.busy_feed import BusyFeed
 from calendar_server.ical import busy
 from calendar_server.ical.appointment import to_ical
+from calendar_server.ical.group import split
 from calendar_server.refusals import RefusedError
-from calendar_server.service import Actor
+from calendar_server.service import Actor, Part
 from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
 from calendar_server.upkeep import Upkeep
 from optimizer.release import Limits, Release, Stage
+from tests.calendar_server.test_groups import UID, etags, family
 from tests.calendar_server.test_service import CLERK, SITE, VIEW, book, holders
 from tests.support.town import NOW, appointment, at, clerk, directory, office
 
@@ -223,3 +227,64 @@ def test_a_refused_move_gives_nothing_back(open_with):
     with pytest.raises(RefusedError):
         book(service, appointment(start=at(7, 9)), PUBLIC, if_match="*")
     assert busy.BusyKind.RETURNING not in feed_kinds(service)
+
+
+# Groups -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_group_moves_in_a_full_office_although_its_times_come_back_later(open_with):
+    """What its members leave is kept from the public, but not from those of them who come after."""
+    service = open_with(TRADING, clerk("clerk1"))
+    book(service, appointment("x@t", at(7, 9, 30), minutes=390), SITE)
+    made = family(at(7, 8), at(7, 8, 30))
+    service.write_together("buergerbuero", parts_of(made), [], PUBLIC)
+    later = family(at(7, 8, 30), at(7, 9))
+    service.write_together("buergerbuero", parts_of(later, etags(service)), [], PUBLIC)
+    assert refused(service, appointment("buyer@t", at(7, 8))) == "no-free-clerk"
+    assert book(service, appointment("hotline@t", at(7, 8)), SITE).created
+
+
+def test_one_of_a_group_that_is_cancelled_comes_back_later_too(open_with, clock):
+    service = open_with(TRADING, clerk("clerk1"))
+    service.write_together("buergerbuero", parts_of(family(at(7, 8), at(7, 8, 30))), [], PUBLIC)
+    known = etags(service)
+    service.write_together("buergerbuero", [], [(UID, known[UID])], PUBLIC)
+    assert refused(service, appointment("buyer@t", at(7, 8))) == "no-free-clerk"
+    clock.advance(minutes=45)
+    assert book(service, appointment("buyer@t", at(7, 8)), PUBLIC).created
+
+
+def test_a_share_counts_all_of_a_group(open_with):
+    service = open_with(HALF, clerk("clerk1"))
+    book(service, appointment("long@t", at(7, 8), minutes=210), PUBLIC)
+    with pytest.raises(RefusedError) as error:
+        service.write_together("buergerbuero", parts_of(family(at(7, 12), at(7, 12, 30))), [], PUBLIC)
+    assert error.value.rule == "not-released"
+    assert etags(service) == {}
+
+
+def parts_of(value, known=None):
+    return [Part(to_ical(each, now=NOW), (known or {}).get(each.uid, "")) for each in split(value)]
+
+
+def test_the_server_ends_pauses_by_itself(open_with, clock):
+    service = open_with(TRADING, clerk("clerk1"))
+    book(service, appointment(), PUBLIC)
+    cancel(service)
+    clock.advance(minutes=45)
+    stop = threading.Event()
+    upkeep = threading.Thread(target=Upkeep(service).run, args=(stop,))
+    upkeep.start()
+    try:
+        while rows_of(service):
+            assert upkeep.is_alive()
+            time_module.sleep(0.02)
+    finally:
+        stop.set()
+        upkeep.join()
+    assert feed_kinds(service) == []
+
+
+def rows_of(service):
+    with service.database.read() as connection:
+        return connection.exec_driver_sql("SELECT id FROM returns").all()
