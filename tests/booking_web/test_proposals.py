@@ -16,10 +16,10 @@ def stored(citizens, uid: str):
     return citizens.calendar.client().read("buergerbuero", uid, BERLIN).appointment
 
 
-def plan(citizens, uid: str, **step) -> None:
-    """Apply a plan of one step to an appointment."""
+def plan(citizens, uid: str, day: int = 7, **step) -> None:
+    """Apply a plan of one step to an appointment on that day of December."""
     lead = citizens.calendar.client("lead")
-    found = lead.snapshot("buergerbuero", at(7, 0).date(), at(7, 0).date())
+    found = lead.snapshot("buergerbuero", at(day, 0).date(), at(day, 0).date())
     (entry,) = [entry for entry in found["booked"] if entry["uid"] == uid]
     before = {"uid": uid, "etag": entry["etag"], "clerk": entry["clerk"], "start": entry["starts_at"]}
     after = {"to_clerk": entry["clerk"], "to_start": entry["starts_at"], "reason": "Krankheit"}
