@@ -37,14 +37,15 @@ def test_pages_are_accessible_in_every_language(running, opened, language):
         width: opened(bypass_csp=True, viewport={"width": width, "height": 900}) for width in (1280, 375, 320)
     }
     for number, path in enumerate(PATHS):
-        for width, page in pages.items():
+        # Wide and narrow pages have the same elements: each page is examined at one width, Arabic ones at both.
+        examined = (1280, 375) if language == "ar" else ((1280, 375)[number % 2],)
+        for width in (*examined, 320):
+            page = pages[width]
             page.goto(running.url + prefix(language) + path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-        # Wide and narrow pages have the same elements: each page is examined at one width, Arabic ones at both.
-        widths = (1280, 375) if language == "ar" else ((1280, 375)[number % 2],)
-        for width in widths:
-            results = Axe().run(pages[width], options=RULES)
-            assert results.violations_count == 0, f"{language}{path} {width}\n{results.generate_report()}"
+            if width in examined:
+                results = Axe().run(page, options=RULES)
+                assert results.violations_count == 0, f"{language}{path} {width}\n{results.generate_report()}"
 
 
 def left(locator):
@@ -111,3 +112,15 @@ def test_pages_print_without_what_is_only_for_the_screen(running, opened, langua
         expect(page.locator(hidden)).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= 794
     expect(page.get_by_role("button")).to_have_count(0)
+
+
+def test_no_page_asks_a_third_party_or_sets_a_cookie_before_a_time_is_chosen(running, opened):
+    page = opened(viewport={"width": 1280, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for language in LANGUAGES:
+        for path in PATHS:
+            page.goto(running.url + prefix(language) + path)
+    assert len(asked) > len(LANGUAGES) * len(PATHS)
+    assert [url for url in asked if not url.startswith((running.url + "/", "data:"))] == []
+    assert page.context.cookies() == []
