@@ -90,12 +90,11 @@ def test_a_page_says_its_language_and_direction(shared, language):
 
 def test_what_the_town_has_in_german_only_is_marked(shared):
     browser = shared.browser()
-    only_german = "Kommen Sie selbst. Eine andere Person kann das nicht für Sie tun. Sie müssen mindestens 14 Jahre alt sein."
-    path = "/termin/unterlagen?service=fuehrungszeugnis"
-    assert f'<span lang="de">{only_german}</span>' in browser.get("/tr" + path).text
-    assert f'<span lang="de" dir="ltr">{only_german}</span>' in browser.get("/ar" + path).text
-    assert f">{only_german}</p>" in browser.get(path).text
-    assert only_german.replace(". ", ".\n") in browser.get("/leicht" + path).text
+    only_german = shared.town.legal.supervision["de"]
+    assert f'<span lang="de">{only_german}</span>' in browser.get("/tr/impressum").text
+    assert f'<span lang="de" dir="ltr">{only_german}</span>' in browser.get("/ar/impressum").text
+    assert f" {only_german}</p>" in browser.get("/impressum").text
+    assert f" {only_german}</p>" in browser.get("/leicht/impressum").text
 
 
 def test_every_page_leads_to_itself_in_each_other_language(shared):
