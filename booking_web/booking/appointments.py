@@ -240,7 +240,7 @@ class Appointments:
 
     def _awaiting(self, wanted: Appointment, within: timedelta, stored: Stored | None) -> Appointment:
         """The same as a hold until her address is confirmed. Correcting what was entered doesn't keep the time longer."""
-        until = (self._now() + within).replace(microsecond=0)
+        until = min((self._now() + within).replace(microsecond=0), wanted.start)
         if stored is not None and stored.appointment.awaits and stored.appointment.hold_until is not None:
             until = stored.appointment.hold_until
         return replace(wanted, hold_until=until, awaits=ACTIVATION)
