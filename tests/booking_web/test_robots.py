@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -474,3 +474,13 @@ def test_more_time_comes_to_an_end_and_she_can_still_book(citizens):
     form = Page(browser.post(address, data=PERSON)).form("/buchen")
     done = browser.post(form["action"], data=form["fields"], follow_redirects=True)
     assert "Ihr Termin ist gebucht" in Page(done).text
+
+
+def test_what_begins_soon_is_kept_until_it_begins(guarded):
+    citizens = guarded(activation=Activation.ALWAYS)
+    citizens.clock.now = datetime.fromisoformat(MONDAY_8) - timedelta(minutes=65)
+    browser = citizens.browser()
+    action, entries, _ = form_to_book(browser)
+    citizens.clock.advance(minutes=8)
+    waiting = Page(browser.get(browser.post(action, data=entries).location))
+    assert "bis 8:00 Uhr" in waiting.text
