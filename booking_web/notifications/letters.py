@@ -20,7 +20,7 @@ from booking_web.booking.tokens import activation_code, make_token, read_token
 from booking_web.notifications.told import Decision, Kind
 from booking_web.notifications.wording import wording
 from booking_web.reasons import reason_in
-from booking_web.town import RIGHT_TO_LEFT, NeededBy, in_language, language_tag
+from booking_web.town import DEFAULT_LANGUAGE, RIGHT_TO_LEFT, NeededBy, in_language, language_tag
 
 if TYPE_CHECKING:
     from booking_web.notifications.told import Snapshot, Told
@@ -292,7 +292,7 @@ class Letters:
         if kind is Kind.OFFER and snapshot.held_until is not None:
             facts["answer_until"] = words.when(snapshot.held_until.astimezone(snapshot.zone))
         facts["services"] = self._services(snapshot, words)
-        facts["place"] = f"{in_language(office.name, words.language)}, {self._place(snapshot, office, words)}"
+        facts["place"] = self._office_and_place(snapshot, office, words)
         return tuple((words.say("labels", label), value) for label, value in facts.items())
 
     def _signature(self, office: OfficeInfo, words: Wording) -> tuple[str, ...]:
@@ -319,6 +319,12 @@ class Letters:
     def _office_name(self, office: OfficeInfo, words: Wording) -> str:
         name = in_language(office.name, words.language)
         return name if self._town.name in name else f"{name} {self._town.name}"
+
+    def _office_and_place(self, snapshot: Snapshot, office: OfficeInfo, words: Wording) -> str:
+        place = self._place(snapshot, office, words)
+        names = (in_language(office.name, words.language), in_language(office.name, DEFAULT_LANGUAGE))
+        # What the site books names the office already.
+        return place if place.startswith(names) else f"{names[0]}, {place}"
 
     def _place(self, snapshot: Snapshot, office: OfficeInfo, words: Wording) -> str:
         """What the calendar says of the place goes first: a clerk may have moved the appointment to another room."""
@@ -366,9 +372,7 @@ class Letters:
             facts.append(("duration", words.say("values", "minutes", minutes=minutes)))
         if snapshot.services:
             facts.append(("services", self._services(snapshot, words)))
-        facts.append(
-            ("place", f"{in_language(office.name, words.language)}, {self._place(snapshot, office, words)}")
-        )
+        facts.append(("place", self._office_and_place(snapshot, office, words)))
         if snapshot.reference:
             facts.append(("reference", _line(snapshot.reference)))
         return tuple((words.say("labels", key), value) for key, value in facts)

@@ -311,3 +311,9 @@ class _Words(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self._parts).split())
+
+
+def test_an_office_that_the_place_names_is_named_once():
+    place = "Bürgerbüro, Marktplatz 1, 59872 Meschede"
+    assert f"Ort: {place}\n" in as_text(LETTERS.letter(decision(location=place)))
+    assert "Ort: Bürgerbüro, Zimmer 7\n" in as_text(LETTERS.letter(decision(location="Zimmer 7")))
