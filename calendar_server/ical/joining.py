@@ -77,12 +77,11 @@ class _Zones:
                 self._known[name] = [f"TZID:{name}" if line.startswith("TZID:") else line for line in lines]
             return name
         number, unique = 1, name
-        while brought and self._known.get(unique, brought) != brought:
+        while self._known.get(unique, brought) != brought:
             number += 1
             unique = f"{name} {number}"
             brought = [f"TZID:{unique}" if _ZONE_NAME.fullmatch(line) else line for line in brought]
-        if brought:
-            self._known[unique] = list(brought)
+        self._known[unique] = list(brought)
         return unique
 
 
