@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 
 import pytest
 
-from tests.hostile.raw import request
+from tests.hostile.raw import SECONDS, request
 
 OWN = ("/.termin/own/feeds", "/.termin/own/app-passwords")
 BODIES = {
@@ -51,3 +52,29 @@ def test_a_long_name_is_cut_and_what_it_made_can_be_revoked(url, path):
 def test_nobody_has_any(url, path):
     assert request(url, "GET", path, account="").status == 401
     assert request(url, "POST", path, b'{"label": "x"}', account="").status == 401
+
+
+def test_a_feed_is_fetched_as_programs_do_it(url):
+    """A look at the head first, then the whole, then only if it changed; the connection stays open meanwhile."""
+    made = request(url, "POST", "/.termin/own/feeds", b'{"label": "Outlook"}', account="clerk3")
+    path = json.loads(made.body)["path"]
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=SECONDS)
+
+    def ask(method: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+
+    status, head, body = ask("HEAD")
+    assert (status, body) == (200, b"")
+    status, got, body = ask("GET")
+    assert (status, len(body)) == (200, int(head["content-length"]))
+    assert got["etag"] == head["etag"]
+    assert body.startswith(b"BEGIN:VCALENDAR\r\n")
+    status, _, body = ask("GET", **{"If-None-Match": got["etag"]})
+    assert (status, body) == (304, b"")
+    assert ask("GET")[0] == 200
+    connection.close()
+    ((known,),) = json.loads(request(url, "GET", "/.termin/own/feeds", account="clerk3").body).values()
+    assert request(url, "POST", f"/.termin/own/feeds/{known['id']}/revoke", account="clerk3").status == 200
+    assert request(url, "GET", path, account="").status == 404
