@@ -14,9 +14,13 @@ from flask import g
 
 from booking_web.booking.search import search
 from booking_web.language import CATALOGUES, NATIVE_NAMES, load_translations
+from booking_web.notifications.letters import Letters
+from booking_web.notifications.told import Decision, Kind, Snapshot, Told
+from booking_web.notifications.wording import wording
 from booking_web.site import clock_time, day_and_month, money
 from booking_web.town import LANGUAGES, language_tag, locale_of
-from tests.booking_web.conftest import site
+from calendar_server.ical.appointment import from_ical
+from tests.booking_web.conftest import API_KEY, SECRET, site
 from tests.support.clock import Clock
 
 CHOICE = "office=buergerbuero&service=reisepass:2&service=beglaubigung"
@@ -246,3 +250,31 @@ def test_leichte_sprache_is_there_from_the_start_to_her_own_page(citizens):
     assert "Andere Zeit aussuchen" in hers.text
     cancel = browser.get(re.search(r'href="([^"]+/absagen)"', hers.text)[1])
     assert "Absagen heißt: Sie kommen nicht." in cancel.text
+
+
+@pytest.mark.parametrize(("language", "clerk_reads"), [("ar", "Arabisch"), ("leicht", "Leichte Sprache")])
+def test_the_language_of_the_pages_is_that_of_her_mails_and_the_clerk_learns_of_it(
+    citizens, language, clerk_reads
+):
+    answer = citizens.browser().post(
+        "/api/v1/appointments",
+        json={
+            "office": "buergerbuero",
+            "services": [{"id": "fundbuero"}],
+            "start": "2026-12-07T08:00:00+01:00",
+            "name": "Layla Haddad",
+            "email": "layla@example.org",
+            "language": language,
+        },
+        headers={"Authorization": f"Bearer {API_KEY}"},
+    )
+    assert answer.status_code == 201
+    [stored] = citizens.calendar.calendar("lead", "buergerbuero/appointments").events()
+    event = stored.icalendar_component
+    assert event["X-TERMIN-LANGUAGE"] == language
+    assert f"Sprache: {clerk_reads}" in event["DESCRIPTION"]
+    letters = Letters(citizens.town, SECRET)
+    seen = Snapshot.of(from_ical(stored.data, citizens.town.zone), "buergerbuero")
+    letter = letters.letter(Decision(Kind.CONFIRMATION, Told(seen, 0), None))
+    assert letter.title == wording(language).say("titles", "confirmation")
+    assert letter.link[1].startswith(f"https://termin.example/{language}/termin/")
