@@ -357,12 +357,13 @@ class Calendars:
                 released_only=actor.released_only,
                 unsettled=together.waiting if together is not None else (),
             )
-            if stored is not None and source is not None:
-                given = self._given_back(writer, stored, source, actor)
-                if together is None:
-                    self._set_aside(writer, office, given)
-                else:
-                    together.given_back += given
+        frees = booking.rescheduled or booking.appointment.cancelled
+        if frees and stored is not None and source is not None:
+            given = self._given_back(writer, stored, source, actor)
+            if together is None:
+                self._set_aside(writer, office, given)
+            else:
+                together.given_back += given
         target = self._calendar_of(writer, clerk)
         if stored is None or source is None:
             writer.insert(target, file_name(obj.uid), booking.content, view_href=href)

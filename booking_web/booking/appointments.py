@@ -452,8 +452,10 @@ class Appointments:
                 raise GoneError
             if stored.appointment.start <= self._now():
                 raise TooLateError
+            back = replace(stored.appointment, cancelled=False, declined=False)
             try:
-                self._put(office, replace(stored.appointment, cancelled=False, declined=False), stored)
+                # What is released to the public, and when times come back, doesn't bind her: it was hers.
+                self._put(office, back, stored, released_only=False)
             except ChangedError:
                 continue
             return self.find(token)
@@ -529,13 +531,20 @@ class Appointments:
             raise GoneError
         return office, stored
 
-    def _put(self, office: OfficeInfo, appointment: Appointment, stored: Stored | None) -> None:
+    def _put(
+        self,
+        office: OfficeInfo,
+        appointment: Appointment,
+        stored: Stored | None,
+        *,
+        released_only: bool = True,
+    ) -> None:
         try:
             self._client.book(
                 appointment,
                 now=self._now(),
                 etag=stored.etag if stored else None,
-                released_only=self._released_only,
+                released_only=self._released_only and released_only,
                 caller=self._caller,
             )
         except RefusedError as error:

@@ -132,6 +132,15 @@ def test_what_she_declined_by_mistake_comes_back_with_one_click(citizens):
     assert (back.cancelled, back.declined, back.start) == (False, False, at(7, 8))
 
 
+def test_what_was_hers_comes_back_at_short_notice_too(citizens):
+    made = book(citizens)
+    decline(citizens, made["uid"])
+    citizens.clock.now = (at(7, 8) - timedelta(minutes=5)).astimezone(UTC)
+    answer = citizens.browser().post(f"/termin/{made['token']}/zurueckholen")
+    assert answer.status_code == 303
+    assert not stored(citizens, made["uid"]).cancelled
+
+
 def test_if_the_time_is_taken_she_is_told(citizens):
     made = book(citizens)
     decline(citizens, made["uid"])

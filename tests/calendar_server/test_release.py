@@ -138,6 +138,16 @@ def test_a_cancelled_time_comes_back_to_the_public_after_a_while(open_with, cloc
     assert book(service, appointment("buyer@t"), PUBLIC).created
 
 
+def test_what_its_citizen_declined_comes_back_after_a_while_and_to_her_at_once(open_with):
+    service = open_with(TRADING, clerk("clerk1"))
+    value = appointment("a@t", at(7, 8))
+    book(service, value)
+    book(service, replace(value, cancelled=True, declined=True), if_match="*")
+    assert refused(service, appointment("b@t", at(7, 8))) == "no-free-clerk"
+    book(service, value, if_match="*")
+    assert refused(service, appointment("b@t", at(7, 8)), SITE) == "no-free-clerk"
+
+
 def test_staff_and_partners_take_it_at_once(open_with):
     service = open_with(TRADING, clerk("clerk1"))
     for actor, uid in ((SITE, "hotline@t"), (CLERK, "drawn@t")):
