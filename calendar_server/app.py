@@ -1,8 +1,8 @@
 """The calendar server as a WSGI application: Radicale with our plugins, and our own answers where SQL knows them at once.
 
-Radicale keeps what it does well: authentication, PROPFIND, MKCALENDAR, PROPPATCH, and whatever a client asks that isn't named here. Writing one
-object, reading one, and the common REPORTs are answered by `calendar_server.service` and `calendar_server.reports` directly, so that
-preconditions are checked in the transaction that writes, and a refusal tells its rule (RFC 4918 section 16).
+Radicale keeps what it does well: authentication, MKCALENDAR, deleting calendars, and whatever a client asks that isn't named here. Objects and calendars are
+written and read, their properties found and changed, and the common REPORTs answered by `calendar_server.service` and its neighbours directly, so
+that preconditions are checked in the transaction that writes, and a refusal tells its rule (RFC 4918 section 16).
 """
 
 from __future__ import annotations
