@@ -1,8 +1,8 @@
 """How fast offers are found, with a city's data: 500 clerks in 45 offices, 60 days, 70 % booked.
 
-Measured in one process, without and with HTTP: a month of offers for the largest office (40 clerks), the whole city at once,
-cold (every day has just changed) and warm (the days are as they were at the last question), and requests per second through
-granian while the feed keeps changing.
+Measured in one process: a month of offers for the largest office (40 clerks) and for the whole city at once, cold (every day has just
+changed, nothing was prepared), prepared by the follower, after one change, and warm (asked before). Then over HTTP with site and calendar server as they
+are run (`benchmarks.booking_web.whole`): offers while others book, and bookings.
 
     python -m benchmarks.booking_web [--seconds 5] [--seed 1]
 """
@@ -14,25 +14,16 @@ import json
 import platform
 import random
 import statistics
-import subprocess
 import sys
-import threading
 import time as clock
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import MPServer
-
-from booking_web import create_app
+from benchmarks.booking_web import whole
 from booking_web.booking.availability import OfficeFeed, _apply
 from booking_web.booking.choice import Choice, choose
-from booking_web.settings import SiteSettings
-from booking_web.site import site_of
 from calendar_server.client import BusyChanges, CalendarClient
 from calendar_server.ical import busy
 from config import compose
@@ -49,7 +40,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "booking_web.json"
 NOW = datetime(2026, 12, 1, 6, 0, tzinfo=UTC)
 DAYS = 60
 BOOKED = 0.7
-SIZES = [40, 20, 20, *([10] * 42)]
+SIZES = whole.SIZES
 MIX = ["reisepass:2", "personalausweis", "meldebescheinigung", "anmeldung:3", "fundbuero", "beglaubigung"]
 
 
@@ -165,16 +156,21 @@ def in_memory(
     office = town.offices[0]
     feed, asked = feeds[office.id], choices(town, office)
     last = NOW.date() + timedelta(days=31)
-    cold, warm, whole_cold, whole_warm, touched = [], [], [], [], []
+    cold, warm, prepared, whole_cold, whole_prepared, whole_warm, touched = [], [], [], [], [], [], []
     for at in range(rounds):
         choice = asked[at % len(asked)]
         fill(feed, contents[office.id])
         cold.append(timed(lambda choice=choice: feed.offers(choice, NOW, None, last)))
         warm.append(timed(lambda choice=choice: feed.offers(choice, NOW, None, last)))
+        # The follower has prepared the days, and nobody has asked for this yet.
+        fill(feed, contents[office.id])
+        feed._asked.clear()  # noqa: SLF001 - as if nobody had asked
+        feed.warm()
+        prepared.append(timed(lambda choice=choice: feed.offers(choice, NOW, None, last)))
         # One clerk's day has changed since the last question, as after a booking.
         change(feed, contents[office.id], at)
         touched.append(timed(lambda choice=choice: feed.offers(choice, NOW, None, last)))
-    for at in range(3):
+    for at in range(2):
         every = [(each, choices(town, each)[at % len(MIX)]) for each in town.offices]
 
         def ask(every: list[tuple[OfficeInfo, Choice]] = every) -> None:
@@ -184,12 +180,19 @@ def in_memory(
         for each in town.offices:
             fill(feeds[each.id], contents[each.id])
         whole_cold.append(timed(ask))
+        for each in town.offices:
+            fill(feeds[each.id], contents[each.id])
+            feeds[each.id]._asked.clear()  # noqa: SLF001 - likewise
+            feeds[each.id].warm()
+        whole_prepared.append(timed(ask))
         whole_warm.extend(timed(ask) for _ in range(5))
     return {
         "month_40_clerks_cold": summary(cold),
+        "month_40_clerks_prepared": summary(prepared),
         "month_40_clerks_after_one_change": summary(touched),
         "month_40_clerks_warm": summary(warm),
         "month_whole_city_cold": summary(whole_cold),
+        "month_whole_city_prepared": summary(whole_prepared),
         "month_whole_city_warm": summary(whole_warm),
     }
 
@@ -200,93 +203,6 @@ def change(feed: OfficeFeed, content: BusyChanges, at: int) -> None:
     days = dict(feed._days)  # noqa: SLF001 - what a synchronisation does
     _apply(days, BusyChanges("2", (replace(day, periods=day.periods[:-1]),)))
     feed._days = days  # noqa: SLF001 - likewise
-
-
-def serve(seed: int, port: int) -> None:
-    """Serve the site with the city in memory, changing one clerk's day ten times a second."""
-
-    def load(_target: str) -> object:
-        town, contents = city(seed)
-        app = create_app(
-            SiteSettings(
-                town,
-                "http://127.0.0.1:9",
-                "x",
-                b"benchmark-secret-0",
-                clock=lambda: NOW,
-                max_age_seconds=float("inf"),
-                poll_seconds=float(10**6),
-            )
-        )
-        feeds = site_of(app).follower.feeds
-        for office in town.offices:
-            fill(feeds[office.id], contents[office.id])
-
-        def disturb() -> None:
-            at = 0
-            while True:
-                at += 1
-                office = town.offices[at % 3]
-                change(feeds[office.id], contents[office.id], at)
-                clock.sleep(0.1)
-
-        threading.Thread(target=disturb, daemon=True).start()
-        return app
-
-    server = MPServer(
-        "site",
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=1,
-        blocking_threads=2,
-        log_level=LogLevels.error,
-    )
-    server.serve(target_loader=load)
-
-
-def over_http(seed: int, seconds: float) -> dict[str, float]:
-    """Requests per second and latency through granian from two keep-alive connections."""
-    port = 8765
-    command = [sys.executable, "-m", "benchmarks.booking_web", "--seed", str(seed), "--serve", str(port)]
-    server = subprocess.Popen(command)
-    path = "/api/v1/offers?office=office{office}&service={service}&from=2026-12-01&to=2026-12-31"
-    deadline = clock.monotonic() + 120
-    while clock.monotonic() < deadline:
-        try:
-            connection = HTTPConnection("127.0.0.1", port, timeout=60)
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
-            break
-        except OSError:
-            clock.sleep(0.5)
-    latencies: list[float] = []
-
-    def ask(number: int) -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        at, until = number, clock.monotonic() + seconds
-        while clock.monotonic() < until:
-            target = path.format(office=at % 3, service=MIX[at % len(MIX)])
-            began = clock.perf_counter()
-            connection.request("GET", target)
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200
-            latencies.append(clock.perf_counter() - began)
-            at += 1
-
-    ask(0)
-    latencies.clear()
-    began = clock.monotonic()
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took = clock.monotonic() - began
-    server.terminate()
-    server.wait()
-    return {"requests_per_second": round(len(latencies) / took), **summary(latencies)}
 
 
 def show(results: dict[str, dict[str, float]]) -> None:
@@ -302,24 +218,15 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--serve",
-        type=int,
-        metavar="PORT",
-        help="only serve the city there (the measuring process starts this)",
-    )
     arguments = parser.parse_args()
-    if arguments.serve:
-        serve(arguments.seed, arguments.serve)
-        return 0
     town, contents = city(arguments.seed)
     client = CalendarClient("http://127.0.0.1:9", "site", "x")
     feeds = {office.id: OfficeFeed(office, client, clock.monotonic) for office in town.offices}
     results = in_memory(town, feeds, contents)
     show(results)
-    http = {"http_month_offers_40_and_20_clerks": over_http(arguments.seed, arguments.seconds)}
-    show(http)
-    results.update(http)
+    over_http = whole.measure(arguments.seconds)
+    show(over_http)
+    results.update(over_http)
     RESULTS.parent.mkdir(exist_ok=True)
     machine = {
         "python": platform.python_version(),

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.calendar import plot
+from benchmarks.calendar import page, plot
 from benchmarks.calendar.operations import OPERATIONS, Calendar, WrongAnswerError, propfind_home, put_one
 from benchmarks.calendar.servers import KINDS, Layout, Server
 
@@ -134,8 +134,10 @@ def _ratio(ours: dict[str, Any], theirs: dict[str, Any]) -> float | None:
     return round(ratio, 5)
 
 
-def _start(stack: ExitStack, names: list[str], layout: Layout) -> dict[str, Server]:
-    """Start the servers with these calendars; they are filled at the same time."""
+def _start(
+    stack: ExitStack, names: list[str], layout: Layout, warm: Callable[[Server], object] = lambda _: None
+) -> dict[str, Server]:
+    """Start the servers with these calendars, and let each do `warm` once; they are filled and warmed at the same time."""
 
     def start(name: str) -> Server | None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"bench-{name}-")))
@@ -145,6 +147,8 @@ def _start(stack: ExitStack, names: list[str], layout: Layout) -> dict[str, Serv
         except subprocess.CalledProcessError as error:
             print(f"{name} is left out, since it can't be set up: {error}")
             return None
+        with suppress(WrongAnswerError):
+            warm(server)
         print(f"{name} {server.version} ready after {time.perf_counter() - began:.0f} s", flush=True)
         return server
 
@@ -190,14 +194,15 @@ def _single(run: Run, names: list[str], sizes: list[int]) -> None:
 def _many(run: Run, names: list[str], count: int, size: int) -> None:
     """Many calendars of one user."""
     with ExitStack() as stack:
-        servers = _start(stack, names, {f"m{number:03}": size for number in range(count)})
+        # Radicale reads all the calendars for its first answer, which takes minutes.
+        layout = {f"m{number:03}": size for number in range(count)}
+        servers = _start(stack, names, layout, lambda server: propfind_home(server, count))
         run.versions = {name: server.version for name, server in servers.items()}
         visited = [f"m{number:03}" for number in range(0, count, max(1, count // VISITED))][:VISITED]
         groups = {
             name: [Calendar(server, each, size) for each in visited] for name, server in servers.items()
         }
         home = {name: partial(propfind_home, server, count) for name, server in servers.items()}
-        # First of all, since Radicale reads all the calendars for it: then the others find its caches warm.
         run.row(HOME, count, size, home)
         for operation, request in OPERATIONS.items():
             for group in groups.values():
@@ -226,7 +231,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--budget", type=float, default=5.0, help="seconds for one operation of one server")
     parser.add_argument("--output", type=Path, default=RESULTS)
-    parser.add_argument("--plot", type=Path, help=f"default: {PLOT.name} in docs, of a run with all servers")
+    parser.add_argument(
+        "--plot", type=Path, help=f"default: {PLOT.name} in docs; a page with tables beside it"
+    )
     return parser
 
 
@@ -246,7 +253,9 @@ def main() -> int:
     _show(run, names)
     drawn = given.plot or (PLOT if given.output == RESULTS else None)
     if drawn is not None:
-        drawn.write_text(plot.draw(json.loads(given.output.read_text("utf-8"))), "utf-8")
+        result = json.loads(given.output.read_text("utf-8"))
+        drawn.write_text(plot.draw(result), "utf-8")
+        drawn.with_suffix(".md").write_text(page.write(result), "utf-8")
     return 0
 
 
