@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from playwright.sync_api import expect
 
@@ -10,6 +12,8 @@ from tests.booking_web.conftest import world
 from tests.booking_web.test_waiting import CHOICE, CLERKS, away, back
 from tests.browser.conftest import Site
 from tests.support.servers import serving
+from tests.support.town import at
+from tests.support.waiting import wish
 
 pytestmark = pytest.mark.browser
 
@@ -127,3 +131,17 @@ def test_what_is_free_is_shown_before_she_waits(page, full, healthy, shot):
     shot(page, "free")
     page.get_by_role("link", name="Mittwoch, 2. Dezember, 8:00 Uhr").click()
     expect(page.get_by_role("heading", name="Wann möchten Sie kommen?")).to_be_visible()
+
+
+def test_staff_see_how_many_wait(page, running, healthy, shot):
+    site = running.world.calendar.client()
+    site.add_wish(asdict(wish("browser", until=at(9, 0), weekdays=0b10)))
+    page.goto(running.staff_url + "/login")
+    page.get_by_label("Konto").fill("lead")
+    page.get_by_label("Passwort").fill("demo")
+    page.get_by_role("button", name="Anmelden").click()
+    page.get_by_role("link", name="Warteliste").click()
+    expect(page.get_by_role("heading", name="Warteliste", exact=True)).to_be_visible()
+    expect(page.get_by_text("1 Person wartet.")).to_be_visible()
+    healthy(page)
+    shot(page, "waiting-staff")
