@@ -11,7 +11,7 @@ is none, the first level whose bound can't be reached is raised, and the levels 
 from __future__ import annotations
 
 import time
-from math import ceil, inf
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from optimizer.columns import Columns, Flags, Ints
     from optimizer.office import Office
     from optimizer.relaxation import Floats
+    from optimizer.selection import Choice
     from optimizer.solution import Objective
 
 __all__ = ["InfeasibleError", "repair"]
@@ -36,8 +37,14 @@ FAR = 10**9
 """More grains than any plan is out of balance."""
 CLEAR = 0.7
 """Value from which on a column is fixed together with the clearest one."""
-DIVES = (8, 8, 4, 16, 16, 32)
+DIVES = (8, 16, 8, 16)
 """What part of the appointments that aren't clear yet each dive fixes at once."""
+STRICT = 8
+"""How many times more than all clerk changes a moved grain weighs where plans with one grain more are to be ruled out."""
+NODES = 50
+"""Nodes that branch and cut may try before anything else."""
+FEW = 2500
+"""Columns that branch and cut is asked about without branching before."""
 STEPS = (12, 32, 128)
 """Moved grains above the bound within which a choice is looked for, one after the other."""
 SLACK = 1e-5
@@ -231,7 +238,8 @@ class _Task:
         if most < even:
             return self.incumbent
         near = alive & (reduced <= most - value + SLACK)
-        found = self._choose(near, fixed | {IMBALANCE: (even, most)}, IMBALANCE)
+        relaxation.bound(CHANGED, 0, inf)
+        found = self._better(relaxation, near, IMBALANCE, (even, most))
         return self.incumbent if found is None else found
 
     def _even(self, alive: Flags, value: float) -> int:
@@ -272,10 +280,8 @@ class _Task:
             found = None
         proven = moved - 1
         for more in sorted({most, *(step for step in STEPS if step < most)} if most >= 0 else ()):
-            alive = reduced <= moved + more - value + SLACK
             # What was asked before is known to be impossible, so the first answer at the new lower end is the best.
-            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (proven + 1, moved + more)}
-            better = self._choose(alive, bounds, MOVED)
+            better = self._better(relaxation, everything, MOVED, (proven + 1, moved + more))
             proven = moved + more
             if better is not None:
                 found = better
@@ -291,6 +297,82 @@ class _Task:
         relaxation.bound(CANCELLED, cancelled + 1, cancelled + 1)
         relaxation.solve((0, self.weight, 1, 0), self.left)
         self.least = [cancelled + 1, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
+
+    def _better(
+        self,
+        relaxation: Relaxation,
+        allowed: Flags,
+        level: int,
+        bounds: tuple[int, int],
+        *,
+        first: bool = True,
+    ) -> Ints | None:
+        """Give a choice that costs least at the level, within the bounds, among these columns; None if there is none.
+
+        The levels before it, from the moved grains on, are settled. Branches on how far a hit
+        appointment moves, most of all where the relaxation is undecided about it, until the reduced costs leave few
+        columns; these go to branch and cut, which tries some nodes at first, too.
+        """
+        columns = self.columns
+        relaxation.restrict(allowed)
+        levels, dear, dearest = self._target(level, bounds)
+        try:
+            value = relaxation.solve((0, dear, 1, 0), self.left)
+        except InfeasibleError:
+            return None
+        if value > dearest + SLACK:
+            return None
+        alive = allowed & (relaxation.reduced <= dearest - value + SLACK)
+        split = self._split(relaxation.values()) if alive.sum() > FEW else None
+        if split is None:
+            return self._choose(alive, levels, level)
+        least, most = bounds
+        best: Ints | None = None
+        if first:
+            choice = self._ask(alive, levels, level, nodes=NODES)
+            if choice.proven:
+                return choice.columns
+            if choice.columns is not None:
+                best, most = choice.columns, self._cost(choice.columns, level) - 1
+        appointment, parting = split
+        others = columns.appointment != appointment
+        for side in (columns.cost[MOVED] <= parting, columns.cost[MOVED] > parting):
+            if most < least:
+                break
+            found = self._better(relaxation, alive & (others | side), level, (least, most), first=False)
+            if found is not None:
+                best, most = found, self._cost(found, level) - 1
+        return best
+
+    def _target(self, level: int, bounds: tuple[int, int]) -> tuple[dict[int, tuple[int, int]], int, int]:
+        """Give the bounds on the levels, what a moved grain weighs beside a clerk change, and the most that choices may cost so."""
+        cancelled, moved, changed = self.least
+        dear = STRICT * self.weight
+        levels = {CANCELLED: (cancelled, cancelled), level: bounds}
+        if level == MOVED:
+            # Beside the most moved grains, each appointment may change its clerk.
+            return levels, dear, dear * bounds[1] + len(self.columns.office.appointments)
+        levels[MOVED] = (moved, moved)
+        if level == CHANGED:
+            return levels, dear, dear * moved + bounds[1]
+        levels[CHANGED] = (changed, changed)
+        return levels, dear, dear * moved + changed
+
+    def _cost(self, chosen: Ints, level: int) -> int:
+        cost = self._objective(chosen)
+        return (cost.cancelled, cost.moved_grains, cost.clerk_changes, cost.imbalance_grains)[level]
+
+    def _split(self, values: Floats) -> tuple[int, int] | None:
+        """Give the hit appointment about whose move the relaxation is least decided, and where to part its moves."""
+        columns = self.columns
+        count = len(columns.office.appointments)
+        cost = columns.cost[MOVED]
+        used = values > EPSILON
+        owner = columns.appointment[used]
+        mean = np.bincount(owner, values[used] * cost[used], count)
+        spread = np.bincount(owner, values[used] * np.abs(cost[used] - mean[owner]), count)
+        chosen = int(spread.argmax())
+        return (chosen, floor(mean[chosen])) if spread[chosen] > EPSILON else None
 
     def _dive(self, relaxation: Relaxation, allowed: Flags) -> None:
         """Look for good choices by some dives within the relaxation's bounds; leave it solved over all allowed columns."""
@@ -339,29 +421,31 @@ class _Task:
 
     def _settle_changed(self, relaxation: Relaxation) -> None:
         """Find the fewest clerk changes of choices with the least moved grains, of which the best so far is one."""
-        cancelled, moved, changed = self.least
+        changed = self.least[CHANGED]
         assert self.incumbent is not None
         if self._objective(self.incumbent).clerk_changes > changed:
             relaxation.bound(CHANGED, 0, inf)
             self._dive(relaxation, self.useful)
         most = self._objective(self.incumbent).clerk_changes - 1
         if most >= changed:
-            relaxation.restrict(self.useful)
-            value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
-            alive = self.useful & (relaxation.reduced <= most - value + SLACK)
-            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (moved, moved), CHANGED: (changed, most)}
-            self._choose(alive, bounds, CHANGED)
+            self._better(relaxation, self.useful, CHANGED, (changed, most))
         self.least[CHANGED] = self._objective(self.incumbent).clerk_changes
         self.sure.add(CHANGED)
 
     def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
-        question = Question(alive, bounds, level, fewer_changes=level == MOVED)
-        choice = choose(self.columns, question, self.left, seed=self.seed)
-        if choice.columns is not None:
-            self._keep(choice.columns)
+        choice = self._ask(alive, bounds, level)
         if not choice.proven:
             raise OutOfTimeError
         return choice.columns
+
+    def _ask(
+        self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None, *, nodes: int = FAR
+    ) -> Choice:
+        question = Question(alive, bounds, level, fewer_changes=level == MOVED)
+        choice = choose(self.columns, question, self.left, seed=self.seed, nodes=nodes)
+        if choice.columns is not None:
+            self._keep(choice.columns)
+        return choice
 
     def _costs(self, relaxation: Relaxation) -> Floats:
         costs: Floats = self.columns.cost @ relaxation.values()
