@@ -219,6 +219,11 @@ def test_each_sentence_in_leichte_sprache_has_a_line_of_its_own(shared):
     assert "\nEin Termin" not in shared.browser().get("/").text
 
 
+def test_the_explanation_in_leichte_sprache_leads_on_in_it(shared):
+    assert 'href="/leicht/termin/"' in shared.browser().get("/leichte-sprache").text
+    assert 'href="/en/termin/"' in shared.browser().get("/en/leichte-sprache").text
+
+
 def test_leichte_sprache_is_there_from_the_start_to_her_own_page(citizens):
     browser = citizens.browser()
     assert "Dann haben wir Zeit für Sie." in browser.get("/leicht/").text
