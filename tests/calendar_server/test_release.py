@@ -246,12 +246,12 @@ def test_a_group_moves_in_a_full_office_although_its_times_come_back_later(open_
     """What its members leave is kept from the public, but not from those of them who come after."""
     service = open_with(TRADING, clerk("clerk1"))
     book(service, appointment("x@t", at(7, 9, 30), minutes=390), SITE)
-    made = family(at(7, 8), at(7, 8, 30))
+    made = family(at(7, 8, 30), at(7, 9))
     service.write_together("buergerbuero", parts_of(made), [], PUBLIC)
-    later = family(at(7, 8, 30), at(7, 9))
-    service.write_together("buergerbuero", parts_of(later, etags(service)), [], PUBLIC)
-    assert refused(service, appointment("buyer@t", at(7, 8))) == "no-free-clerk"
-    assert book(service, appointment("hotline@t", at(7, 8)), SITE).created
+    earlier = family(at(7, 8), at(7, 8, 30))
+    service.write_together("buergerbuero", parts_of(earlier, etags(service)), [], PUBLIC)
+    assert refused(service, appointment("buyer@t", at(7, 9))) == "no-free-clerk"
+    assert book(service, appointment("hotline@t", at(7, 9)), SITE).created
 
 
 def test_one_of_a_group_that_is_cancelled_comes_back_later_too(open_with, clock):
