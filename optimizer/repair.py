@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from optimizer.columns import Columns, Flags, Ints
     from optimizer.office import Office
     from optimizer.relaxation import Floats
-    from optimizer.selection import Choice
     from optimizer.solution import Objective
 
 __all__ = ["InfeasibleError", "repair"]
@@ -41,8 +40,6 @@ DIVES = (8, 16, 8, 16)
 """What part of the appointments that aren't clear yet each dive fixes at once."""
 STRICT = 8
 """How many times more than all clerk changes a moved grain weighs where plans with one grain more are to be ruled out."""
-NODES = 50
-"""Nodes that branch and cut may try before anything else."""
 FEW = 2500
 """Columns that branch and cut is asked about without branching before."""
 STEPS = (12, 32, 128)
@@ -304,14 +301,12 @@ class _Task:
         allowed: Flags,
         level: int,
         bounds: tuple[int, int],
-        *,
-        first: bool = True,
     ) -> Ints | None:
         """Give a choice that costs least at the level, within the bounds, among these columns; None if there is none.
 
         The levels before it, from the moved grains on, are settled. Branches on how far a hit
         appointment moves, most of all where the relaxation is undecided about it, until the reduced costs leave few
-        columns; these go to branch and cut, which tries some nodes at first, too.
+        columns; these go to branch and cut.
         """
         columns = self.columns
         relaxation.restrict(allowed)
@@ -323,23 +318,19 @@ class _Task:
         if value > dearest + SLACK:
             return None
         alive = allowed & (relaxation.reduced <= dearest - value + SLACK)
-        split = self._split(relaxation.values()) if alive.sum() > FEW else None
+        # So near to the bound, branch and cut is fast with many columns too.
+        near = level == MOVED and dearest - value < 2 * dear
+        split = self._split(relaxation.values()) if alive.sum() > FEW and not near else None
         if split is None:
             return self._choose(alive, levels, level)
         least, most = bounds
         best: Ints | None = None
-        if first:
-            choice = self._ask(alive, levels, level, nodes=NODES)
-            if choice.proven:
-                return choice.columns
-            if choice.columns is not None:
-                best, most = choice.columns, self._cost(choice.columns, level) - 1
         appointment, parting = split
         others = columns.appointment != appointment
         for side in (columns.cost[MOVED] <= parting, columns.cost[MOVED] > parting):
             if most < least:
                 break
-            found = self._better(relaxation, alive & (others | side), level, (least, most), first=False)
+            found = self._better(relaxation, alive & (others | side), level, (least, most))
             if found is not None:
                 best, most = found, self._cost(found, level) - 1
         return best
@@ -433,19 +424,13 @@ class _Task:
         self.sure.add(CHANGED)
 
     def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
-        choice = self._ask(alive, bounds, level)
+        question = Question(alive, bounds, level, fewer_changes=level == MOVED)
+        choice = choose(self.columns, question, self.left, seed=self.seed)
+        if choice.columns is not None:
+            self._keep(choice.columns)
         if not choice.proven:
             raise OutOfTimeError
         return choice.columns
-
-    def _ask(
-        self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None, *, nodes: int = FAR
-    ) -> Choice:
-        question = Question(alive, bounds, level, fewer_changes=level == MOVED)
-        choice = choose(self.columns, question, self.left, seed=self.seed, nodes=nodes)
-        if choice.columns is not None:
-            self._keep(choice.columns)
-        return choice
 
     def _costs(self, relaxation: Relaxation) -> Floats:
         costs: Floats = self.columns.cost @ relaxation.values()

@@ -66,10 +66,8 @@ class _Rows:
         self.upper.append(upper)
 
 
-def choose(
-    columns: Columns, question: Question, seconds: float, *, seed: int = 1, nodes: int = FAR
-) -> Choice:
-    """Answer the question within the time and so many nodes; the same seed gives the same answer."""
+def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 1) -> Choice:
+    """Answer the question within the time; the same seed gives the same answer."""
     chosen = np.flatnonzero(question.alive)
     if len(np.unique(columns.appointment[chosen])) < len(columns.office.appointments):
         return Choice(None, proven=True)
@@ -92,7 +90,6 @@ def choose(
         highs.setOptionValue("mip_abs_gap", 2.0 * most)
     highs.setOptionValue("time_limit", max(0.0, seconds))
     highs.setOptionValue("random_seed", seed)
-    highs.setOptionValue("mip_max_nodes", nodes)
     highs.run()
     status = highs.getModelStatus()
     if status == highspy.HighsModelStatus.kInfeasible:
