@@ -5,7 +5,8 @@ Lexicographic: fewest cancelled, fewest grains moved in time, fewest clerk chang
 The method: the linear relaxation gives a bound for each level in turn, rounded up and demanded of the next. Reduced
 costs then leave only the columns that a solution at exactly these bounds can use. If the last relaxation is integral,
 that is the proven optimum; otherwise branch and cut looks for a solution at the bounds among the columns left. Where there
-is none, the first level whose bound can't be reached is raised, and the levels after it are computed anew.
+is none, the first level whose bound can't be reached is settled: dives give good solutions, and then only better ones
+are looked for, by branching on moves and branch and cut. The levels after it are computed anew.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ DIVES = (8, 16, 8, 16)
 """What part of the appointments that aren't clear yet each dive fixes at once."""
 STRICT = 8
 """How many times more than all clerk changes a moved grain weighs where plans with one grain more are to be ruled out."""
-FEW = 2500
+MANY = 5500
 """Columns that branch and cut is asked about without branching before."""
+FEW = 2500
+"""Columns that it is asked about after branching."""
 STEPS = (12, 32, 128)
 """Moved grains above the bound within which a choice is looked for, one after the other."""
 SLACK = 1e-5
@@ -301,6 +304,8 @@ class _Task:
         allowed: Flags,
         level: int,
         bounds: tuple[int, int],
+        *,
+        first: bool = True,
     ) -> Ints | None:
         """Give a choice that costs least at the level, within the bounds, among these columns; None if there is none.
 
@@ -320,7 +325,8 @@ class _Task:
         alive = allowed & (relaxation.reduced <= dearest - value + SLACK)
         # So near to the bound, branch and cut is fast with many columns too.
         near = level == MOVED and dearest - value < 2 * dear
-        split = self._split(relaxation.values()) if alive.sum() > FEW and not near else None
+        enough = MANY if first else FEW
+        split = self._split(relaxation.values()) if alive.sum() > enough and not near else None
         if split is None:
             return self._choose(alive, levels, level)
         least, most = bounds
@@ -330,7 +336,7 @@ class _Task:
         for side in (columns.cost[MOVED] <= parting, columns.cost[MOVED] > parting):
             if most < least:
                 break
-            found = self._better(relaxation, alive & (others | side), level, (least, most))
+            found = self._better(relaxation, alive & (others | side), level, (least, most), first=False)
             if found is not None:
                 best, most = found, self._cost(found, level) - 1
         return best

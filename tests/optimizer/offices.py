@@ -1,5 +1,7 @@
 """Offices with an absence for tests: tiny, with every plan enumerated."""
 
+import random
+
 from hypothesis import strategies as st
 
 from optimizer import check
@@ -67,3 +69,23 @@ def best_by_trying(office):
 
     extend([])
     return best
+
+
+def crowded(seed, clerks=6, grains=60):
+    """An office whose clerks have work nearly all day; the first two are absent."""
+    chance = random.Random(seed)
+    skills = [frozenset(chance.sample("abcd", 2)) for _ in range(clerks)]
+    entries = []
+    for number in range(clerks):
+        at = chance.randint(0, 2)
+        while at < grains - 6:
+            length = chance.randint(1, 6)
+            needs = frozenset(chance.choice(sorted(skills[number])))
+            entries.append(Appointment(len(entries), number, at, length, needs, hit=number < 2))
+            at += length + chance.choice([0, 0, 1, 2, 3])
+    full = 2**grains - 1
+    staff = [
+        Clerk(number, skills[number], (0, 0) if number < 2 else (full, full), None if number < 2 else 40)
+        for number in range(clerks)
+    ]
+    return Office(f"crowded-{seed}", grains, tuple(staff), tuple(entries))

@@ -8,7 +8,7 @@ from optimizer.__main__ import main
 from optimizer.office import Appointment, Clerk, Office, office_from_json
 from optimizer.repair import InfeasibleError, repair
 from optimizer.solution import Assignment, Objective, Place
-from tests.optimizer.offices import best_by_trying, offices
+from tests.optimizer.offices import best_by_trying, crowded, offices
 
 FULL = 2**6 - 1
 
@@ -25,6 +25,18 @@ def test_a_plan_is_as_good_as_the_best_of_all_plans(office):
     assert plan.proven_optimal
     assert check.faults(office, plan.assignments) == []
     assert plan.objective == best == check.objective(office, plan.assignments)
+
+
+@pytest.mark.parametrize("seed", [1, 4, 7, 10, 12])
+def test_branching_finds_what_branch_and_cut_finds(monkeypatch, seed):
+    # So full that not all bounds can be reached, and small enough for either way.
+    full = crowded(seed)
+    expected = repair(full)
+    monkeypatch.setattr("optimizer.repair.MANY", -1)
+    monkeypatch.setattr("optimizer.repair.FEW", 100)
+    plan = repair(full)
+    assert plan.proven_optimal
+    assert plan.objective == expected.objective
 
 
 @settings(max_examples=15, deadline=None)
