@@ -225,9 +225,11 @@ class Waiting:
         with self._deciding(wish_id, actor) as (writer, office, wish, _):
             if wish.state is not WishState.OFFERED or wish.offered_start != start:
                 return wish
-            declined = self._change(writer, wish, WishState.WAITING)
+            self._change(writer, wish, WishState.WAITING)
             self._release(writer, office, wish)
-            return declined
+        # On other days something may have been free all the time; she was offered the earliest.
+        self.look_around(office, actor, only=wish_id)
+        return self.get(wish_id)
 
     def leave(self, wish_id: str, actor: Actor) -> Wish:
         """Take a wish off the list; an offered time goes to the next person. What has ended stays as it is. Raises MissingError."""

@@ -97,6 +97,7 @@ class Walk:
     def let_time_pass(self) -> None:
         self.clock.advance(hours=self.chance.choice((1, 5)))
         Upkeep(self.service).release_holds()
+        Upkeep(self.service).tend_waiting_lists()
 
     def step(self) -> None:
         ways = [self.book, self.cancel, self.cancel, self.move, self.wait, self.wait, self.answer]
