@@ -501,7 +501,11 @@ class Appointments:
         feed.fresh(_FRESH_SECONDS)
         starts = feed.plan(choice, start, released_only=self._released_only)
         if starts is None:
+            # Room may have become free a moment ago.
             feed.outdate()
+            feed.fresh(_FRESH_SECONDS)
+            starts = feed.plan(choice, start, released_only=self._released_only)
+        if starts is None:
             raise SlotTakenError(start)
         return tuple(Part(number, each, each + choice.duration) for number, each in enumerate(starts, 1))
 

@@ -9,9 +9,11 @@ from datetime import datetime
 import pytest
 from icalendar import Calendar
 
+from calendar_server.upkeep import Upkeep
 from tests.booking_web.conftest import world
 from tests.booking_web.test_api import booking, fields, post, starts
 from tests.booking_web.test_pages import MONDAY_8, MONDAY_9, PERSON, Page, begin, book, calendar_of
+from tests.support.calendar import calendars
 
 CHOICE = "office=buergerbuero&service=meldebescheinigung&group=3"
 WISH = {"services": [{"id": "meldebescheinigung"}], "group": 3}
@@ -254,11 +256,13 @@ def test_when_the_hold_has_run_out_the_group_is_booked_if_there_is_room(citizens
     assert len(calendar_of(citizens)) == 3
 
 
-def test_when_the_room_is_gone_her_entries_stay_and_times_for_all_are_offered(citizens):
+def test_when_the_room_is_gone_her_entries_stay_and_times_for_all_are_offered(citizens, directory):
     browser = citizens.browser()
     address = begin(browser, choice=CHOICE + "&arrangement=together")
     form = Page(browser.post(address, data=PERSON)).form("/buchen")
     citizens.clock.advance(minutes=30)
+    with calendars(citizens.calendar.database_url, directory, citizens.clock) as service:
+        Upkeep(service).release_holds()
     made(citizens, arrangement="together", name="Somebody Faster", email="faster@example.org")
     answer = browser.post(form["action"], data=form["fields"])
     assert answer.status_code == 409
