@@ -29,8 +29,6 @@ from booking_web.notifications.told import Kind
 from calendar_server.ical import itip
 
 if TYPE_CHECKING:
-    from email.mime.base import MIMEBase
-
     from booking_web.notifications.letters import Letters
     from booking_web.notifications.told import Decision, Snapshot
     from booking_web.town import Town
@@ -190,13 +188,13 @@ def _text_part(text: str, subtype: str, encoding: int) -> MIMEText:
     return MIMEText(text, subtype, charset)
 
 
-def _html_part(mail: Mail, seed: str) -> MIMEBase:
-    """The HTML, together with its picture if it has one (RFC 2387)."""
-    html = _text_part(mail.html, "html", BASE64)
+def _with_emblem(alternative: MIMEMultipart, mail: Mail, seed: str) -> MIMEMultipart:
+    """The forms of the text, together with the picture that the HTML shows (RFC 2387)."""
     if not mail.emblem:
-        return html
-    related = MIMEMultipart("related", f"=_r{seed}", type="text/html")
-    related.attach(html)
+        return alternative
+    # Around all forms, as Exchange builds invitations: programs that look for text/calendar expect it beside the HTML.
+    related = MIMEMultipart("related", f"=_r{seed}", type="multipart/alternative")
+    related.attach(alternative)
     picture = MIMEImage(base64.b64decode(mail.emblem), "png")
     picture.add_header("Content-ID", f"<{mail.emblem_id}>")
     picture.add_header("Content-Disposition", "inline", filename="emblem.png")
@@ -208,7 +206,7 @@ class CalendarMessage(flask_mail.Message):
     """A Flask-Mail message with the parts of iMIP, which Flask-Mail's own builder has no place for.
 
     multipart/mixed( multipart/alternative( text/plain, text/html, text/calendar; method=… ), application/ics ). With an emblem,
-    multipart/related( text/html, image/png ) stands in the place of the text/html.
+    multipart/related( multipart/alternative( … ), image/png ) stands in the place of the multipart/alternative.
     """
 
     def __init__(self, mail: Mail) -> None:
@@ -244,7 +242,7 @@ class CalendarMessage(flask_mail.Message):
         seed = hashlib.sha256(mail.message_id.encode()).hexdigest()[:24]
         alternative = MIMEMultipart("alternative", f"=_a{seed}")
         alternative.attach(_text_part(mail.text, "plain", QP))
-        alternative.attach(_html_part(mail, seed))
+        alternative.attach(_text_part(mail.html, "html", BASE64))
         if mail.calendar:
             calendar = _text_part(mail.calendar, "calendar", BASE64)
             calendar.set_param("method", mail.method)
@@ -253,7 +251,7 @@ class CalendarMessage(flask_mail.Message):
         message = MIMEMultipart("mixed", f"=_m{seed}", policy=_POLICY)
         for name, value in self._headers():
             message[name] = value
-        message.attach(alternative)
+        message.attach(_with_emblem(alternative, mail, seed))
         if mail.calendar:
             # Not a second text/calendar: Outlook and Gmail would show the invitation twice.
             attachment = MIMEApplication(mail.calendar.encode(), "ics", name=ATTACHMENT)

@@ -63,11 +63,11 @@ def test_the_towns_emblem_travels_with_the_mail(tmp_path):
     file.write_bytes(PNG)
     made = town(looks=Looks(mail_emblem=file))
     written = compose(decision(), Letters(made, SECRET), made, now=NOW)
-    alternative, _ = parsed(written).iter_parts()
-    plain, related, calendar = alternative.iter_parts()
-    assert (plain.get_content_type(), calendar.get_content_type()) == ("text/plain", "text/calendar")
+    related, _ = parsed(written).iter_parts()
     assert related.get_content_type() == "multipart/related"
-    html, picture = related.iter_parts()
+    alternative, picture = related.iter_parts()
+    plain, html, calendar = alternative.iter_parts()
+    assert (plain.get_content_type(), calendar.get_content_type()) == ("text/plain", "text/calendar")
     assert (picture.get_content(), picture.get_content_type()) == (PNG, "image/png")
     assert f'src="cid:{picture["Content-ID"].strip("<>")}"' in html.get_content()
     assert picture.get_content_disposition() == "inline"
