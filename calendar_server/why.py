@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from calendar_server import agenda, bookings, dispatch, opening, refusals
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _GRAIN = dispatch.GRAIN
 _KEPT = 20
 """Refused drawings that are remembered for each office."""
+_FARTHEST = 400 * 86_400
+"""Seconds from now, before or after, within which a refused drawing is explained."""
 _EXPLAINED = frozenset({refusals.TIME_TAKEN, refusals.NO_FREE_CLERK, refusals.OUTSIDE_OPENING_HOURS})
 
 
@@ -275,6 +277,10 @@ class Refused:
         self, calendars: Calendars, office: Office, obj: CalendarObject, actor: Actor, rule: str
     ) -> None:
         wanted = bookings.read(obj, office)
+        away = abs(int(wanted.start.timestamp()) - calendars.now())
+        if away > _FARTHEST or wanted.end - wanted.start > timedelta(days=1):
+            # Nobody asks why of the year 1 or of a drawing of weeks, and it would take long to tell.
+            return
         local = wanted.start.astimezone(office.zone)
         asked = Question(
             local.date(),
