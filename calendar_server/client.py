@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     from datetime import date, datetime, time
     from zoneinfo import ZoneInfo
 
+__all__ = [
+    "BusyChanges",
+    "CalendarClient",
+    "CalendarError",
+    "Caller",
+    "ChangedError",
+    "NotFoundError",
+    "RefusedError",
+    "Stored",
+    "SyncTokenError",
+    "UnavailableError",
+]
+
 _DAV = "{DAV:}"
 _TERMIN = "{urn:termin}"
 _CALDAV = "{urn:ietf:params:xml:ns:caldav}"
@@ -65,18 +78,6 @@ class RefusedError(CalendarError):
         super().__init__(rule or "refused")
         self.rule = rule
         self.retry_after = retry_after
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A member of the public, for whom the site books. `network` is a prefix such as "203.0.113.0/24", "" if unknown.
-
-    `proof` identifies the proof of work that came with it ("" without one), which counts until `proof_until` (epoch seconds).
-    """
-
-    network: str = ""
-    proof: str = ""
-    proof_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, delete, func, insert, or_, select
 
 from calendar_server import dispatch, opening, refusals
-from calendar_server.client import Caller
+from calendar_server.caller import Caller
 from calendar_server.refusals import RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind

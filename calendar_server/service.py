@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import IntegrityError
 
 from calendar_server import addresses, bookings, dispatch, refusals, returns
-from calendar_server.client import Caller
+from calendar_server.caller import Caller
 from calendar_server.fairness import Fairness, allow_resend
 from calendar_server.ical.appointment import from_ical
 from calendar_server.ical.objects import CalendarObject, InvalidObjectError, parse_object
