@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlencode
 import defusedxml.ElementTree as DefusedET
 import urllib3
 
+from calendar_server.caller import Caller
 from calendar_server.ical import busy, group
 from calendar_server.ical.appointment import Appointment, from_ical, to_ical
 
