@@ -5,13 +5,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
+# How many tests run at once.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench proofs clean lock docs thunderbird conformance
 
 help:
 	@echo "make run    the demo town on this machine (ARGS=\"--site-port 8080\" for options of termin serve)"
-	@echo "make test   all tests (ARGS=\"tests/config -k port\" for some of them)"
+	@echo "make test   all tests (ARGS=\"tests/config -k port\" for some of them, WORKERS=1 for one at a time)"
 	@echo "make check  style, types, translations, documentation"
 	@echo "make bench  benchmarks, into benchmarks/results/"
 	@echo "make conformance  python-caldav's tests and caldav-server-tester against the calendar server (fetches both)"
@@ -26,7 +28,7 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	@.ci/browser
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/installed-dev
 	@$(BIN)/ruff check .
