@@ -24,7 +24,9 @@ import click
 from booking_web.notifications.letters import Letters
 from booking_web.notifications.mails import compose
 from booking_web.notifications.told import decide
+from booking_web.town import Looks
 from calendar_server.ical.appointment import ServiceLine
+from config.commands.options import EXAMPLE
 from tests.clients.marionette import PROGRAMS, Marionette, Screen, screen, thunderbird, wait_for
 from tests.clients.thunderbird import UnexpectedError, expect
 from tests.notifications.town import SECRET, UID, town
@@ -109,7 +111,8 @@ return found;
 
 def mails() -> list[Mail]:
     """A confirmation, an update and a cancellation, as the worker writes them."""
-    letters = Letters(town(), SECRET)
+    sender = town(looks=Looks(mail_emblem=EXAMPLE / "emblem.png"))
+    letters = Letters(sender, SECRET)
     booked = appointment(
         UID,
         at(7, 9),
@@ -127,7 +130,7 @@ def mails() -> list[Mail]:
     for minutes, decision in enumerate((first, second, third)):
         references = tuple(mail.message_id for mail in made)
         made.append(
-            compose(decision, letters, town(), now=NOW + timedelta(minutes=minutes), references=references)
+            compose(decision, letters, sender, now=NOW + timedelta(minutes=minutes), references=references)
         )
     return made
 
