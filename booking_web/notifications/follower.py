@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from booking_web.notifications.letters import Letters
+    from booking_web.notifications.mails import Mail
     from booking_web.notifications.store import Standing, Store, Writing
     from booking_web.notifications.told import Decision
     from booking_web.town import Town
@@ -155,7 +156,17 @@ class Follower:
         """Put the mail of a decision into the outbox, in the place of one that hasn't left. False if it's there, or can't be written."""
         if standing.queued == decision.told:
             return False
-        now, office = self._clock(), decision.told.snapshot.office
+        now = self._clock()
+        mail, why_not = self._written(decision, standing, now)
+        if mail is None:
+            writing.fail(decision, why_not, now=now)
+            return False
+        writing.replace(decision, mail, now=now, wait=_second_thoughts(decision))
+        return True
+
+    def _written(self, decision: Decision, standing: Standing, now: datetime) -> tuple[Mail | None, str]:
+        """Return the mail of a decision, or None and why it can't be written, for staff."""
+        kind, office = decision.kind.value, decision.told.snapshot.office
         try:
             mail = compose(
                 decision,
@@ -166,15 +177,12 @@ class Follower:
                 rsvp=self._replies,
             )
         except (AddressError, LookupError) as error:
-            log.warning("a mail can't be written", office=office, kind=decision.kind.value, reason=str(error))
-            writing.fail(decision, str(error), now=now)
-            return False
+            log.warning("a mail can't be written", office=office, kind=kind, reason=str(error))
+            return None, str(error)
         except Exception as error:  # one appointment that breaks us mustn't silence all others
-            log.exception("a mail can't be written", office=office, kind=decision.kind.value)
-            writing.fail(decision, f"{type(error).__name__} while writing the mail", now=now)
-            return False
-        writing.replace(decision, mail, now=now, wait=_second_thoughts(decision))
-        return True
+            log.exception("a mail can't be written", office=office, kind=kind)
+            return None, f"{type(error).__name__} while writing the mail"
+        return mail, ""
 
     def _tell_beside(
         self,
@@ -197,20 +205,8 @@ class Follower:
                 return False
         if decision is None:
             return False
-        try:
-            mail = compose(
-                decision,
-                self._letters,
-                self._town,
-                now=now,
-                references=standing.references,
-                rsvp=self._replies,
-            )
-        except (AddressError, LookupError) as error:
-            log.warning("a mail can't be written", office=office, kind=decision.kind.value, reason=str(error))
-            return False
-        except Exception:  # as above
-            log.exception("a mail can't be written", office=office, kind=decision.kind.value)
+        mail, _ = self._written(decision, standing, now)
+        if mail is None:
             return False
         if writing.knows(mail.message_id, office, uid):
             return False
