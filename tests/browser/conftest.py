@@ -119,6 +119,8 @@ def healthy(examiners, request):
     def check(page: Page) -> None:
         if not examined:
             return
+        # A click returns as soon as the next page begins to arrive: until it is there, there is nothing to examine.
+        page.wait_for_load_state()
         width = page.viewport_size["width"]
         copy = examiners[width]
         base = page.url.split("/", 3)

@@ -75,6 +75,7 @@ def test_the_way_in_other_languages(running, opened, language, width):
     page = opened(bypass_csp=True, viewport={"width": width, "height": 900}, java_script_enabled=True)
 
     def healthy():
+        page.wait_for_load_state()
         results = Axe().run(page, options=RULES)
         assert results.violations_count == 0, results.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

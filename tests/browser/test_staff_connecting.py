@@ -6,6 +6,7 @@ import re
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from tests.browser.test_staff import both_widths, log_in, office
 from tests.support.calendar import PASSWORD
@@ -31,9 +32,11 @@ def test_a_clerk_makes_and_revokes_what_her_programs_need(page, office, healthy)
     assert requests.get(office.server.url, auth=("clerk1", password), timeout=10).status_code == 200
     assert PASSWORD not in page.content()
     for name in ("Thunderbird im Büro", "Outlook"):
-        page.get_by_role("button", name=re.compile(f"Sperren.*{name}")).click()
+        button = page.get_by_role("button", name=re.compile(f"Sperren.*{name}"))
+        button.click()
+        expect(button).to_have_count(0)
     healthy(page)
-    assert page.get_by_role("button", name="Sperren").count() == 0
+    expect(page.get_by_role("button", name="Sperren")).to_have_count(0)
     assert requests.get(address, timeout=10).status_code == 404
 
 
@@ -43,5 +46,5 @@ def test_a_name_is_missing(page, office, healthy):
     page.goto(f"{office.url}/connect")
     page.get_by_label("Neue geheime Adresse: für welches Programm?").fill(" ")
     page.get_by_role("button", name="Adresse anlegen").click()
-    assert page.get_by_text("Bitte geben Sie einen Namen ein.").is_visible()
+    expect(page.get_by_text("Bitte geben Sie einen Namen ein.")).to_be_visible()
     healthy(page)
