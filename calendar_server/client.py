@@ -308,6 +308,12 @@ class CalendarClient:
         found: list[dict[str, Any]] = self._json("GET", path)["demand"]
         return found
 
+    def called_off(self, office: str, first: date, last: date) -> int:
+        """Return how many appointments were deleted in some past days, as `calendar_server.demand.called_off` does."""
+        path = f"/.termin/offices/{quote(office, safe='')}/called-off?from={first}&to={last}"
+        found: int = self._json("GET", path)["called-off"]
+        return found
+
     def failed_mails(self, office: str) -> list[dict[str, Any]]:
         """Return the mails that didn't reach their citizens, as `calendar_server.mailroom` gives them."""
         path = f"/.termin/offices/{quote(office, safe='')}/mails"

@@ -152,7 +152,7 @@ class Desk:
                 return 201, _full(proposed)
             case "GET", ["waiting"]:
                 return 200, asdict(self._calendars.waiting.counts(self._workplace(office_id, account).id))
-            case "GET", ["why" | "refused" | "demand" as question]:
+            case "GET", ["why" | "refused" | "demand" | "called-off" as question]:
                 return 200, self._answered(question, office_id, environ, account)
             case "GET", ["mails"]:
                 return 200, {"failed": self._mailroom.failed(self._workplace(office_id, account).id)}
@@ -291,8 +291,8 @@ class Desk:
     def _answered(
         self, question: str, office_id: str, environ: WSGIEnviron, account: Account
     ) -> dict[str, Any]:
-        if question == "demand":
-            return self._demand(self._office(office_id, account), environ)
+        if question in {"demand", "called-off"}:
+            return self._past(question, self._office(office_id, account), environ)
         office = self._workplace(office_id, account)
         if question == "refused":
             return {"refused": self._calendars.refused.of(office.id)}
@@ -314,11 +314,12 @@ class Desk:
         except (KeyError, ValueError, OverflowError) as error:
             raise _BadRequestError(str(error)) from error
 
-    def _demand(self, office: Office, environ: WSGIEnviron) -> dict[str, Any]:
+    def _past(self, question: str, office: Office, environ: WSGIEnviron) -> dict[str, Any]:
         query = parse_qs(str(environ.get("QUERY_STRING", "")))
+        answer = demand.of if question == "demand" else demand.called_off
         try:
             first, last = (date.fromisoformat(query[name][0]) for name in ("from", "to"))
-            return {"demand": demand.of(self._calendars, office, first, last)}
+            return {question: answer(self._calendars, office, first, last)}
         except (KeyError, ValueError, OverflowError) as error:
             raise _BadRequestError(str(error)) from error
 

@@ -174,6 +174,7 @@ archive = Table(
     Column("archived", BigInteger, nullable=False),
     Column("services", Text, nullable=False, server_default=text("''")),
     Column("erased", Boolean, nullable=False, server_default=text("false")),
+    Column("cancelled", Boolean, nullable=False, server_default=text("false")),
     Index(None, "end"),
     Index(None, "office", "start"),
 )

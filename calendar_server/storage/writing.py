@@ -438,6 +438,7 @@ class Writer:
 
     def archive(self, old: ObjectRow, where: CollectionRow) -> None:
         """Move an appointment that is over out of its calendar into the archive."""
+        periods = reading.instances_of(self.connection, old.id)
         values = {
             "office": self.office,
             "owner": where.owner,
@@ -447,6 +448,7 @@ class Writer:
             "end": old.last or 0,
             "archived": self.now,
             "services": _joined(old.services),
+            "cancelled": not any(transparency for _, _, transparency in periods),
         }
         self.connection.execute(insert(archive), values)
         self.remove(old, where, Action.ARCHIVED)

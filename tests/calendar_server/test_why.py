@@ -177,15 +177,3 @@ def test_only_those_who_work_there_may_ask(server, who):
 def test_nonsense_is_refused(server, minutes):
     with pytest.raises(RefusedError, match="bad-request"):
         ask(server, minutes=minutes)
-
-
-def test_the_demand_of_past_days_has_no_names(server):
-    server.client().book(appointment("a1@test", at(7, 8), "reisepass"), now=NOW)
-    (found,) = server.client("lead").demand(OFFICE, MONDAY, MONDAY)
-    assert found == {
-        "start": int(at(7, 8).timestamp()),
-        "end": int(at(7, 8, 30).timestamp()),
-        "services": ["reisepass"],
-        "made": int(NOW.timestamp()),
-    }
-    assert server.client("lead").demand(OFFICE, date(2026, 12, 8), date(2026, 12, 9)) == []
