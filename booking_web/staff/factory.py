@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import urllib3
+from babel.dates import get_day_names
 from flask import Flask, g, make_response, redirect, render_template, request, session, url_for
-from flask_babel import format_decimal
+from flask_babel import format_decimal, get_locale, gettext
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
 from booking_web import language, security
@@ -76,8 +77,23 @@ def _install_templates(app: Flask, staff: Staff) -> None:
 
     app.jinja_env.globals.update(local=local, plain=local, static_url=static_url, language_name=language_name)
     app.jinja_env.filters.update(
-        long_date=long_date, day_and_month=day_and_month, clock=clock_time, decimal=one_decimal
+        long_date=long_date,
+        day_and_month=day_and_month,
+        clock=clock_time,
+        decimal=one_decimal,
+        hours=hours,
+        weekday_name=weekday_name,
     )
+
+
+def hours(minutes: int) -> str:
+    """Such as "7:30 Std."."""
+    return str(gettext("%(time)s Std.", time=f"{minutes // 60}:{minutes % 60:02}"))
+
+
+def weekday_name(weekday: int) -> str:
+    """Such as "Montag" for 0."""
+    return str(get_day_names("wide", locale=get_locale())[weekday])
 
 
 def one_decimal(number: float) -> str:

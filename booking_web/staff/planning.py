@@ -17,6 +17,7 @@ from icalendar import Calendar, Event
 
 from booking_web.planning import drafts
 from booking_web.reasons import ABSENCE
+from booking_web.staff import periods
 from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
 from calendar_server.client import NotFoundError, RefusedError
@@ -324,12 +325,10 @@ def _read_absence(office: OfficeInfo, entries: dict[str, str]) -> _Absence | dic
     mistakes: dict[str, str] = {}
     if not entries["clerk"]:
         mistakes["clerk"] = gettext("Wählen Sie, wer nicht da ist.")
-    days: dict[str, date] = {}
-    for name in ("first", "last"):
-        try:
-            days[name] = date.fromisoformat(entries[name])
-        except ValueError:
-            mistakes[name] = gettext("Geben Sie einen Tag an, zum Beispiel 07.12.2026.")
+    too_long = gettext("Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach.")
+    days = periods.read(entries, _LONGEST_DAYS + 1, too_long)
+    if isinstance(days, dict):
+        mistakes |= days
     hours: dict[str, time] = {"since": time(), "until": time()}
     for name in ("since", "until"):
         if entries[name]:
@@ -337,15 +336,12 @@ def _read_absence(office: OfficeInfo, entries: dict[str, str]) -> _Absence | dic
                 hours[name] = time.fromisoformat(entries[name])
             except ValueError:
                 mistakes[name] = gettext("Geben Sie eine Uhrzeit an, zum Beispiel 8:00.")
-    if mistakes:
+    if mistakes or isinstance(days, dict):
         return mistakes
-    if not days["first"] <= days["last"] <= days["first"] + timedelta(days=_LONGEST_DAYS):
-        return {
-            "last": gettext("Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach.")
-        }
-    start = datetime.combine(days["first"], hours["since"], office.zone)
+    first, last = days
+    start = datetime.combine(first, hours["since"], office.zone)
     following = 0 if entries["until"] else 1
-    end = datetime.combine(days["last"] + timedelta(days=following), hours["until"], office.zone)
+    end = datetime.combine(last + timedelta(days=following), hours["until"], office.zone)
     if end <= start:
         return {"until": gettext("Das Ende muss nach dem Beginn liegen.")}
     return _Absence(entries["clerk"], start, end)
@@ -356,7 +352,7 @@ def balance() -> Response:
 
     def view(office: OfficeInfo) -> Response:
         today = today_at(office)
-        entries = {"first": today.isoformat(), "last": (today + timedelta(days=6)).isoformat()}
+        entries = periods.typed(request.args, first=today, last=today + timedelta(days=6))
         return page("staff/balance.html", office=office, entries=entries, mistakes={}, points=(), names={})
 
     return guarded(view)
@@ -367,26 +363,11 @@ def balance_now() -> Response:
 
     def view(office: OfficeInfo) -> Response:
         entries = {name: request.form.get(name, "")[:40].strip() for name in ("first", "last")}
-        mistakes = {}
-        days: list[date] = []
-        for name in ("first", "last"):
-            try:
-                days.append(date.fromisoformat(entries[name]))
-            except ValueError:
-                mistakes[name] = gettext("Geben Sie einen Tag an, zum Beispiel 07.12.2026.")
-        if not mistakes and not days[0] <= days[1] <= days[0] + timedelta(days=_LONGEST_DAYS):
-            mistakes["last"] = gettext(
-                "Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach."
-            )
-        if mistakes:
+        too_long = gettext("Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach.")
+        days = periods.read(entries, _LONGEST_DAYS + 1, too_long)
+        if isinstance(days, dict):
             return page(
-                "staff/balance.html",
-                422,
-                office=office,
-                entries=entries,
-                mistakes=mistakes,
-                points=(),
-                names={},
+                "staff/balance.html", 422, office=office, entries=entries, mistakes=days, points=(), names={}
             )
         snapshot = _snapshot(office, days[0], days[1], open_only=False)
         points = planning.balance(snapshot, seconds=_SECONDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flask import g, redirect, request, session, url_for
 
-from booking_web.staff import asking, connecting, mails, planning, views, waiting, whatif
+from booking_web.staff import asking, connecting, figures, mails, planning, views, waiting, whatif
 from booking_web.town import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ STAFF: tuple[Route, ...] = (
     Route("/plans/absence", "absence_now", planning.absence_now, "staff", ("POST",)),
     Route("/plans/balance", "balance", planning.balance, "staff"),
     Route("/plans/balance", "balance_now", planning.balance_now, "staff", ("POST",)),
+    Route("/load", "load", figures.load, "staff"),
+    Route("/statistics", "statistics", figures.statistics, "staff"),
+    Route("/statistics/table.csv", "statistics_table", figures.statistics_table, "staff"),
     Route("/why", "why", asking.why, "staff"),
     Route("/waiting", "waiting", waiting.waiting, "staff"),
     Route("/mails", "mails", mails.failed, "staff"),
