@@ -47,10 +47,15 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An appointment of the day and who serves it; "" where that may not be seen."""
+    """An appointment of the day and who serves it, None where that may not be seen."""
 
     appointment: Appointment
-    clerk: str
+    by: Principal | None
+
+    @property
+    def clerk(self) -> str:
+        """The name of who serves it; "" where that may not be seen."""
+        return self.by.name if self.by else ""
 
 
 class StaffCalendar:
@@ -85,12 +90,12 @@ class StaffCalendar:
     def day(self, office: OfficeInfo, day: date) -> list[Entry]:
         """Return the office's appointments of a day, by time. Raises WrongPasswordError, UnavailableError."""
         shown = self._events(f"/{office.id}/appointments/", office, day)
-        clerk_of: dict[str, str] = {}
+        clerk_of: dict[str, Principal] = {}
         for principal in self.principals():
             if principal.id != office.id:
                 for appointment in self._events(f"/{principal.id}/calendar/", office, day):
-                    clerk_of[appointment.uid] = principal.name
-        entries = [Entry(appointment, clerk_of.get(appointment.uid, "")) for appointment in shown]
+                    clerk_of[appointment.uid] = principal
+        entries = [Entry(appointment, clerk_of.get(appointment.uid)) for appointment in shown]
         return sorted(entries, key=lambda entry: (entry.appointment.start, entry.clerk))
 
     def _events(self, path: str, office: OfficeInfo, day: date) -> list[Appointment]:

@@ -9,6 +9,7 @@ from flask import g, request
 from booking_web.staff.state import current_staff
 
 if TYPE_CHECKING:
+    from booking_web.staff.calendar import Principal
     from booking_web.town import OfficeInfo
 
 
@@ -16,6 +17,13 @@ def own_offices() -> list[OfficeInfo]:
     """Return the offices that the account of this request may read."""
     readable = {principal.id for principal in g.who.calendar.principals()}
     return [office for office in current_staff().settings.town.offices if office.id in readable]
+
+
+def colleagues() -> list[Principal]:
+    """Return whose calendars of their own the account of this request may read, by name."""
+    offices = {office.id for office in current_staff().settings.town.offices}
+    people = [principal for principal in g.who.calendar.principals() if principal.id not in offices]
+    return sorted(people, key=lambda principal: (principal.name, principal.id))
 
 
 def own_office() -> OfficeInfo | None:

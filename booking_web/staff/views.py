@@ -10,7 +10,7 @@ from flask import Response, g, make_response, redirect, render_template, request
 
 from booking_web.staff.calendar import WrongPasswordError
 from booking_web.staff.mails import count_failed
-from booking_web.staff.offices import own_office
+from booking_web.staff.offices import colleagues, own_office
 from booking_web.staff.planning import count_waiting
 from booking_web.staff.state import current_staff
 from booking_web.views.query import read_day
@@ -63,13 +63,18 @@ def logout() -> BaseResponse:
 
 
 def day() -> BaseResponse:
-    """The office's appointments of a day."""
+    """The office's appointments of a day, or those of one clerk."""
     staff = current_staff()
     office = own_office()
     if office is None:
         return make_response(render_template("staff/message.html", what="no-office"), 200)
     now = staff.settings.clock().astimezone(office.zone)
     shown = read_day(request.args.get("day")) or now.date()
+    entries = g.who.calendar.day(office, shown)
+    clerks = colleagues()
+    clerk = next((each.id for each in clerks if each.id == request.args.get("clerk")), "")
+    if clerk:
+        entries = [entry for entry in entries if entry.by and entry.by.id == clerk]
     page = render_template(
         "staff/day.html",
         office=office,
@@ -77,7 +82,9 @@ def day() -> BaseResponse:
         today=now.date(),
         before=shown - timedelta(days=1),
         after=shown + timedelta(days=1),
-        entries=g.who.calendar.day(office, shown),
+        entries=entries,
+        clerks=clerks,
+        clerk=clerk,
         failed=count_failed(office),
         waiting=count_waiting(office),
     )

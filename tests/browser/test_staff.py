@@ -42,6 +42,11 @@ both_widths = pytest.mark.parametrize(
     "page", [WIDE, NARROW_WITHOUT_SCRIPTS], ids=["wide", "narrow-nojs"], indirect=True
 )
 
+ILL = (
+    "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//DE\r\nBEGIN:VEVENT\r\nUID:ill@test\r\nDTSTAMP:20261201T080000Z\r\n"
+    "DTSTART;VALUE=DATE:20261207\r\nDTEND;VALUE=DATE:20261208\r\nSUMMARY:krank\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
 
 @dataclass
 class Office:
@@ -207,6 +212,40 @@ def test_what_if(page, office, healthy):
     )
     expect(page.get_by_role("heading", name=re.compile("Termine? mehr"))).to_be_visible()
     healthy(page)
+
+
+@both_widths
+def test_load(page, office, healthy):
+    log_in(page, office)
+    uids = office.fill("meldebescheinigung")
+    page.goto(office.url + "/load?day=2026-12-07")
+    expect(page.get_by_role("link", name="Montag, 7. Dezember")).to_be_visible()
+    healthy(page)
+    office.server.calendar(office.holder(uids[0])).save_event(ILL)
+    page.reload()
+    expect(page.get_by_text("ohne Zeit")).to_be_visible()
+    healthy(page)
+    page.goto(office.url + "/load?day=2027-06-07")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Auslastung")
+    healthy(page)
+
+
+@both_widths
+def test_statistics(page, office, healthy):
+    log_in(page, office)
+    office.fill("meldebescheinigung")
+    page.goto(office.url + "/statistics")
+    expect(page.get_by_text("In diesen Tagen gab es keine Termine.")).to_be_visible()
+    healthy(page)
+    page.goto(office.url + "/statistics?first=gestern&last=morgen")
+    expect(page.get_by_role("alert")).to_be_focused()
+    healthy(page)
+    page.goto(office.url + "/statistics?first=2026-12-01&last=2026-12-31")
+    expect(page.get_by_role("heading", name="Nach Wochentag und Uhrzeit")).to_be_visible()
+    healthy(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Als Tabelle herunterladen (CSV)").click()
+    assert download.value.suggested_filename == "buergerbuero-2026-12-01-2026-12-31.csv"
 
 
 @both_widths
