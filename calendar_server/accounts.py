@@ -7,14 +7,12 @@ memory with it.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -22,18 +20,20 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from calendar_server.shown_once import ShownOnce, digest
 from calendar_server.storage.prepared import Prepared
 from calendar_server.storage.schema import accounts, app_passwords, feeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
+    from calendar_server.shown_once import Known
     from calendar_server.storage.database import Database
 
 _REMEMBERED = 1_000
-_USED_EVERY = 3_600
 _PREFIX = "tap_"
 LONGEST_PASSWORD = 1_024
 
@@ -57,17 +57,6 @@ class Account:
     office: str = ""
     display_name: str = ""
     email: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AppPassword:
-    """What is known of an app password after it was shown once."""
-
-    id: int
-    account: str
-    label: str
-    created: datetime
-    last_used: datetime | None
 
 
 class AccountError(ValueError):
@@ -96,10 +85,6 @@ def _account(row: Sequence[str]) -> Account:
     return Account(name, AccountRole(role), office, display_name, email)
 
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 class Accounts:
     """The accounts of one database. `clock` returns the current time, aware. Safe to share between threads.
 
@@ -112,6 +97,7 @@ class Accounts:
         self._database = database
         self._clock = clock
         self._hasher = hasher or PasswordHasher()
+        self._app_passwords = ShownOnce(app_passwords, database, clock)
         self._key = os.urandom(32)
         self._lock = threading.Lock()
         self._verified: OrderedDict[bytes, str] = OrderedDict()
@@ -208,36 +194,17 @@ class Accounts:
         with self._database.write() as connection:
             if self._get(connection, account) is None:
                 raise AccountError(f"there is no account {account!r}")
-            connection.execute(
-                insert(app_passwords),
-                {"account": account, "label": label[:100], "hash": _digest(secret), "created": self._now()},
-            )
+            self._app_passwords.add(connection, account, label, secret)
         return secret
 
-    def app_passwords(self, account: str) -> list[AppPassword]:
+    def app_passwords(self, account: str) -> list[Known]:
         """Return what is known of an account's app passwords."""
-        query = select(app_passwords).where(app_passwords.c.account == account).order_by(app_passwords.c.id)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [
-            AppPassword(
-                row.id,
-                row.account,
-                row.label,
-                datetime.fromtimestamp(row.created, UTC),
-                None if row.last_used is None else datetime.fromtimestamp(row.last_used, UTC),
-            )
-            for row in rows
-        ]
+        return self._app_passwords.of(account)
 
     def revoke_app_password(self, account: str, password_id: int) -> None:
         """Delete an app password; it stops working at once. AccountError if the account has none of that id."""
-        query = delete(app_passwords).where(
-            app_passwords.c.account == account, app_passwords.c.id == password_id
-        )
-        with self._database.write() as connection:
-            if connection.execute(query).rowcount == 0:
-                raise AccountError(f"{account!r} has no app password {password_id}")
+        if not self._app_passwords.revoke(account, password_id):
+            raise AccountError(f"{account!r} has no app password {password_id}")
 
     @staticmethod
     def is_app_password(password: str) -> bool:
@@ -258,9 +225,9 @@ class Accounts:
             account, stored = (None, "") if row is None else (_account(row), row[-1])
             found = None
             if account is not None and password.startswith(_PREFIX):
-                found = _APP_PASSWORD.first(connection, name=name, hash=_digest(password))
+                found = _APP_PASSWORD.first(connection, name=name, hash=digest(password))
         if account is not None and found is not None:
-            self._mark_used(*found)
+            self._app_passwords.mark_used(*found)
             return account
         if not stored:
             # As slow as a wrong password, so that nobody learns which accounts there are.
@@ -269,15 +236,6 @@ class Accounts:
         if not self._verify(stored, password):
             return None
         return account
-
-    def _mark_used(self, password_id: int, last_used: int | None) -> None:
-        now = self._now()
-        if last_used is not None and now - last_used < _USED_EVERY:
-            return
-        with self._database.write() as connection:
-            connection.execute(
-                update(app_passwords).where(app_passwords.c.id == password_id).values(last_used=now)
-            )
 
     def _verify(self, stored: str, password: str) -> bool:
         known = hmac.new(self._key, f"{stored}\0{password}".encode(), "sha256").digest()

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from calendar_server import demand, fairness, snapshot, why
-from calendar_server.accounts import Account, AccountError, AccountRole, Accounts, AppPassword
-from calendar_server.feeds import Feed, Feeds, path_of
+from calendar_server.accounts import Account, AccountError, AccountRole, Accounts
+from calendar_server.feeds import Feeds, path_of
 from calendar_server.ical import group
 from calendar_server.ical.appointment import MOST_TOGETHER
 from calendar_server.plans import Plan, PlanKind, Plans, Step
@@ -208,7 +208,7 @@ class Desk:
             raise RefusedError("forbidden")
         match method, path:
             case "GET", ["feeds"]:
-                return 200, {"feeds": [_known(feed) for feed in self._feeds.of(account.name)]}
+                return 200, {"feeds": [feed.to_json() for feed in self._feeds.of(account.name)]}
             case "POST", ["feeds"]:
                 token = self._feeds.add(account.name, _label(_body(environ)))
                 return 201, {"path": path_of(token)}
@@ -217,7 +217,7 @@ class Desk:
                 return 200, {}
             case "GET", ["app-passwords"]:
                 found = self._accounts.app_passwords(account.name)
-                return 200, {"app_passwords": [_known(password) for password in found]}
+                return 200, {"app_passwords": [password.to_json() for password in found]}
             case "POST", ["app-passwords"]:
                 secret = self._accounts.add_app_password(account.name, _label(_body(environ)))
                 return 201, {"password": secret}
@@ -339,15 +339,6 @@ def _credentials(environ: WSGIEnviron) -> tuple[str, str]:
     header = str(environ.get("HTTP_AUTHORIZATION", ""))
     name, _, password = base64.b64decode(header.partition(" ")[2].strip()).decode().partition(":")
     return name, password
-
-
-def _known(secret: Feed | AppPassword) -> dict[str, Any]:
-    return {
-        "id": secret.id,
-        "label": secret.label,
-        "created": secret.created.isoformat(timespec="seconds"),
-        "last_used": secret.last_used.isoformat(timespec="seconds") if secret.last_used else None,
-    }
 
 
 def _label(body: dict[str, Any]) -> str:

@@ -1,45 +1,33 @@
 """Addresses at which a clerk's calendar can be read without a login, for programs that know no CalDAV.
 
-Whoever has the address reads the calendar, so it is as good as a password: random, kept as its SHA-256 only, shown once, revocable alone.
+Whoever has the address reads the calendar, so it is as good as a password, and kept as such (`calendar_server.shown_once`).
 What is read there is `calendar_server.subscription`'s.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import select
 
 from calendar_server.accounts import AccountError
+from calendar_server.shown_once import ShownOnce, digest
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Role
 from calendar_server.storage.schema import feeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
+    from calendar_server.shown_once import Known
     from calendar_server.storage.database import Database
 
 PREFIX = "/feeds/"
 MOST = 10
 """Addresses of one account; each stands for one program."""
-_USED_EVERY = 3_600
 _LONGEST_TOKEN = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """What is known of an address after it was shown once."""
-
-    id: int
-    account: str
-    label: str
-    created: datetime
-    last_used: datetime | None
 
 
 def path_of(token: str) -> str:
@@ -52,19 +40,12 @@ def calendar_of(account: str) -> str:
     return f"{account}/calendar"
 
 
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 class Feeds:
     """The feeds of one database. `clock` returns the current time, aware. Safe to share between threads."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._clock = clock
-
-    def _now(self) -> int:
-        return int(self._clock().timestamp())
+        self._addresses = ShownOnce(feeds, database, clock)
 
     def add(self, account: str, label: str) -> str:
         """Make an address for one program and return its token: it can't be shown again.
@@ -78,51 +59,29 @@ class Feeds:
                 raise AccountError(
                     f"the account {account!r} has no calendar of its own (the first start makes them)"
                 )
-            count = select(func.count()).select_from(feeds).where(feeds.c.account == account)
-            if connection.execute(count).scalar_one() >= MOST:
+            if self._addresses.count(connection, account) >= MOST:
                 raise AccountError(f"{account!r} has {MOST} addresses already; revoke one first")
-            connection.execute(
-                insert(feeds),
-                {"account": account, "label": label[:100], "hash": _digest(token), "created": self._now()},
-            )
+            self._addresses.add(connection, account, label, token)
         return token
 
-    def of(self, account: str) -> list[Feed]:
+    def of(self, account: str) -> list[Known]:
         """Return what is known of an account's addresses."""
-        query = select(feeds).where(feeds.c.account == account).order_by(feeds.c.id)
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Feed(
-                row.id,
-                row.account,
-                row.label,
-                datetime.fromtimestamp(row.created, UTC),
-                None if row.last_used is None else datetime.fromtimestamp(row.last_used, UTC),
-            )
-            for row in rows
-        ]
+        return self._addresses.of(account)
 
     def revoke(self, account: str, feed_id: int) -> None:
         """Delete an address; nothing can be read there any more. AccountError if the account has none of that id."""
-        query = delete(feeds).where(feeds.c.account == account, feeds.c.id == feed_id)
-        with self._database.write() as connection:
-            if connection.execute(query).rowcount == 0:
-                raise AccountError(f"{account!r} has no feed {feed_id}")
+        if not self._addresses.revoke(account, feed_id):
+            raise AccountError(f"{account!r} has no feed {feed_id}")
 
     def account_of(self, token: str) -> str | None:
         """Return whose calendar is read at this address, None if nobody's; notes that it was used, to the hour."""
         if not token or len(token) > _LONGEST_TOKEN:
             return None
-        query = select(feeds.c.id, feeds.c.account, feeds.c.last_used).where(feeds.c.hash == _digest(token))
+        query = select(feeds.c.id, feeds.c.account, feeds.c.last_used).where(feeds.c.hash == digest(token))
         with self._database.read() as connection:
             found = connection.execute(query).one_or_none()
         if found is None:
             return None
-        now = self._now()
-        if found.last_used is None or now - found.last_used >= _USED_EVERY:
-            with self._database.write() as connection:
-                used = update(feeds).where(feeds.c.id == found.id).values(last_used=now)
-                connection.execute(used)
+        self._addresses.mark_used(found.id, found.last_used)
         account: str = found.account
         return account

@@ -12,21 +12,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from calendar_server.accounts import AppPassword
-    from calendar_server.feeds import Feed
+    from calendar_server.shown_once import Known
 
 
-def print_known(found: Iterable[AppPassword | Feed], *, as_json: bool) -> None:
+def print_known(found: Iterable[Known], *, as_json: bool) -> None:
     """Print them as a table, or as a JSON list of {"id", "label", "created", "last_used"}."""
-    rows = [
-        {
-            "id": known.id,
-            "label": known.label,
-            "created": known.created.isoformat(timespec="seconds"),
-            "last_used": known.last_used.isoformat(timespec="seconds") if known.last_used else None,
-        }
-        for known in found
-    ]
+    rows = [known.to_json() for known in found]
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
         return
