@@ -32,6 +32,9 @@ def test_the_proposal_of_another_time():
         GENUINE,
         f"{VOUCHING}; dkim=pass header.d=example.org header.s=x",
         f"{VOUCHING} 1; spf=fail; dmarc=pass header.from=EXAMPLE.org",
+        f"{VOUCHING}; dkim=pass header.i=@example.org header.s=x",
+        f"{VOUCHING}; dmarc=pass (policy (strict) kept) header.from = example.org",
+        f'"{VOUCHING}"; spf=pass smtp.mailfrom="a (b;"@example.org; dmarc=pass header.from="example.org"',
     ],
 )
 def test_who_is_vouched_for_is_believed(results):
@@ -51,10 +54,29 @@ def test_who_is_vouched_for_is_believed(results):
         f"{VOUCHING}; dkim=pass header.d=ample.org",
         f"{VOUCHING}; spf=pass smtp.mailfrom=example.org",
         f"{VOUCHING}.evil.test; dmarc=pass header.from=example.org",
+        f"{VOUCHING}; dmarc=fail (by (a) dmarc=pass header.from=example.org) header.from=example.org",
+        f'{VOUCHING}; spf=pass smtp.mailfrom="a; dmarc=pass header.from=example.org "@evil.test',
+        f"{VOUCHING}; dmarc=fail dmarc=pass header.from=example.org",
+        f"{VOUCHING}; dkim=pass header.d=org",
+        f"{VOUCHING}; dkim=pass header.i=@evil.test",
+        f"{VOUCHING} (; dmarc=pass header.from=example.org",
     ],
 )
 def test_others_are_not_believed(results):
     assert said(reply(results=results)) is None
+
+
+def test_what_somebody_sends_by_a_click_in_google_calendar_is_no_automatic_answer():
+    headers = {
+        "Auto-Submitted": "auto-generated",
+        "Sender": "Google Calendar <calendar-notification@google.com>",
+    }
+    assert said(reply(headers=headers)) is not None
+
+
+def test_a_program_may_escape_the_address_as_our_invitation_does():
+    umlaut = said(reply(attendee="J%C3%BCrgen@example.org", sender="jürgen@example.org"))
+    assert umlaut == Answer(UID, 0, "jürgen@example.org", Partstat.DECLINED, NOW)
 
 
 def test_only_the_topmost_word_of_our_server_counts():
@@ -87,6 +109,45 @@ def test_a_bounce(whole):
     )
 
 
+def test_a_server_that_gave_up_after_days():
+    found = said(bounce("abc@termin.test", status="4.4.1"))
+    assert found is not None
+    assert found.error.startswith("4.4.1")
+
+
+WITHOUT_ORIGINAL = (
+    bounce("x@termin.test").partition(b"--=_b\nContent-Type: text/rfc822-headers")[0] + b"--=_b--\n"
+)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        WITHOUT_ORIGINAL.replace(b"Reporting-MTA", b"Original-Envelope-Id: abc@termin.test\nReporting-MTA"),
+        b"In-Reply-To: <abc@termin.test>\n" + WITHOUT_ORIGINAL,
+    ],
+    ids=["envelope", "reply"],
+)
+def test_a_bounce_that_brings_nothing_of_the_mail_back(raw):
+    assert said(WITHOUT_ORIGINAL) is None
+    assert said(raw) == Bounce("abc@termin.test", "5.1.1 smtp; 550 5.1.1 no such user")
+
+
+def test_a_bounce_of_a_mail_to_an_address_with_umlauts():
+    """RFC 6533, which the email package doesn't know."""
+    raw = bounce("abc@termin.test").replace(b"message/delivery-status", b"message/global-delivery-status")
+    raw = raw.replace(b"text/rfc822-headers", b"message/global-headers")
+    assert said(raw) == Bounce("abc@termin.test", "5.1.1 smtp; 550 5.1.1 no such user")
+
+
+def test_what_a_strange_server_says_can_be_kept():
+    found = said(bounce("abc@termin.test").replace(b"no such", b"\x00 \xff"))
+    assert found is not None
+    assert found.error.isprintable()
+    assert said(bounce("a\x00bc@termin.test")) is None
+    assert said(reply(uid="a\x00b")) is None
+
+
 @pytest.mark.parametrize(
     "values", [{"action": "delayed", "status": "4.4.1"}, {"action": "delivered", "status": "2.0.0"}]
 )
@@ -104,3 +165,26 @@ def test_nothing_that_anybody_sends_breaks_the_reader(noise, place, good):
     said(noise)
     said(good[:place] + noise + good[place + len(noise) :])
     said(good[:place])
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        reply(sender="x").replace(b"From: x", b"From: " + b"(" * 3_000),
+        reply(headers={"X-Before": "x"}) + b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 9,
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(3_000)),
+        b"Content-Type: message/rfc822\n\n" * 20_000,
+    ],
+    ids=["comments", "repeated", "nested", "enclosed"],
+)
+def test_what_is_too_deep_for_the_parsers_is_passed_over(hostile):
+    said(hostile)
+
+
+@pytest.mark.parametrize("name", ["From", "Content-Type", "Authentication-Results"])
+@pytest.mark.parametrize("fold", [b"", b"\n ", b"\r\t"])
+def test_headers_that_would_take_long_to_parse_are_not(name, fold):
+    long = name.encode() + b": " + (b'"' * 50 + fold) * 100
+    assert len(long) > 5_000
+    assert said(long + b"\n" + reply()) is None
+    assert said(reply()) is not None
