@@ -14,8 +14,9 @@ import pytest
 import requests
 
 from config.commands.options import EXAMPLE
-from tests.config.test_serve import TERMIN, Serving, free_ports
+from tests.config.test_serve import TERMIN, Serving
 from tests.config.test_supervisor import wait_until
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory) -> Iterator[Serving]:
-    dav, site, staff = free_ports(3)
+    dav, site, staff = free_port(), free_port(), free_port()
     folder, output = tmp_path_factory.mktemp("town") / "data", tmp_path_factory.mktemp("output") / "output"
     ports = ("--dav-port", str(dav), "--site-port", str(site), "--staff-port", str(staff))
     with output.open("w") as file:

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.support.ports import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -206,20 +208,13 @@ def screen() -> Iterator[Screen]:
         server.wait(10)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def thunderbird(on: Screen, preferences: Mapping[str, bool | int | str], log: Path) -> Iterator[Marionette]:
     """Run Thunderbird with a new profile; what it prints goes into `log`."""
     home = Path(tempfile.mkdtemp(prefix="termin-thunderbird-"))
     profile = home / "profile"
     profile.mkdir()
-    port = _free_port()
+    port = free_port()
     settings = {**PREFERENCES, "marionette.port": port, **preferences}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in settings.items()]
     (profile / "user.js").write_text("\n".join(lines) + "\n", "utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +42,3 @@ def folder(tmp_path: Path) -> Folder:
     path = tmp_path / "town"
     shutil.copytree(MESCHEDE, path)
     return Folder(path)
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

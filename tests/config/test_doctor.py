@@ -14,10 +14,11 @@ from config import database, secrets
 from config import doctor as module
 from config.commands.doctor import doctor
 from config.doctor import Level, examine
-from tests.notifications.servers import Postbox, free_port, mail_server
+from tests.notifications.servers import Postbox, mail_server
 from tests.notifications.test_mailbox import imap_server
 from tests.support.calendar import CHEAP, calendar_server
 from tests.support.clock import Clock
+from tests.support.ports import free_port
 from tests.support.servers import serving
 
 PASSWORD = "a password that is long enough"

@@ -20,22 +20,13 @@ import urllib3
 
 from tests.config.test_supervisor import is_running, wait_until
 from tests.support.databases import fresh_postgresql
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TERMIN = Path(sys.executable).with_name("termin")
 READY_SECONDS = 180
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def descendants(pid: int) -> set[int]:
@@ -129,7 +120,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
 
     def start(*arguments: str, data: Path | None = None, **variables: str) -> Serving:
         folder = data or tmp_path_factory.mktemp("serve") / "data"
-        dav, site, staff = free_ports(3)
+        dav, site, staff = free_port(), free_port(), free_port()
         output = tmp_path_factory.mktemp("output") / "output"
         ports = ("--dav-port", str(dav), "--site-port", str(site), "--staff-port", str(staff))
         with output.open("w") as file:
@@ -226,7 +217,7 @@ def test_the_same_on_postgresql(start: Callable[..., Serving]) -> None:
 
 
 def test_a_database_that_cannot_be_reached_is_told_in_a_line(start: Callable[..., Serving]) -> None:
-    (closed,) = free_ports(1)
+    closed = free_port()
     url = f"postgresql+psycopg://somebody:correct-horse@127.0.0.1:{closed}/termin"
     serving = start("--role", "calendar", TERMIN_DATABASE_URL=url)
     assert serving.process.wait(READY_SECONDS) == 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config.supervisor import Spec, StartError, Supervisor
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,9 +128,7 @@ def test_a_child_that_keeps_dying_waits_longer_each_time(
     ]
 
 
-def test_it_is_ready_when_the_addresses_answer(
-    start: Callable[..., Running], tmp_path: Path, free_port: int
-) -> None:
+def test_it_is_ready_when_the_addresses_answer(start: Callable[..., Running], tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     body = """
         from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -141,7 +140,8 @@ def test_it_is_ready_when_the_addresses_answer(
             def log_message(self, *args): pass
         HTTPServer(("127.0.0.1", int(sys.argv[3])), Handler).serve_forever()
     """
-    running = start(Spec("web", child(body, gate, free_port), ("127.0.0.1", free_port)))
+    port = free_port()
+    running = start(Spec("web", child(body, gate, port), ("127.0.0.1", port)))
     assert not running.ready.wait(1)
     gate.touch()
     assert running.ready.wait(60)

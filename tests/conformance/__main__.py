@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import click
 
 from tests.conformance import kit
 from tests.conformance.features import DECLARED, LEFT_OUT
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,13 +48,6 @@ class Counts:
     reasons: list[str] = field(default_factory=list)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _ready(url: str) -> bool:
     try:
         with urlopen(f"{url}readyz", timeout=2) as answer:
@@ -66,7 +59,7 @@ def _ready(url: str) -> bool:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Run the demo town's calendar server as an operator would, with its data in `folder`; yields its address."""
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}/"
     words = [str(Path(sys.executable).with_name("termin")), "serve", "--demo", "--role", "calendar"]
     words += ["--dav-port", str(port), "--data", str(folder / "data")]

@@ -18,7 +18,7 @@ from booking_web.notifications.mailbox import Mailbox, MailboxError, MailboxSett
 from booking_web.notifications.smtp import Security
 from calendar_server.client import CalendarClient
 from tests.notifications.answering import VOUCHING, bounce, reply
-from tests.notifications.servers import Authority, free_port, tls_before
+from tests.notifications.servers import Authority, tls_before
 from tests.notifications.test_worker import running, wait_for, worker_settings
 from tests.notifications.town import SECRET, UID, town
 from tests.notifications.world import CLERK, LEAD, OFFICE, World
@@ -26,6 +26,7 @@ from tests.notifications.world import world as make_world
 from tests.support.calendar import PASSWORD, CalendarServer, calendar_server
 from tests.support.clock import Clock
 from tests.support.databases import fresh_sqlite
+from tests.support.ports import free_port
 from tests.support.town import appointment, at
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def imap_server(tmp_path: Path, authority: Authority | None = None) -> Iterator[
         issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
         words += ["--cert", str(tmp_path / "server.pem"), "--key", str(tmp_path / "server.pem")]
     words += ["dict", "--demo-data", "--demo-user", "amt", "--demo-password", "geheim"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    output = tmp_path / f"imap-{port}.log"
+    with output.open("wb") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 60
         while True:
@@ -57,8 +60,8 @@ def imap_server(tmp_path: Path, authority: Authority | None = None) -> Iterator[
                 imaplib.IMAP4("127.0.0.1", port, timeout=5).logout()
                 break
             except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
+                assert process.poll() is None, output.read_text()
+                assert time.monotonic() < deadline, output.read_text()
                 time.sleep(0.05)
         yield MailboxSettings(
             "127.0.0.1",
@@ -70,6 +73,7 @@ def imap_server(tmp_path: Path, authority: Authority | None = None) -> Iterator[
             "" if authority is None else authority.file(tmp_path),
             timeout_seconds=10.0,
         )
+        assert process.poll() is None, output.read_text()
     finally:
         process.kill()
         process.wait()

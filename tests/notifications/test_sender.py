@@ -10,10 +10,11 @@ from itertools import pairwise
 import pytest
 
 from booking_web.notifications.smtp import SmtpTransport
-from tests.notifications.servers import Postbox, free_port, mail_server
+from tests.notifications.servers import Postbox, mail_server
 from tests.notifications.test_smtp import settings
 from tests.notifications.town import UID
 from tests.notifications.world import OFFICE, Received, World
+from tests.support.ports import free_port
 from tests.support.town import appointment, at
 
 OTHER = "z" * 26 + "@termin.test"

@@ -12,8 +12,9 @@ import pytest
 
 from booking_web.notifications.smtp import Security, SmtpConnection, SmtpSettings, SmtpTransport
 from booking_web.notifications.transport import BlockedError, DeferredError, RefusedError, UncertainError
-from tests.notifications.servers import Authority, Postbox, free_port, mail_server
+from tests.notifications.servers import Authority, Postbox, mail_server
 from tests.notifications.test_mails import mail
+from tests.support.ports import free_port
 
 MAIL = mail()
 
