@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 ATTACHMENT = "termin.ics"
 _REFERENCES_KEPT = 6
+_NAME_LIMIT = 100
+"""A name in ASCII isn't folded, and with its address it must fit into a line (998 bytes, RFC 5322 section 2.1.1)."""
 # Headers come folded: refolding would put a Message-ID on a line of its own, which some servers misread.
 _POLICY = policy.compat32.clone(linesep="\r\n", max_line_length=None)
 
@@ -170,7 +172,8 @@ def compose(
 
 
 def _name(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    name = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return name[:_NAME_LIMIT].rstrip()
 
 
 def _charset(body_encoding: int) -> Charset:

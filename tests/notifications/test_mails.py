@@ -162,6 +162,15 @@ def test_any_name_makes_a_message_that_every_server_takes(name, location):
     assert [one.addr_spec for one in message["To"].addresses] == ["erika@example.org"]
 
 
+@pytest.mark.parametrize("letter", ["A", '"', "A ", "ü", "م", "\N{WAVING HAND SIGN}"])
+def test_a_name_without_end_fits_into_a_line(letter):
+    value = mail(name=letter * 3_000, location=letter * 3_000)
+    raw = value.message().as_bytes()
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    assert max(len(line) for line in value.calendar.encode().split(b"\r\n")) <= 75
+    assert [one.addr_spec for one in parsed(value)["To"].addresses] == ["erika@example.org"]
+
+
 @pytest.mark.parametrize(
     "name", ['Muster, Erika "die Große"', "Erika <x@example.com>", "Müller, Jürgen; (B)"]
 )
