@@ -19,7 +19,7 @@ class Mailroom(Protocol):
         """
 
     def again(self, office: str, number: int) -> bool:
-        """Try a failed mail again; False if there's none, or it was never written."""
+        """Try a failed mail again; False if there's none, it was never written, or it's too late."""
 
     def settle(self, office: str, number: int) -> bool:
         """Forget a failed mail that staff has dealt with; False if there's none."""

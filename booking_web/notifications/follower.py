@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from booking_web.notifications.letters import Letters
     from booking_web.notifications.mails import Mail
     from booking_web.notifications.store import Standing, Store, Writing
-    from booking_web.notifications.told import Decision
+    from booking_web.notifications.told import Decision, Told
     from booking_web.town import Town
     from calendar_server.ical.appointment import Appointment
     from calendar_server.storage.changes import Change, ChangeLog
@@ -125,6 +125,9 @@ class Follower:
         )
         if decision is None:
             writing.withdraw(office, uid, news_only=True)
+            if standing.refused and decide(standing.told, current, office=office, now=now) is None:
+                # It needn't be told any more, so staff mustn't try it again.
+                writing.forget_failures(office, uid, after=_sequence(standing.told))
             if standing.told is not None and standing.settled and not standing.told.cancelled:
                 self._refresh(writing, standing.told.snapshot, current, office, now)
             return self._tell_beside(writing, office, uid, standing, current, at=at)
@@ -149,6 +152,8 @@ class Follower:
         )
         if decision is None:
             writing.withdraw(office, uid, news_only=True)
+            if standing.refused and decide_wish(standing.told, *stored, now=self._clock()) is None:
+                writing.forget_failures(office, uid, after=_sequence(standing.told))
             return False
         return self._queue(writing, decision, standing)
 
@@ -226,6 +231,10 @@ class Follower:
         writing.refresh(seen)
         if seen.reminder != told.reminder:
             writing.remind_at(seen, reminder_due(seen, self._town.reminder, told_at=now))
+
+
+def _sequence(told: Told | None) -> int:
+    return -1 if told is None else told.sequence
 
 
 def _second_thoughts(decision: Decision) -> timedelta:

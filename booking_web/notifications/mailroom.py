@@ -38,6 +38,7 @@ class Mailroom:
         store = self._opened()
         if store is None:
             return []
+        now = self._clock()
         return [
             {
                 "id": one.id,
@@ -49,7 +50,7 @@ class Mailroom:
                 "phone": one.phone,
                 "error": one.error,
                 "created": one.created_at.isoformat(),
-                "again": one.is_written,
+                "again": one.is_written and now < one.too_late,
             }
             for one in store.failures(office)
         ]

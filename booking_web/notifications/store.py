@@ -109,6 +109,8 @@ class Failure:
     phone: str
     error: str
     created_at: datetime
+    too_late: datetime
+    """From when on it's useless."""
     is_written: bool = True
     """False for one that can't be tried again: it could not be written, or it left and came back."""
 
@@ -159,12 +161,12 @@ class Writing:
         refused = queued = None
         settled = True
         for row in messages:
-            if row.state != State.FAILED and (row.uncertain or row.state == State.SENDING):
-                told, settled = _told(row), False
+            if row.uncertain or row.state == State.SENDING:
+                told, settled = _told(row), settled and row.state == State.FAILED
                 references = thread(references, Mail.from_json(row.mail).message_id)
             elif row.state == State.QUEUED:
                 queued = _told(row)
-            else:
+            if row.state == State.FAILED:
                 refused = _told(row)
         return Standing(told, refused, queued, references, settled)
 
@@ -172,7 +174,7 @@ class Writing:
         self, decision: Decision, mail: Mail, *, now: datetime, wait: timedelta = timedelta(0)
     ) -> None:
         """Put a mail into the outbox, in the place of any other of that appointment that hasn't left. It leaves after `wait`."""
-        self.withdraw(decision.told.snapshot.office, decision.told.snapshot.uid)
+        self._supersede(decision.told.snapshot)
         self.add(decision, mail, now=now, wait=wait)
 
     def add(self, decision: Decision, mail: Mail, *, now: datetime, wait: timedelta = timedelta(0)) -> None:
@@ -184,7 +186,7 @@ class Writing:
 
     def fail(self, decision: Decision, error: str, *, now: datetime) -> None:
         """Note for staff that a mail couldn't even be written; `error` says why."""
-        self.withdraw(decision.told.snapshot.office, decision.told.snapshot.uid)
+        self._supersede(decision.told.snapshot)
         self._connection.execute(
             insert(outbox).values(**_values(decision, now), mail="", state=State.FAILED.value, error=error)
         )
@@ -195,6 +197,19 @@ class Writing:
         if news_only:
             mine = and_(mine, outbox.c.kind.in_([kind.value for kind in Kind if kind.is_news]))
         return self._connection.execute(delete(outbox).where(mine)).rowcount
+
+    def _supersede(self, snapshot: Snapshot) -> None:
+        self.withdraw(snapshot.office, snapshot.uid)
+        self.forget_failures(snapshot.office, snapshot.uid)
+
+    def forget_failures(self, office: str, uid: str, *, after: int = -1) -> None:
+        """Forget mails that never left and would tell by now what isn't so; `after`: only those of a higher sequence.
+
+        What may have left stays, and so does what left and came back.
+        """
+        never_left = and_(~outbox.c.uncertain, or_(outbox.c.mail != "", outbox.c.attempts == 0))
+        mine = and_(outbox.c.office == office, outbox.c.uid == uid, outbox.c.sequence > after)
+        self._connection.execute(delete(outbox).where(mine, outbox.c.state == State.FAILED, never_left))
 
     def count(self, kind: Kind, since: datetime) -> int:
         """Return how many mails of a kind were written, or left, since then."""
@@ -406,18 +421,24 @@ class Store:
         return [_failure(row) for row in rows]
 
     def try_again(self, failure_id: int, *, now: datetime) -> bool:
-        """Put a failed mail back into the queue, for another 72 hours; False if there's none (or it was never written)."""
+        """Put a failed mail back into the queue, for another 72 hours at most; False if there's none, it was never written, or it's too late."""
+        mine = and_(outbox.c.id == failure_id, outbox.c.state == State.FAILED, outbox.c.mail != "")
         with self._database.write() as connection:
-            changed = connection.execute(
+            row = connection.execute(select(outbox).where(mine).with_for_update()).one_or_none()
+            if row is None or now >= (
+                too_late := _too_late(Kind(row.kind), Snapshot.from_json(row.snapshot))
+            ):
+                return False
+            connection.execute(
                 update(outbox)
-                .where(outbox.c.id == failure_id, outbox.c.state == State.FAILED, outbox.c.mail != "")
+                .where(mine)
                 .values(
                     state=State.QUEUED.value,
                     next_attempt_at=_epoch(now),
-                    expires_at=_epoch(now + GIVE_UP_AFTER),
+                    expires_at=min(_epoch(now + GIVE_UP_AFTER), _epoch(too_late)),
                 )
-            ).rowcount
-        return changed == 1
+            )
+        return True
 
     def settle(self, failure_id: int) -> bool:
         """Forget a failure that staff has dealt with; False if there's none."""
@@ -583,13 +604,17 @@ def _knows(connection: Connection, message_id: str, office: str, uid: str) -> bo
     return any(Mail.from_json(mail).message_id == message_id for mail in waiting)
 
 
+def _too_late(kind: Kind, snapshot: Snapshot) -> datetime:
+    """When a mail has become useless."""
+    if kind is Kind.REMINDER:
+        return snapshot.start
+    if kind in {Kind.OFFER, Kind.ACTIVATION} and snapshot.held_until is not None:
+        return snapshot.held_until
+    return snapshot.end
+
+
 def _values(decision: Decision, now: datetime) -> dict[str, object]:
     told = decision.told
-    too_late = told.snapshot.start if decision.kind is Kind.REMINDER else told.snapshot.end
-    if decision.kind is Kind.OFFER and told.snapshot.held_until is not None:
-        too_late = told.snapshot.held_until
-    if decision.kind is Kind.ACTIVATION and told.snapshot.held_until is not None:
-        too_late = told.snapshot.held_until
     return {
         "office": told.snapshot.office,
         "uid": told.snapshot.uid,
@@ -601,7 +626,7 @@ def _values(decision: Decision, now: datetime) -> dict[str, object]:
         "attempts": 0,
         "created_at": _epoch(now),
         "next_attempt_at": _epoch(now),
-        "expires_at": min(_epoch(now + GIVE_UP_AFTER), _epoch(too_late)),
+        "expires_at": min(_epoch(now + GIVE_UP_AFTER), _epoch(_too_late(decision.kind, told.snapshot))),
         "ends_at": _epoch(told.snapshot.end),
     }
 
@@ -681,6 +706,7 @@ def _failure(row: Row[tuple[Any, ...]]) -> Failure:
         phone=seen.phone,
         error=row.error,
         created_at=_moment(row.created_at),
+        too_late=_too_late(Kind(row.kind), seen),
         is_written=row.mail != "",
     )
 
