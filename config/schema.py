@@ -47,6 +47,15 @@ _LOGO_KB = 300
 _EMBLEM_KB = 20
 
 
+def _refuse_beyond_ascii(**values: str) -> None:
+    """Raise ValueError for what can't be sent at a login: Python's SMTP and IMAP clients know no letters beyond ASCII there."""
+    bad = [name for name, value in values.items() if not value.isascii()]
+    if bad:
+        raise ValueError(
+            f"umlauts and the like aren't possible in {' and '.join(bad)}; please choose another"
+        )
+
+
 def is_id(value: str) -> bool:
     """Tell whether a text can be an id, and thereby a segment of a path."""
     return _ID.fullmatch(value) is not None and len(value) <= 40
@@ -787,6 +796,7 @@ class Smtp(Table):
             )
         if self.user and not self.password:
             raise ValueError("a user needs a password (environment variable TERMIN_SMTP_PASSWORD)")
+        _refuse_beyond_ascii(user=self.user, password=self.password)
         return self
 
 
@@ -821,6 +831,11 @@ class Replies(Table):
         missing = [key for key in ("user", "password", "vouching") if not getattr(self, key)]
         if missing:
             raise ValueError(f"a mailbox needs {', '.join(missing)} as well")
+        _refuse_beyond_ascii(user=self.user, password=self.password)
+        if not self.folder.isascii():
+            raise ValueError(
+                'write a folder\'s umlauts as IMAP does (RFC 3501 section 5.1.3): "Entw&APw-rfe" for "Entwürfe"'
+            )
         return self
 
 

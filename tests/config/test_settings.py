@@ -321,6 +321,13 @@ def test_mail_without_encryption_is_only_for_this_machine(folder: Folder) -> Non
     ]
 
 
+def test_a_login_to_the_mail_server_is_in_ascii(folder: Folder) -> None:
+    folder.write(SERVER, '[smtp]\nhost = "mail.example"\nuser = "jürgen"\npassword = "süß"\n')
+    assert folder.mistakes() == [
+        "server.toml: smtp: umlauts and the like aren't possible in user and password; please choose another"
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -328,6 +335,14 @@ def test_mail_without_encryption_is_only_for_this_machine(folder: Folder) -> Non
         (
             'host = "mail.example"\nsecurity = "none"',
             'security "none" is only for a mailbox on the same machine; use "tls" or "starttls"',
+        ),
+        (
+            'host = "mail.example"\nuser = "u"\npassword = "süß"\nvouching = "mx.example"',
+            "umlauts and the like aren't possible in password; please choose another",
+        ),
+        (
+            'host = "mail.example"\nuser = "u"\npassword = "p"\nvouching = "mx.example"\nfolder = "Entwürfe"',
+            'write a folder\'s umlauts as IMAP does (RFC 3501 section 5.1.3): "Entw&APw-rfe" for "Entwürfe"',
         ),
     ],
 )
