@@ -1,7 +1,7 @@
 """Delivery by SMTP (RFC 5321), over Flask-Mail's `Connection` with what 0.10 lacks.
 
 It verifies TLS, has timeouts, keeps the connection for many mails, refuses line breaks in headers, writes umlaut domains in ASCII and
-umlaut local parts only where the server offers SMTPUTF8 (RFC 6531), and tells failures apart.
+umlaut local parts only where the server offers SMTPUTF8 (RFC 6531), names the mail in the envelope for bounces (RFC 3461), and tells failures apart.
 """
 
 from __future__ import annotations
@@ -127,15 +127,16 @@ class SmtpConnection(flask_mail.Connection):
         body = _LEADING_DOT.sub(b"..", _LINE_END.sub(b"\r\n", message.as_bytes()))
         reused = self._host_is_there()
         host = self.host or self._open()
+        named = message.mail.message_id
         try:
-            self._hand_over_envelope(host, sender, recipient)
+            self._hand_over_envelope(host, sender, recipient, named)
         except smtplib.SMTPServerDisconnected as error:
             self.close()
             if not reused:
                 raise BlockedError(_said(error)) from error
             host = self._open()
             try:
-                self._hand_over_envelope(host, sender, recipient)
+                self._hand_over_envelope(host, sender, recipient, named)
             except (OSError, smtplib.SMTPException) as again:
                 self.close()
                 raise BlockedError(_said(again)) from again
@@ -177,14 +178,17 @@ class SmtpConnection(flask_mail.Connection):
             self.close()
         return alive
 
-    def _hand_over_envelope(self, host: smtplib.SMTP, sender: str, recipient: str) -> None:
+    def _hand_over_envelope(self, host: smtplib.SMTP, sender: str, recipient: str, named: str) -> None:
         options = []
+        if host.has_extn("dsn"):
+            # A bounce then names the mail, even if it brings nothing of it back, and at most its headers come back.
+            options = ["RET=HDRS", f"ENVID={_xtext(named)}"]
         if not (sender + recipient).isascii():
             if not host.has_extn("smtputf8"):
                 raise RefusedError(
                     "the address has letters beyond ASCII before the @, and the mail server can't take that"
                 )
-            options = ["SMTPUTF8", "BODY=8BITMIME"]
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
             host.command_encoding = "utf-8"
         try:
             code, answer = host.mail(sender, options)
@@ -217,7 +221,7 @@ class SmtpConnection(flask_mail.Connection):
             self._not_taken(host, code, answer, about_us=code == 421)
 
     def _not_taken(self, host: smtplib.SMTP, code: int, answer: bytes, *, about_us: bool) -> NoReturn:
-        text = f"{code} {answer.decode('utf-8', 'replace')}"
+        text = _readable(f"{code} {answer.decode('utf-8', 'replace')}")
         if code == 421 or about_us:
             self.close()
             raise BlockedError(text)
@@ -249,5 +253,17 @@ def _said(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         answer = error.smtp_error
         text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer)
-        return f"{error.smtp_code} {text}"
-    return f"{type(error).__name__}: {error}"
+        return _readable(f"{error.smtp_code} {text}")
+    return _readable(f"{type(error).__name__}: {error}")
+
+
+def _readable(text: str) -> str:
+    """What a server said, on one line; a relay passes on what strangers' servers say, and databases refuse some of that."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:500]
+
+
+def _xtext(text: str) -> str:
+    """Text as a parameter of MAIL (RFC 3461 section 4)."""
+    return "".join(
+        letter if "!" <= letter <= "~" and letter not in "+=" else f"+{ord(letter):02X}" for letter in text
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 import threading
 from contextlib import contextmanager
@@ -32,18 +33,25 @@ class Postbox:
     on_data: Callable[[bytes], Answer] = lambda _content: None
     drop_after_data: int = 0
     """So many mails are taken and then the connection is closed without an answer."""
+    reports: bool = False
+    """It offers to report about delivery (RFC 3461)."""
     taken: list[tuple[str, str, bytes]] = field(default_factory=list)
     peers: set[object] = field(default_factory=set)
     encrypted: list[bool] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
+    envelopes: list[str] = field(default_factory=list)
 
     @property
     def connections(self) -> int:
         """Over how many connections somebody began to send."""
         return len(self.peers)
 
-    async def handle_MAIL(self, _server, session, envelope, address, options):  # noqa: N802 - aiosmtpd's name
+    async def handle_EHLO(self, _server, session, _envelope, hostname, responses):  # noqa: N802 - aiosmtpd's name
+        session.host_name = hostname
+        return [*responses[:-1], *(["250-DSN"] if self.reports else []), responses[-1]]
+
+    async def handle_MAIL(self, _server, session, envelope, address, options):  # noqa: N802 - likewise
         self.peers.add(session.peer)
         if answer := self.on_mail(address):
             return answer
@@ -73,15 +81,28 @@ class Postbox:
         return [recipient for _, recipient, _ in self.taken]
 
 
+class _Smtp(SMTP):
+    """Understands what names a mail in its envelope (RFC 3461); aiosmtpd doesn't."""
+
+    async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802 - likewise
+        self.event_handler.envelopes += re.findall(r"(?:RET|ENVID)=\S+", arg)
+        await super().smtp_MAIL(re.sub(r" (?:RET|ENVID)=\S+", "", arg))
+
+
 class _Server(Controller):
     def __init__(
-        self, postbox: Postbox, *, port: int, outside: ssl.SSLContext | None = None, **options: Any
+        self,
+        postbox: Postbox,
+        *,
+        port: int,
+        outside: ssl.SSLContext | None = None,
+        **options: Any,
     ) -> None:
         self._options = options
         super().__init__(postbox, hostname="127.0.0.1", port=port, ready_timeout=10, ssl_context=outside)
 
     def factory(self) -> SMTP:
-        return SMTP(self.handler, hostname="mail.test", **self._options)
+        return _Smtp(self.handler, hostname="mail.test", **self._options)
 
 
 @dataclass(frozen=True)

@@ -243,6 +243,25 @@ def test_an_umlaut_before_the_at_with_smtputf8(postbox):
     assert "SMTPUTF8" not in postbox.options
 
 
+def test_a_server_that_reports_about_delivery_is_told_which_mail_it_is(postbox):
+    postbox.reports = True
+    with mail_server(postbox, utf8=True) as port:
+        transport = SmtpTransport(settings(port))
+        transport.send(replace(MAIL, message_id="a+b@termin.test"))
+        transport.send(mail(email="jürgen@example.org"))
+        transport.close()
+    assert postbox.envelopes[:2] == ["RET=HDRS", "ENVID=a+2Bb@termin.test"]
+    assert postbox.recipients == ["erika@example.org", "jürgen@example.org"]
+
+
+def test_what_a_strange_server_said_can_be_kept(transport, postbox):
+    postbox.on_rcpt = lambda _: "550 no\x00 such\x1b user" + " x" * 1000
+    with pytest.raises(RefusedError, match="550 no such user") as error:
+        transport.send(MAIL)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) <= 500
+
+
 @pytest.mark.parametrize("field", ["subject", "recipient", "sender_name"])
 def test_headers_with_line_breaks_never_leave(transport, postbox, field):
     with pytest.raises(RefusedError):
