@@ -193,8 +193,8 @@ class Letters:
         notice = in_language(self._town.notice, words.language)
         return Letter(
             language=language_tag(words.language),
-            subject=words.say("subjects", _heading(key) if cancelled else kind.value, when=when),
-            title=words.say("titles", _heading(key) if cancelled else kind.value),
+            subject=words.say("subjects", _heading(decision, key), when=when),
+            title=words.say("titles", _heading(decision, key)),
             greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
             paragraphs=tuple(paragraphs),
             facts=self._facts(decision, office, words, when),
@@ -373,6 +373,8 @@ class Letters:
         if snapshot.services:
             facts.append(("services", self._services(snapshot, words)))
         facts.append(("place", self._office_and_place(snapshot, office, words)))
+        if shifted and before is not None and before.location != snapshot.location:
+            facts.append(("place_before", self._office_and_place(before, office, words)))
         if snapshot.reference:
             facts.append(("reference", _line(snapshot.reference)))
         return tuple((words.say("labels", key), value) for key, value in facts)
@@ -402,6 +404,9 @@ class Letters:
 def _key(decision: Decision, words: Wording, *, is_online: bool) -> str:
     by_citizen = decision.by_citizen and decision.kind not in _HIDDEN_KINDS
     key = f"{decision.kind.value}_by_citizen" if by_citizen else decision.kind.value
+    before, now = decision.previous, decision.told.snapshot
+    if decision.kind is Kind.MOVED and before is not None and before.location != now.location:
+        key = "moved_place" if before.start == now.start else "moved_both"
     if decision.declined:
         key = "cancelled_declined" if is_online else "cancelled_by_citizen"
     elif decision.kind is Kind.PROPOSAL and not is_online:
@@ -410,8 +415,10 @@ def _key(decision: Decision, words: Wording, *, is_online: bool) -> str:
     return key
 
 
-def _heading(key: str) -> str:
-    return "cancelled_by_citizen" if key == "cancelled_declined" else key
+def _heading(decision: Decision, key: str) -> str:
+    if decision.kind is Kind.CANCELLED:
+        return "cancelled_by_citizen" if key == "cancelled_declined" else key
+    return key if key == "moved_place" else decision.kind.value
 
 
 def _condition(document: Document, words: Wording) -> str:

@@ -60,6 +60,7 @@ WAYS = [
     ),
     {"kind": Kind.CANCELLED, "by_citizen": True, "declined": True},
     {"kind": Kind.PROPOSAL, "uid": "5a0c7c9e-drawn-in-thunderbird"},
+    {"kind": Kind.MOVED, "location": "Zimmer 7"},
 ]
 """All in which letters differ, besides what they are about."""
 ALL = [decision(language=language, **way) for way in WAYS for language in languages()]
@@ -159,6 +160,24 @@ def test_a_move_in_english():
     assert "The reason: Illness" in text
     assert f"https://{HOST}/en/termin/" in text
     assert "Passport (2 persons), Certified copy" in text
+
+
+def test_another_room_is_told_as_such():
+    told = Told(Snapshot.of(replace(BOOKED, location="Zimmer 7"), "buergerbuero"), 1)
+    moved = decision(Kind.MOVED, location="Zimmer 7")
+    only = LETTERS.letter(replace(moved, told=told))
+    assert only.subject == "Ihr Termin hat einen neuen Ort: Montag, 7. Dezember 2026, 8:00 Uhr"
+    assert only.title == "Ihr Termin hat einen neuen Ort"
+    assert "Die Zeit bleibt gleich." in as_text(only)
+    assert "neue Zeit" not in as_text(only)
+    assert "Ort: Bürgerbüro, Zimmer 7\n" in as_text(only)
+    assert "Ort bisher: Bürgerbüro, Rathaus, Marktplatz 1, 59872 Meschede\n" in as_text(only)
+    both = LETTERS.letter(moved)
+    assert both.title == "Ihr Termin ist verschoben"
+    assert "eine neue Zeit und einen neuen Ort" in as_text(both)
+    time = LETTERS.letter(decision(Kind.MOVED))
+    assert "Ihr Termin hat eine neue Zeit. " in as_text(time)
+    assert "Ort bisher" not in as_text(time)
 
 
 def test_a_cancellation_leads_to_a_new_booking_and_asks_for_no_documents():
