@@ -10,6 +10,7 @@ from sqlalchemy import delete
 from calendar_server.ical.appointment import ServiceLine, to_ical
 from calendar_server.service import Preconditions
 from calendar_server.storage.schema import objects
+from calendar_server.upkeep import Upkeep, UpkeepSettings
 from tests.notifications.town import UID
 from tests.notifications.world import CLERK, LEAD, OFFICE, World
 from tests.support.town import NOW, appointment, at
@@ -303,6 +304,28 @@ def test_an_appointment_that_is_over_is_no_news(world: World):
     world.settle()
     world.clock.now = at(7, 12)
     world.delete(actor=CLERK)
+    assert world.settle() == []
+
+
+def test_what_the_calendar_files_away_is_not_cancelled(any_world: World):
+    any_world.book()
+    any_world.settle()
+    upkeep = Upkeep(any_world.service, UpkeepSettings(archive_after_days=1, erase_after_days=1))
+    any_world.clock.now = at(9, 8)
+    assert upkeep.archive() == 1
+    assert any_world.settle() == []
+    with any_world.store.writing() as writing:
+        writing.set_cursor(OFFICE, 0)
+    assert any_world.settle() == []
+
+
+def test_a_clock_that_was_far_ahead_for_a_moment_cancels_nothing(world: World):
+    world.book()
+    world.settle()
+    now = world.clock()
+    world.clock.advance(days=365)
+    assert Upkeep(world.service).archive() == 1
+    world.clock.now = now
     assert world.settle() == []
 
 

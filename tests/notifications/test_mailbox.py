@@ -15,6 +15,7 @@ import pytest
 from booking_web.notifications.answers import GRACE, Answers
 from booking_web.notifications.letters import Letters
 from booking_web.notifications.mailbox import Mailbox, MailboxError, MailboxSettings
+from booking_web.notifications.replies import MAX_BYTES
 from booking_web.notifications.smtp import Security
 from calendar_server.client import CalendarClient
 from tests.notifications.answering import VOUCHING, bounce, reply
@@ -203,6 +204,16 @@ def test_a_mail_is_read_once_and_left_as_it_is(office):
         connection.select("INBOX", readonly=True)
         _, [flags] = connection.fetch("*", "(FLAGS)")
         assert b"Seen" not in flags
+
+
+def test_no_mail_keeps_the_next_one_from_being_read(office):
+    deep = reply(sender="x").replace(b"From: x", b"From: " + b"(" * 3_000)
+    huge = bounce("x@termin.test") + b"x" * MAX_BYTES
+    assert (
+        office.hear(huge, deep, b"\xff\x00", b"From: a\nContent-Type: text/calendar\n\nBEGIN:", reply()) == 1
+    )
+    assert office.world.store.is_declined(OFFICE, UID)
+    assert office.mailbox.step() == 0
 
 
 def test_who_proposes_another_time_gets_the_link_once(office):

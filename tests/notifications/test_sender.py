@@ -13,7 +13,7 @@ from booking_web.notifications.smtp import SmtpTransport
 from tests.notifications.servers import Postbox, mail_server
 from tests.notifications.test_smtp import settings
 from tests.notifications.town import UID
-from tests.notifications.world import OFFICE, Received, World
+from tests.notifications.world import LEAD, OFFICE, Received, World
 from tests.support.ports import free_port
 from tests.support.town import appointment, at
 
@@ -208,6 +208,28 @@ def test_a_mail_on_which_the_server_hangs_up_blocks_no_other(world, postbox):
             world.send()
             world.clock.advance(minutes=1)
     assert postbox.recipients == ["max@example.org"]
+
+
+def test_two_changes_while_no_mail_leaves_for_days(any_world, postbox):
+    port = free_port()
+    any_world.transport = SmtpTransport(settings(port))
+    any_world.restart()
+    with mail_server(postbox, port=port):
+        any_world.book()
+        any_world.settle()
+        any_world.transport.close()
+    for day, hour in ((2, 9), (4, 10)):
+        any_world.clock.now = at(day, 8)
+        any_world.change(start=at(7, hour), actor=LEAD)
+        any_world.settle()
+    any_world.clock.now = at(6, 8)
+    with mail_server(postbox, port=port):
+        any_world.send()
+        any_world.transport.close()
+    first, second = arrived(postbox)
+    assert (second.start, second.sequence) == (at(7, 10), 2)
+    assert second.message["In-Reply-To"] == first.id
+    assert any_world.store.failures(OFFICE) == []
 
 
 def test_news_that_come_too_late_are_not_sent(world, postbox):
