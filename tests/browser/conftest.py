@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from booking_web.settings import StaffSettings
 from booking_web.staff import create_app as create_staff
@@ -41,6 +41,10 @@ class Site:
     url: str
     staff_url: str
     world: World
+
+
+# How fast the machine is isn't what a test is about; playwright's own five seconds are too few for a busy one.
+expect.set_options(timeout=60_000)
 
 
 # Its event loop runs in this thread as long as it lives, and other tests begin loops of their own.
