@@ -6,6 +6,7 @@ does no harm to follow a change twice, and several changes at once give one mail
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,9 @@ class Follower:
 
     def _queue(self, writing: Writing, decision: Decision, standing: Standing) -> bool:
         """Put the mail of a decision into the outbox, in the place of one that hasn't left. False if it's there, or can't be written."""
-        if standing.queued == decision.told:
+        if standing.queued_kind is decision.kind and _reads_the_same(standing.queued, decision.told):
+            # It says already who changed what and why; whoever wrote the appointment since then changed nothing of that.
+            writing.keep(decision.told)
             return False
         now = self._clock()
         mail, why_not = self._written(decision, standing, now)
@@ -231,6 +234,14 @@ class Follower:
         writing.refresh(seen)
         if seen.reminder != told.reminder:
             writing.remind_at(seen, reminder_due(seen, self._town.reminder, told_at=now))
+
+
+def _reads_the_same(queued: Told | None, told: Told) -> bool:
+    """True if two messages differ at most in what no mail shows."""
+    if queued is None or queued.cancelled != told.cancelled:
+        return False
+    seen = told.snapshot
+    return replace(queued.snapshot, phone=seen.phone, reminder=seen.reminder) == seen
 
 
 def _sequence(told: Told | None) -> int:

@@ -62,7 +62,7 @@ class Standing:
     """All that a decision about an appointment depends on, besides the appointment.
 
     `told`: what she was (or may have been) told; `refused`: the newest message that couldn't be delivered;
-    `queued`: the message that still waits, and would be replaced. `references`: the thread's Message-IDs. `settled`: no
+    `queued`: the message that still waits, and would be replaced; `queued_kind`: what it is about. `references`: the thread's Message-IDs. `settled`: no
     message about it is under way.
     """
 
@@ -71,6 +71,7 @@ class Standing:
     queued: Told | None
     references: tuple[str, ...]
     settled: bool
+    queued_kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +159,17 @@ class Writing:
         messages = [row for row in rows if Kind(row.kind).is_news]
         told = _told(known) if known else None
         references = tuple(known.thread.split()) if known else ()
-        refused = queued = None
+        refused = queued = queued_kind = None
         settled = True
         for row in messages:
             if row.uncertain or row.state == State.SENDING:
                 told, settled = _told(row), settled and row.state == State.FAILED
                 references = thread(references, Mail.from_json(row.mail).message_id)
             elif row.state == State.QUEUED:
-                queued = _told(row)
+                queued, queued_kind = _told(row), Kind(row.kind)
             if row.state == State.FAILED:
                 refused = _told(row)
-        return Standing(told, refused, queued, references, settled)
+        return Standing(told, refused, queued, references, settled, queued_kind)
 
     def replace(
         self, decision: Decision, mail: Mail, *, now: datetime, wait: timedelta = timedelta(0)
@@ -183,6 +184,13 @@ class Writing:
         self._connection.execute(
             insert(outbox).values(**values, mail=mail.to_json(), state=State.QUEUED.value, error="")
         )
+
+    def keep(self, told: Told) -> None:
+        """Leave the news that waits as it is; once it has left, she has been told `told`."""
+        snapshot = told.snapshot
+        mine = and_(outbox.c.office == snapshot.office, outbox.c.uid == snapshot.uid, _REPLACEABLE)
+        news = outbox.c.kind.in_([kind.value for kind in Kind if kind.is_news])
+        self._connection.execute(update(outbox).where(mine, news).values(snapshot=snapshot.to_json()))
 
     def fail(self, decision: Decision, error: str, *, now: datetime) -> None:
         """Note for staff that a mail couldn't even be written; `error` says why."""

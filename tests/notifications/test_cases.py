@@ -83,6 +83,20 @@ def test_moves_followed_one_by_one_while_no_mail_leaves_are_one_mail(world: Worl
     assert mail.start == at(7, 10)
 
 
+def test_what_somebody_else_writes_before_the_mail_leaves_does_not_change_who_moved_it(any_world: World):
+    any_world.book()
+    any_world.settle()
+    any_world.change(start=at(7, 9), reason="Krankheit", actor=LEAD)
+    any_world.follow()
+    any_world.change(reminder=True)
+    [mail] = any_world.settle()
+    assert "Ihr Termin hat eine neue Zeit" in mail.text
+    assert "Der Grund: Krankheit" in mail.text
+    any_world.clock.now = at(6, 10)
+    [reminder] = any_world.settle()
+    assert "9:00 Uhr" in reminder.subject
+
+
 def test_moved_back_before_the_mail_left(any_world: World):
     any_world.book()
     any_world.settle()
