@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from booking_web.notifications.addresses import mailbox
 from booking_web.notifications.letters import Letter, as_html, as_text
-from booking_web.notifications.mails import Mail, message_id
+from booking_web.notifications.mails import Mail, display_name, message_id
 from booking_web.notifications.store import GIVE_UP_AFTER
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told
 
@@ -74,7 +74,7 @@ def write(feedback: Feedback, town: Town, now: datetime) -> tuple[Decision, Mail
     mail = Mail(
         message_id=message_id(town.host, snapshot, "", 0, purpose=Kind.FEEDBACK.value),
         date=now.replace(microsecond=0),
-        sender_name=town.mail_sender,
+        sender_name=display_name(town.mail_sender),
         sender=sender,
         recipient_name="",
         recipient=recipient,

@@ -141,8 +141,8 @@ def compose(
                 start=snapshot.start,
                 end=snapshot.end,
                 zone=snapshot.zone,
-                organizer=itip.Party(mailbox(office.email).address, town.mail_sender),
-                attendee=itip.Party(mailbox(snapshot.email).address, _name(snapshot.name)),
+                organizer=itip.Party(mailbox(office.email).address, display_name(town.mail_sender)),
+                attendee=itip.Party(mailbox(snapshot.email).address, display_name(snapshot.name)),
                 summary=texts.summary,
                 description=texts.description,
                 location=texts.location,
@@ -155,9 +155,9 @@ def compose(
     return Mail(
         message_id=message_id(town.host, snapshot, method, decision.told.sequence, purpose=purpose),
         date=now.replace(microsecond=0),
-        sender_name=town.mail_sender,
+        sender_name=display_name(town.mail_sender),
         sender=mailbox(office.email).address,
-        recipient_name=_name(snapshot.name),
+        recipient_name=display_name(snapshot.name),
         recipient=mailbox(snapshot.email).address,
         subject=letter.subject,
         text=as_text(letter),
@@ -171,7 +171,8 @@ def compose(
     )
 
 
-def _name(text: str) -> str:
+def display_name(text: str) -> str:
+    """Return a name as it stands in a header: short, and on one line without signs that aren't printed, like a no-break space."""
     name = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return name[:_NAME_LIMIT].rstrip()
 

@@ -87,6 +87,15 @@ def test_a_cancellation_says_so_in_both_places():
     assert Calendar.from_ical(calendar.get_content())["METHOD"] == "CANCEL"
 
 
+def test_a_town_whose_name_has_a_no_break_space_can_send():
+    made = town(mail_sender="Stadt\N{NO-BREAK SPACE}Meschede")
+    written = compose(decision(), Letters(made, SECRET), made, now=NOW)
+    assert not written.message().has_bad_headers()
+    assert parsed(written)["From"].addresses[0].display_name == "Stadt Meschede"
+    event = Calendar.from_ical(written.calendar).walk("VEVENT")[0]
+    assert event["ORGANIZER"].params["CN"] == "Stadt Meschede"
+
+
 def test_the_sender_is_the_organizer_and_the_recipient_the_attendee():
     message = parsed(mail())
     event = Calendar.from_ical(mail().calendar).walk("VEVENT")[0]
