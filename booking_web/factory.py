@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from booking_web import errors, language, routes, security
+from booking_web.api.kept import KeptOffers
 from booking_web.assets import Assets
 from booking_web.booking.appointments import Appointments
 from booking_web.booking.availability import Follower
@@ -34,6 +35,8 @@ def create_site(settings: SiteSettings) -> Flask:
     appointments = Appointments(
         settings.town, client, follower, secret=settings.signing_secret, now=settings.clock
     )
+    kept = KeptOffers(app.wsgi_app, settings.clock, settings.max_age_seconds)
+    app.wsgi_app = kept  # type: ignore[method-assign] # as Flask's documentation wraps it
     site = Site(
         settings,
         client,
@@ -42,6 +45,7 @@ def create_site(settings: SiteSettings) -> Flask:
         WaitingList(settings.town, client, secret=settings.signing_secret, now=settings.clock),
         Assets(town_assets(settings.town.looks)),
         Proofs(settings.signing_secret, settings.clock),
+        kept,
     )
     attach(app, site)
     language.install(app, settings.town.languages, informal=settings.town.informal)

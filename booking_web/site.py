@@ -27,6 +27,7 @@ from optimizer.group import Arrangement
 if TYPE_CHECKING:
     from flask import Flask
 
+    from booking_web.api.kept import KeptOffers
     from booking_web.assets import Assets
     from booking_web.booking.appointments import Appointments
     from booking_web.booking.availability import Follower, OfficeFeed
@@ -51,6 +52,7 @@ class Site:
     waiting: WaitingList
     assets: Assets
     proofs: Proofs
+    kept: KeptOffers
 
     def feed(self, office: OfficeInfo) -> OfficeFeed:
         """Return the office's busy feed, brought up to date. Raises UnavailableError."""

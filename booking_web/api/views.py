@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, json, jsonify, request
 from werkzeug.exceptions import Unauthorized
 
-from booking_web.api import reading
+from booking_web.api import kept, reading
 from booking_web.api.problems import problem
 from booking_web.booking.choice import choose_office
 from booking_web.booking.durations import duration
@@ -157,9 +157,13 @@ def offers() -> Response:
     choice = reading.choice_of_query()
     first, last = reading.days_of_query()
     site = current_site()
-    feed = site.feed(choice.office)
-    found = feed.offers(choice, site.now(), first, last, released_only=not unbound)
-    released = None if found else feed.next_release(choice, site.now())
+    feed, now = site.feed(choice.office), site.now()
+    version = feed.version
+    found = feed.offers(choice, now, first, last, released_only=not unbound)
+    released = None if found else feed.next_release(choice, now)
+    if not unbound:
+        notice = choice.office.release.public.notice(choice.service_ids)
+        kept.keep(request.environ, kept.Basis.of(feed, version, now, notice, found))
     about = json.dumps(
         {
             "office": choice.office.id,
@@ -168,7 +172,12 @@ def offers() -> Response:
         }
     )
     days = ",".join([offer.json for offer in found])
-    return Response(f'{about[:-1]}, "days": [{days}]}}\n', mimetype="application/json")
+    answer = Response(f'{about[:-1]}, "days": [{days}]}}\n', mimetype="application/json")
+    # Whoever asks again and again, such as a town's website, needn't be sent what it has.
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.add_etag()
+    answer.make_conditional(request)
+    return answer
 
 
 def _moment(moment: datetime, booked: Booked) -> str:

@@ -251,7 +251,9 @@ class OfficeFeed:
         self._monotonic = monotonic
         self._token = ""
         self._days: dict[date, _Day] = {}
+        self._version = 0
         self._synced_at: float | None = None
+        self._outdated_at = float("-inf")
         self._failed_at: float | None = None
         self._lock = threading.Lock()
         self._warm: dict[date, _Day] = {}
@@ -259,8 +261,16 @@ class OfficeFeed:
 
     @property
     def age(self) -> float:
-        """Seconds since the last successful synchronisation; infinite before the first."""
-        return float("inf") if self._synced_at is None else self._monotonic() - self._synced_at
+        """Seconds since the last successful synchronisation; infinite before the first, and after `outdate` until the next begins."""
+        synced_at = self._synced_at
+        if synced_at is None or synced_at <= self._outdated_at:
+            return float("inf")
+        return self._monotonic() - synced_at
+
+    @property
+    def version(self) -> int:
+        """A number that has become another once `offers` may differ because the calendar changed."""
+        return self._version
 
     def fresh(self, max_age: float) -> None:
         """Synchronise unless that was done within `max_age` seconds. Raises UnavailableError."""
@@ -282,7 +292,7 @@ class OfficeFeed:
 
     def outdate(self) -> None:
         """Make the next `fresh` synchronise: something was just booked or given back."""
-        self._synced_at = None
+        self._outdated_at = self._monotonic()
 
     def _synchronise(self, began: float) -> None:
         try:
@@ -294,6 +304,8 @@ class OfficeFeed:
         if not self._token or changes.clerk_days or changes.opening_days or changes.gone:
             _apply(days, changes)
             self._days = days
+            # In this order: what is found in the old days must not pass for what the new ones hold.
+            self._version += 1
         self._token = changes.token
         self._synced_at = began
 

@@ -63,13 +63,20 @@ class _Answer:
 class Gateway:
     """An ASGI application (without lifespan) around the WSGI application `app`, which `threads` threads run.
 
-    With `trust_proxy` the caller's address and the scheme are those that a reverse proxy tells.
+    With `trust_proxy` the caller's address and the scheme are those that a reverse proxy tells. `at_hand` tells of a request without a body (its WSGI
+    environment) that the application won't wait or compute for it: that one needs no thread.
     """
 
     def __init__(
-        self, app: Callable[..., Iterable[bytes]], *, threads: int, trust_proxy: bool = False
+        self,
+        app: Callable[..., Iterable[bytes]],
+        *,
+        threads: int,
+        trust_proxy: bool = False,
+        at_hand: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         self._app = app
+        self._at_hand = at_hand
         self._trust_proxy = trust_proxy
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
@@ -103,6 +110,8 @@ class Gateway:
         environ = _environ(scope, body, length)
         if self._trust_proxy:
             _believe_proxy(environ)
+        if self._at_hand is not None and not length and self._at_hand(environ):
+            return self._call(environ)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
 
     def _call(self, environ: dict[str, Any]) -> _Answer:

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 def run(launch: Launch, pipe: int) -> None:
     """Serve the public site until told to end."""
-    serve(partial(build, launch), launch, "site", pipe)
+    serve(partial(build, launch), launch, "site", pipe, at_hand=answers_at_hand)
+
+
+def answers_at_hand(app: Any) -> Any:
+    """Return what tells of a request that the site has its answer."""
+    from booking_web.site import site_of  # noqa: PLC0415 - likewise
+
+    return site_of(app).kept.at_hand
 
 
 def build(launch: Launch) -> Any:

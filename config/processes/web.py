@@ -25,8 +25,15 @@ _KILL_AFTER_SECONDS = 3
 _HEAD_MILLISECONDS = 15_000
 
 
-def serve(build: Callable[[], Any], launch: Launch, role: str, pipe: int) -> None:
-    """Serve what `build` returns at the role's port until SIGTERM or SIGINT.
+def serve(
+    build: Callable[[], Any],
+    launch: Launch,
+    role: str,
+    pipe: int,
+    *,
+    at_hand: Callable[[Any], Callable[[dict[str, Any]], bool]] | None = None,
+) -> None:
+    """Serve what `build` returns at the role's port until SIGTERM or SIGINT. `at_hand` makes of it what `Gateway` calls so.
 
     `build` runs in granian's worker, so nothing is shared over a fork. A worker that dies ends this process with status 1; the supervisor starts it anew.
     """
@@ -35,7 +42,12 @@ def serve(build: Callable[[], Any], launch: Launch, role: str, pipe: int) -> Non
         end_with_parent(pipe)
         with explained():
             app = build()
-        return Gateway(app, threads=launch.threads, trust_proxy=launch.trust_proxy)
+        return Gateway(
+            app,
+            threads=launch.threads,
+            trust_proxy=launch.trust_proxy,
+            at_hand=at_hand(app) if at_hand is not None else None,
+        )
 
     # granian's worker is a fork: what it is to serve can't be pickled, and Python 3.14 no longer forks by itself.
     multiprocessing.set_start_method("fork", force=True)

@@ -243,3 +243,40 @@ def test_an_iterator_is_used_up_and_closed_and_write_comes_first() -> None:
 
     assert ask(app).body == b"zero\none\ntwo"
     assert chunks.closed
+
+
+def test_what_is_at_hand_needs_no_thread() -> None:
+    async def scenario() -> None:
+        threads: list[str] = []
+
+        def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+            threads.append(threading.current_thread().name)
+            start_response("200 OK", [])
+            return [environ["PATH_INFO"].encode()]
+
+        site = Gateway(app, threads=1, at_hand=lambda environ: environ["PATH_INFO"] == "/kept")
+        for path in (b"/kept", b"/other"):
+            client = Client(b"$")
+            await site({**SCOPE, "method": "GET", "raw_path": path}, client.receive, client.send)
+            assert client.body == path
+        body = Client(b"x$")
+        headers = [(b"content-length", b"1")]
+        await site({**SCOPE, "raw_path": b"/kept", "headers": headers}, body.receive, body.send)
+        assert threads[0] == threading.current_thread().name
+        assert threads[1].startswith("request")
+        assert threads[2].startswith("request")
+
+    asyncio.run(scenario())
+
+
+def test_what_fails_at_hand_is_an_answer_as_well() -> None:
+    def app(_environ: dict[str, Any], _start_response: Any) -> list[bytes]:
+        raise RuntimeError
+
+    async def scenario() -> None:
+        client = Client(b"$")
+        site = Gateway(app, threads=1, at_hand=lambda _environ: True)
+        await site({**SCOPE, "method": "GET"}, client.receive, client.send)
+        assert client.status == 500
+
+    asyncio.run(scenario())
