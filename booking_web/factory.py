@@ -11,6 +11,7 @@ from booking_web.api.kept import KeptOffers
 from booking_web.assets import Assets
 from booking_web.booking.appointments import Appointments
 from booking_web.booking.availability import Follower
+from booking_web.booking.choice import usual_choices
 from booking_web.booking.proof import Proofs
 from booking_web.booking.waiting import WaitingList
 from booking_web.looks import town_assets
@@ -31,7 +32,13 @@ def create_site(settings: SiteSettings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined] # Flask's default provider has it
     app.json.ensure_ascii = False  # type: ignore[attr-defined] # likewise
     client = CalendarClient(settings.calendar_url, settings.calendar_user, settings.calendar_password)
-    follower = Follower(settings.town.offices, client, settings.monotonic, settings.poll_seconds)
+    follower = Follower(
+        settings.town.offices,
+        client,
+        settings.monotonic,
+        settings.poll_seconds,
+        usual_choices(settings.town),
+    )
     appointments = Appointments(
         settings.town, client, follower, secret=settings.signing_secret, now=settings.clock
     )

@@ -710,7 +710,7 @@ def create_app(settings: CalendarSettings) -> Shell:
         max_body=MAX_BODY,
         trust_proxy=settings.trust_proxy,
         beside={
-            desk.PREFIX: desk.Desk(calendars, accounts, known_feeds, settings.mailroom),
+            desk.PREFIX: desk.Desk(calendars, accounts, known_feeds, settings.mailroom, feed),
             feeds.PREFIX: Subscription(calendars, known_feeds, names=settings.names_in_feeds),
         },
         close=close,

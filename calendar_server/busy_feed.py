@@ -94,13 +94,26 @@ class BusyFeed:
 
     def _current(self, connection: Connection, office: Office) -> _Token:
         row = reading.office_collections(connection, office.id).only(Role.BUSY)
-        until = self._today(office) + timedelta(days=office.horizon_days)
-        return _Token(self._incarnation(connection), row.seq, until)
+        return _Token(self._incarnation(connection), row.seq, self._until(office))
+
+    def _until(self, office: Office) -> date:
+        return self._today(office) + timedelta(days=office.horizon_days)
 
     def token(self, office: Office) -> str:
         """Return the token of the feed as it stands."""
         with self._database.read() as connection:
             return str(self._current(connection, office))
+
+    def tokens(self) -> dict[str, str]:
+        """Return the tokens of all offices' feeds as they stand: who follows many needn't ask each of them."""
+        with self._database.read() as connection:
+            incarnation = self._incarnation(connection)
+            seqs = reading.busy_seqs(connection)
+        return {
+            office.id: str(_Token(incarnation, seqs[office.id], self._until(office)))
+            for office in self._directory.offices
+            if office.id in seqs
+        }
 
     def changes(self, office: Office, token: str) -> tuple[str, list[BusyItem], list[str]]:
         """Return (new token, what is new or changed, names that are gone) since `token`; an empty one asks for everything.

@@ -206,6 +206,11 @@ class CalendarClient:
         response = self._request("REPORT", f"/{quote(office)}/busy/", headers, body)
         return _read_busy_changes(response.data)
 
+    def busy_tokens(self) -> dict[str, str]:
+        """Return the token of each office's busy feed as it stands; where it's the one that `busy_changes` gave, nothing has changed. For the site."""
+        found: dict[str, str] = self._json("GET", "/.termin/busy")["tokens"]
+        return found
+
     def store(self, path: str, text: str) -> None:
         """PUT an object under a path of the server. Raises RefusedError, ChangedError, UnavailableError."""
         headers = {"Content-Type": "text/calendar; charset=utf-8"}

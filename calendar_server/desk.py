@@ -10,6 +10,7 @@ for who knows their unguessable ids; nobody can list them. `calendar_server.clie
     GET  /.termin/offices/<office>/refused          drawings that were refused lately
     GET  /.termin/offices/<office>/demand?from=2026-10-01&to=2026-11-30
     GET  /.termin/offices/<office>/mails            those that failed; POST /.termin/offices/<office>/mails/<id>/again | settle
+    GET  /.termin/busy                              the sync tokens of all busy feeds, for the site
     GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | dismiss
     GET  /.termin/groups/<office>/<uid>             POST /.termin/groups/<office>: book or change several at once
     GET  /.termin/offices/<office>/waiting          how many are on the waiting list
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from radicale.types import WSGIEnviron, WSGIStartResponse
 
+    from calendar_server.busy_feed import BusyFeed
     from calendar_server.mailroom import Mailroom
     from calendar_server.offices import Office
 
@@ -63,7 +65,10 @@ class _BadRequestError(ValueError):
 class Desk:
     """A WSGI application for the paths under PREFIX."""
 
-    def __init__(self, calendars: Calendars, accounts: Accounts, feeds: Feeds, mailroom: Mailroom) -> None:
+    def __init__(
+        self, calendars: Calendars, accounts: Accounts, feeds: Feeds, mailroom: Mailroom, busy: BusyFeed
+    ) -> None:
+        self._busy = busy
         self._mailroom = mailroom
         self._calendars = calendars
         self._accounts = accounts
@@ -127,10 +132,10 @@ class Desk:
                 return 200, _full(done(plan_id, Actor(account.name)))
             case _, ["waiting", *rest]:
                 return self._waiting(method, rest, environ, account)
-            case "GET", ["groups", office_id, uid]:
-                return 200, self._group(self._booked_into(office_id, account), uid)
-            case "POST", ["groups", office_id]:
-                return 200, self._write_group(self._booked_into(office_id, account), environ, account)
+            case "GET", ["busy"]:
+                return 200, self._tokens(account)
+            case _, ["groups", office_id, *rest]:
+                return self._groups(method, self._booked_into(office_id, account), rest, environ, account)
             case "POST", ["feedback"]:
                 return self._feedback(environ, account)
             case _, ["own", *rest]:
@@ -240,6 +245,11 @@ class Desk:
             raise RefusedError("feedback-limit" if taken is False else "feedback-away", retry_after=_HOUR)
         return 201, {}
 
+    def _tokens(self, account: Account) -> dict[str, Any]:
+        if account.role is not AccountRole.SITE:
+            raise RefusedError("forbidden")
+        return {"tokens": self._busy.tokens()}
+
     def _booked_into(self, office_id: str, account: Account) -> Office:
         """The office, for the site alone."""
         if account.role is not AccountRole.SITE:
@@ -248,6 +258,16 @@ class Desk:
         if office is None:
             raise MissingError(office_id)
         return office
+
+    def _groups(
+        self, method: str, office: Office, path: list[str], environ: WSGIEnviron, account: Account
+    ) -> tuple[int, dict[str, Any]]:
+        match method, path:
+            case "GET", [uid]:
+                return 200, self._group(office, uid)
+            case "POST", []:
+                return 200, self._write_group(office, environ, account)
+        raise MissingError("/".join(path))
 
     def _group(self, office: Office, uid: str) -> dict[str, Any]:
         """The appointments of a group as they stand, by the group's uid."""

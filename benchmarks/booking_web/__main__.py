@@ -165,7 +165,7 @@ def in_memory(
         # The follower has prepared the days, and nobody has asked for this yet.
         fill(feed, contents[office.id])
         feed._asked.clear()  # noqa: SLF001 - as if nobody had asked
-        feed.warm()
+        list(feed.preparing())
         prepared.append(timed(lambda choice=choice: feed.offers(choice, NOW, None, last)))
         # One clerk's day has changed since the last question, as after a booking.
         change(feed, contents[office.id], at)
@@ -183,7 +183,7 @@ def in_memory(
         for each in town.offices:
             fill(feeds[each.id], contents[each.id])
             feeds[each.id]._asked.clear()  # noqa: SLF001 - likewise
-            feeds[each.id].warm()
+            list(feeds[each.id].preparing())
         whole_prepared.append(timed(ask))
         whole_warm.extend(timed(ask) for _ in range(5))
     return {

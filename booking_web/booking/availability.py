@@ -258,6 +258,8 @@ class OfficeFeed:
         self._lock = threading.Lock()
         self._warm: dict[date, _Day] = {}
         self._asked: dict[_Wish, None] = {}
+        self.asked_at = float("-inf")
+        """When somebody asked for offers last (monotonic seconds)."""
 
     @property
     def age(self) -> float:
@@ -289,6 +291,19 @@ class OfficeFeed:
             except CalendarError as error:
                 self._failed_at = began
                 raise UnavailableError("the busy feed can't be read") from error
+
+    def confirm(self, token: str, began: float) -> bool:
+        """Tell that the feed stood at `token` at `began` (monotonic seconds) or later; False if what is known is another state."""
+        # Whoever holds the lock is synchronising, which tells more.
+        if not self._lock.acquire(blocking=False):
+            return True
+        try:
+            if self._synced_at is None or self._token != token:
+                return False
+            self._synced_at = max(began, self._synced_at)
+            return True
+        finally:
+            self._lock.release()
 
     def outdate(self) -> None:
         """Make the next `fresh` synchronise: something was just booked or given back."""
@@ -345,15 +360,19 @@ class OfficeFeed:
         return found
 
     def _remember(self, wish: _Wish) -> None:
+        self.asked_at = self._monotonic()
         self._asked[wish] = None
         if len(self._asked) > _REMEMBERED:
             # Only a guess of what will be asked next: it doesn't matter which one two threads drop at once.
             with suppress(KeyError, RuntimeError):
                 del self._asked[next(iter(self._asked))]
 
-    def warm(self) -> None:
-        """Answer beforehand, on the days that have changed, what was asked lately, so that whoever asks needn't wait for it."""
-        wishes = list(self._asked)
+    def preparing(self, usual: Iterable[Choice] = ()) -> Iterator[None]:
+        """Answer beforehand, on the days that have changed, what was asked lately and these choices, so that whoever asks needn't wait for it.
+
+        Each step takes some milliseconds at most.
+        """
+        wishes = list(dict.fromkeys([*self._asked, *(_Wish.of(choice) for choice in usual)]))
         rule = self.office.release.public
         for day, state in sorted(self._days.items()):
             if self._warm.get(day) is state:
@@ -361,8 +380,7 @@ class OfficeFeed:
             state.prepare()
             for wish in wishes:
                 state.offer(wish, self.office)
-                # Somebody who asks meanwhile goes first.
-                time.sleep(0)
+                yield
             if rule.staged and state.opening is not None:
                 state.room()
             self._warm[day] = state
@@ -459,7 +477,7 @@ class Follower:
     """Keeps the feeds of all offices near to the calendar from a thread of its own, so that questions needn't wait.
 
     `poll` is the pause between rounds in seconds. A round that can't reach the calendar changes nothing; `fresh` tells
-    the one who asks.
+    the one who asks. What time a round leaves goes into answering beforehand; `usual` are the choices that are likely to be asked.
     """
 
     def __init__(
@@ -468,8 +486,14 @@ class Follower:
         client: CalendarClient,
         monotonic: Callable[[], float],
         poll: float = 0.5,
+        usual: Iterable[Choice] = (),
     ) -> None:
         self.feeds = {office.id: OfficeFeed(office, client, monotonic) for office in offices}
+        self._usual: dict[str, list[Choice]] = {}
+        for choice in usual:
+            self._usual.setdefault(choice.office.id, []).append(choice)
+        self._client = client
+        self._monotonic = monotonic
         self._poll = poll
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -488,15 +512,33 @@ class Follower:
         if self._thread is not None:
             self._thread.join()
 
+    def _look(self) -> None:
+        """Ask for all offices at once what has changed, and read that. Raises CalendarError."""
+        began = self._monotonic()
+        tokens = self._client.busy_tokens()
+        for office, feed in self.feeds.items():
+            if not feed.confirm(tokens.get(office, ""), began):
+                feed.fresh(0)
+
+    def _prepare(self, until: float) -> bool:
+        """Answer beforehand until that moment (monotonic seconds); True if nothing is left to do."""
+        # What somebody asked for lately comes first, in every office.
+        feeds = sorted(self.feeds.values(), key=lambda feed: feed.asked_at, reverse=True)
+        for feed in feeds:
+            for _ in feed.preparing(self._usual.get(feed.office.id, ())):
+                # Somebody who asks meanwhile goes first.
+                time.sleep(0)
+                if self._stop.is_set() or self._monotonic() >= until:
+                    return False
+        return True
+
     def _run(self) -> None:
         pause = self._poll
         while not self._stop.wait(pause):
-            reached = True
-            for feed in self.feeds.values():
-                try:
-                    feed.fresh(self._poll)
-                    feed.warm()
-                except UnavailableError:
-                    # `fresh` tells whoever asks; here it only means to knock less often.
-                    reached = False
-            pause = self._poll if reached else min(_LONGEST_PAUSE, pause * 2)
+            try:
+                self._look()
+            except CalendarError:
+                # `fresh` tells whoever asks; here it only means to knock less often.
+                pause = min(_LONGEST_PAUSE, max(pause, self._poll) * 2)
+                continue
+            pause = self._poll if self._prepare(self._monotonic() + self._poll) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -148,6 +149,17 @@ def choose(
     if choice.duration.total_seconds() > office.release.max_minutes * 60:
         raise InvalidError([FieldError(field, "too-long", office.release.max_minutes)])
     return choice
+
+
+def usual_choices(town: Town) -> list[Choice]:
+    """Return what is asked for most: each office's services alone, for one person, the frequent ones first as the office lists them."""
+    found = []
+    for office in town.offices:
+        for service in town.services_of(office):
+            # A service may be so long that the office's limit forbids it.
+            with suppress(InvalidError):
+                found.append(choose(town, office.id, [(service.id, 1)]))
+    return found
 
 
 def chosen_in(town: Town, appointment: Appointment) -> Choice:

@@ -153,6 +153,14 @@ def office_collections(connection: Connection, office: str) -> OfficeCollections
     return OfficeCollections(tuple(_collection(row) for row in _OF_OFFICE.all(connection, office=office)))
 
 
+_FEEDS = Prepared(select(collections.c.office, collections.c.seq).where(collections.c.role == Role.BUSY))
+
+
+def busy_seqs(connection: Connection) -> dict[str, int]:
+    """Return the number of the last write of each office's busy feed."""
+    return {str(office): int(seq) for office, seq in _FEEDS.all(connection)}
+
+
 _HREF = objects.c.href == bindparam("href")
 _ITEM = Prepared(select(*_OBJECT).where(objects.c.collection_id == bindparam("cid"), _HREF))
 _IN_VIEW = Prepared(

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from booking_web.booking.availability import OfficeFeed, on_grid
-from booking_web.booking.choice import choose
+from booking_web.booking.choice import choose, usual_choices
 from calendar_server.client import BusyChanges, CalendarClient, UnavailableError
 from calendar_server.ical import busy
 from tests.support.servers import serving
@@ -192,7 +192,7 @@ def test_what_is_answered_beforehand_is_what_would_be_answered(feed_of, office, 
     warm.offers(passport, NOW)
     seen = []
     for _ in range(len(changed) + 1):
-        warm.warm()
+        list(warm.preparing())
         seen.append(tuple(hours(warm.offers(passport, NOW))))
         assert seen[-1] == tuple(hours(cold.offers(passport, NOW)))
         if len(seen) <= len(changed):
@@ -224,6 +224,39 @@ def test_what_is_fresh_enough_isnt_asked_again(feed_of, office):
     feed = feed_of(office, BusyChanges("1"))
     feed.fresh(1_000)
     assert feed_of.wire.asked == [""]
+
+
+def test_a_feed_is_fresh_again_if_the_calendar_stands_where_it_stood(feed_of, office):
+    feed = feed_of(office, BusyChanges("1"), BusyChanges("2"))
+    old = feed.age
+    assert not feed.confirm("2", 400)
+    assert feed.age == old + 1
+    assert feed.confirm("1", 400)
+    feed.fresh(0)
+    assert feed_of.wire.asked == [""]
+
+
+def test_what_was_booked_meanwhile_isnt_confirmed_away(feed_of, office):
+    feed = feed_of(office, BusyChanges("1"), BusyChanges("1"))
+    feed.outdate()
+    assert feed.confirm("1", 0)
+    feed.fresh(1_000)
+    assert feed_of.wire.asked == ["", "1"]
+
+
+def test_a_feed_that_was_never_read_isnt_confirmed(office):
+    feed = OfficeFeed(office, CalendarClient("http://127.0.0.1:9", "site", "x"), iter(range(9)).__next__)
+    assert not feed.confirm("", 0)
+
+
+def test_what_is_usual_is_answered_before_anybody_asks(feed_of, town, office):
+    feed = feed_of(office, BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),)))
+    usual = usual_choices(town)
+    assert [choice.chosen for choice in usual] == [((service, 1),) for service in town.services_of(office)]
+    steps = len(list(feed.preparing(usual)))
+    # Two services that take as long are still two wishes.
+    assert steps == len(usual)
+    assert list(feed.preparing(usual)) == []
 
 
 def test_the_nearest_times_are_near_and_in_order(feed_of, office, passport):

@@ -196,6 +196,23 @@ SYNC_ALL = (
 )
 
 
+def test_the_tokens_of_all_busy_feeds_are_told_at_once(server):
+    client = server.client()
+    first = client.busy_changes("buergerbuero").token
+    assert client.busy_tokens() == {"buergerbuero": first}
+    client.book(appointment(), now=NOW)
+    booked = client.busy_tokens()["buergerbuero"]
+    assert booked != first
+    assert client.busy_changes("buergerbuero", first).token == booked
+    server.clock.advance(days=1)
+    assert client.busy_tokens()["buergerbuero"] != booked
+
+
+def test_only_the_site_follows_all_busy_feeds_at_once(server):
+    for account in ("clerk1", "lead", "worker"):
+        assert http(server, "GET", ".termin/busy", account).status_code == 403
+
+
 def test_days_come_into_reach_and_pass_at_midnight(server):
     client = server.client()
     first = client.busy_changes("buergerbuero")
