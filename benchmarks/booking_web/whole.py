@@ -42,6 +42,7 @@ from calendar_server.storage.database import Database
 from calendar_server.storage.schema import instances, objects
 from config import compose
 from config.processes.launch import Launch
+from config.processes.site import answers_at_hand
 from config.processes.web import serve
 from config.settings import load
 
@@ -246,7 +247,10 @@ def _site(dav_port: int) -> Any:
 def _serve(role: str, folder: Path, port: int, dav_port: int) -> None:
     read, _write = os.pipe()
     launch = Launch(EXAMPLE, folder, False, "127.0.0.1", port, 0, dav_port, 8)
-    serve(partial(_calendar, folder) if role == "calendar" else partial(_site, dav_port), launch, role, read)
+    if role == "calendar":
+        serve(partial(_calendar, folder), launch, role, read)
+    else:
+        serve(partial(_site, dav_port), launch, role, read, at_hand=answers_at_hand)
 
 
 def _free_port() -> int:
@@ -256,8 +260,32 @@ def _free_port() -> int:
     return port
 
 
+def processor_seconds(group: int) -> float:
+    """Return the processor time (user and system) that a process group has used until now."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name in brackets may have spaces; behind it the third field is the group, the twelfth and thirteenth are times.
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[2]) == group:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(group: int) -> float:
+    """Return the memory of a process group in MB; what its processes share counts once (proportional set size)."""
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rpartition(")")[2].split()[2]) == group:
+                rollup = (path.parent / "smaps_rollup").read_text()
+                found += int(rollup.partition("Pss:")[2].split()[0])
+    return round(found / 1024, 1)
+
+
 @contextlib.contextmanager
-def _process(role: str, folder: Path, port: int, dav_port: int) -> Iterator[None]:
+def _process(role: str, folder: Path, port: int, dav_port: int) -> Iterator[int]:
+    """Run a role; gives the number of its process group."""
     command = [
         sys.executable,
         "-m",
@@ -278,7 +306,7 @@ def _process(role: str, folder: Path, port: int, dav_port: int) -> Iterator[None
             if process.poll() is not None or clock.monotonic() > deadline:
                 raise RuntimeError(f"{role} doesn't start: {(folder / f'{role}.log').read_text()[-2000:]}")
             clock.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
@@ -325,14 +353,19 @@ class Connection:
             raise RuntimeError("the server closed the connection")
         return more
 
-    def offers(self, office: int, service: str) -> list[str]:
-        """Return the starts of a month."""
+    def month(self, office: int, service: str) -> bytes:
+        """Return a month of offers as it comes."""
         today = date.today()  # noqa: DTZ011 - the office's zone is this machine's, or the month begins a day off
         until = today + timedelta(days=31)
         path = f"/api/v1/offers?office=office{office}&service={service}&from={today}&to={until}"
         status, body = self.ask("GET", path)
         if status != 200:
             raise RuntimeError(f"offers: {status} {body[:300]!r}")
+        return body
+
+    def offers(self, office: int, service: str) -> list[str]:
+        """Return the starts of a month."""
+        body = self.month(office, service)
         return [found.decode() for found in re.findall(rb'"(20[0-9-]+T[^"]+)"', body.partition(b'"days"')[2])]
 
     def book(self, office: int, service: str, start: str) -> int:
@@ -396,7 +429,7 @@ def measure(seconds: float) -> dict[str, dict[str, float]]:
         print(f"{count} appointments stored after {clock.perf_counter() - began:.0f} s", flush=True)
         port, dav_port = _free_port(), _free_port()
         stack.enter_context(_process("calendar", folder, port, dav_port))
-        stack.enter_context(_process("site", folder, port, dav_port))
+        site = stack.enter_context(_process("site", folder, port, dav_port))
         connection = Connection(port)
         results: dict[str, dict[str, float]] = {}
         results["start_first_offers_of_40_clerks"] = {
@@ -415,13 +448,19 @@ def measure(seconds: float) -> dict[str, dict[str, float]]:
         stop, booked = threading.Event(), []
         booker = threading.Thread(target=lambda: booked.append(_bookings(port, stop, 0.1, 10**6)))
         booker.start()
+        used, asking = processor_seconds(site), clock.process_time()
         times = _ask_for(port, seconds)
+        used, asking = processor_seconds(site) - used, clock.process_time() - asking
         stop.set()
         booker.join()
         results["http_month_of_offers"] = {
             "requests_per_second": round(len(times) / seconds),
+            # Those of the bookings underneath included.
+            "site_processor_ms": round(used / len(times) * 1000, 3),
+            "asker_processor_ms": round(asking / len(times) * 1000, 3),
             **_figures(times),
         }
+        results["site_memory"] = {"mb": memory_mb(site)}
         results["booking_until_stored_meanwhile"] = {**_figures(booked[0][0]), "taken": booked[0][1]}
         return results
 
@@ -436,7 +475,7 @@ def _ask_for(port: int, seconds: float) -> list[float]:
         at = number
         while clock.monotonic() < until:
             began = clock.perf_counter()
-            connection.offers(at % 3, ASKED[at % len(ASKED)])
+            connection.month(at % 3, ASKED[at % len(ASKED)])
             times.append(clock.perf_counter() - began)
             at += 1
 
