@@ -68,6 +68,12 @@ def calendar_of(world):
     return world.calendar.calendar("lead", "buergerbuero/appointments").events()
 
 
+def test_the_privacy_notice_names_everything_that_the_form_asks_for(shared):
+    notice = Page(shared.browser().get("/datenschutz")).text
+    for said in ("Ihren Namen", "E-Mail-Adresse", "Telefonnummer", "Mitteilung", "Platz für einen Rollstuhl"):
+        assert said in notice
+
+
 def test_the_start_page_leads_to_every_service(shared):
     page = Page(shared.browser().get("/"))
     assert "/termin/?service=reisepass" in page.links
@@ -339,6 +345,8 @@ def test_two_citizens_choose_the_last_place_at_the_same_moment(citizens):
     assert sorted(answer.status_code for answer in answers) == [303, 409]
     loser = next(answer for answer in answers if answer.status_code == 409)
     assert "Diese Zeit ist gerade weg" in Page(loser).text
+    # Who listens to the page hears first what happened.
+    assert "<title>Diese Zeit ist gerade weg: " in loser.text
     assert "Die nächsten freien Zeiten" in Page(loser).text
 
 
