@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
 
 from babel import dates, numbers
 from flask import current_app, g, request, url_for
@@ -93,10 +95,14 @@ def long_date(day: date) -> str:
 
 def day_and_month(day: date) -> str:
     """Such as "Montag, 7. Dezember": the long date without its year."""
-    pattern = dates.get_date_format("full", locale=locale_name()).pattern
-    return dates.format_date(
-        day, re.sub(r",?\s*y+(\s*'[^']*'\.?)?", "", pattern).strip(), locale=locale_name()
-    )
+    return _day_and_month(day, locale_name())
+
+
+# A page names every free day of two months, and all pages name the same days.
+@lru_cache(maxsize=2_000)
+def _day_and_month(day: date, locale: str) -> str:
+    pattern = dates.get_date_format("full", locale=locale).pattern
+    return dates.format_date(day, re.sub(r",?\s*y+(\s*'[^']*'\.?)?", "", pattern).strip(), locale=locale)
 
 
 def month_name(day: date) -> str:
@@ -139,6 +145,11 @@ def service_text(service: Service, persons: int) -> str:
 def page_url(endpoint: str, **values: Any) -> str:
     """Return the address of a page in the request's language; other values become the path or the query."""
     return url_for(endpoint, **{"language": current_language(), **values})
+
+
+def extended(address: str, **values: Any) -> str:
+    """Return an address of `page_url` with more of a query. Where many differ in little only the first one has to be built."""
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(values)}"
 
 
 def choice_values(choice: Choice) -> dict[str, Any]:
@@ -201,6 +212,7 @@ def install_template_values(app: Flask, site: Site) -> None:
         local=marked,
         plain=local,
         url=page_url,
+        extended=extended,
         static_url=static_url,
         service_text=service_text,
         choice_values=choice_values,

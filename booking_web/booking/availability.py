@@ -338,6 +338,16 @@ class OfficeFeed:
         The release rules hold, as the calendar server applies them (`optimizer.release`). Not `released_only`: for somebody whom they
         don't bind, everything that is free from `now` on.
         """
+        return list(self._found(choice, now, first, last, released_only=released_only))
+
+    def earliest(self, choice: Choice, now: datetime) -> datetime | None:
+        """Return the first start of `offers`; the days behind it needn't be searched."""
+        offer = next(self._found(choice, now, None, None, released_only=True), None)
+        return offer.starts[0] if offer is not None else None
+
+    def _found(
+        self, choice: Choice, now: datetime, first: date | None, last: date | None, *, released_only: bool
+    ) -> Iterator[DayOffer]:
         rule, zone = self.office.release.public, self.office.zone
         wish = _Wish.of(choice)
         if released_only:
@@ -345,7 +355,6 @@ class OfficeFeed:
         earliest, beyond = rule.period(wish.services, now, zone) if released_only else (now, _NEVER)
         after_last = beyond.astimezone(zone).date()
         days = self._days
-        found = []
         for day in sorted(days):
             if day >= after_last or (first is not None and day < first) or (last is not None and day > last):
                 continue
@@ -356,8 +365,7 @@ class OfficeFeed:
                 percent = rule.percent(day, now, zone)
                 if not days[day].room().has(wish.grains * wish.count, percent):
                     continue
-            found.append(released)
-        return found
+            yield released
 
     def _remember(self, wish: _Wish) -> None:
         self.asked_at = self._monotonic()

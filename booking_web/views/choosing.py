@@ -248,8 +248,7 @@ def _places(choice: Choice, offers: Sequence[DayOffer]) -> list[tuple[Choice, da
             )
         except InvalidError:
             continue
-        there = site.feed(office).offers(same, site.now())
-        found.append((same, there[0].starts[0] if there else None))
+        found.append((same, site.feed(office).earliest(same, site.now())))
     found.sort(key=lambda place: (place[1] is None, place[1] and place[1].timestamp()))
     return found if len(found) > 1 else []
 

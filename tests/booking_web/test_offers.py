@@ -202,6 +202,21 @@ def test_what_is_answered_beforehand_is_what_would_be_answered(feed_of, office, 
     assert seen[1][0] == "12:00"
 
 
+def test_the_earliest_start_is_the_first_of_all_offers(feed_of, office, passport):
+    full = period(office, MONDAY, (8, 0), (16, 0))
+    tuesday = MONDAY + timedelta(days=1)
+    changes = BusyChanges(
+        "1",
+        (clerk(office, MONDAY, periods=[full]), clerk(office, tuesday)),
+        (opening(office, MONDAY), opening(office, tuesday, 9)),
+    )
+    feed = feed_of(office, changes)
+    assert feed.earliest(passport, NOW) == feed.offers(passport, NOW)[0].starts[0]
+    late = datetime.combine(tuesday, time(12), office.zone)
+    assert feed.earliest(passport, late) == feed.offers(passport, late)[0].starts[0] > late
+    assert feed.earliest(passport, late + timedelta(days=1)) is None
+
+
 def test_an_unknown_token_begins_again_and_forgets_the_rest(feed_of, office, passport):
     tuesday = MONDAY + timedelta(days=1)
     first = BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),))
