@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _GRAIN = 300
 _NEVER = datetime(9000, 1, 1, tzinfo=UTC)
 _LONGEST_PAUSE = 5.0
+_MANY = 4
+"""Feeds that are read two at a time."""
 _REMEMBERED = 64
 """Wishes of an office that are answered beforehand."""
 
@@ -481,6 +484,15 @@ def _apply(days: dict[date, _Day], changes: BusyChanges) -> None:
         )
 
 
+def _read(feed: OfficeFeed) -> bool:
+    """Read what has changed; one office that can't be read keeps no other from it."""
+    try:
+        feed.fresh(0)
+    except UnavailableError:
+        return False
+    return True
+
+
 class Follower:
     """Keeps the feeds of all offices near to the calendar from a thread of its own, so that questions needn't wait.
 
@@ -520,13 +532,18 @@ class Follower:
         if self._thread is not None:
             self._thread.join()
 
-    def _look(self) -> None:
-        """Ask for all offices at once what has changed, and read that. Raises CalendarError."""
+    def _look(self) -> bool:
+        """Ask for all offices at once what has changed, and read that; False if something couldn't be read. Raises CalendarError."""
         began = self._monotonic()
         tokens = self._client.busy_tokens()
-        for office, feed in self.feeds.items():
-            if not feed.confirm(tokens.get(office, ""), began):
-                feed.fresh(0)
+        changed = [
+            feed for office, feed in self.feeds.items() if not feed.confirm(tokens.get(office, ""), began)
+        ]
+        if len(changed) < _MANY:
+            return all([_read(feed) for feed in changed])
+        # As at the start: while one answer is read here, the calendar server makes the next.
+        with ThreadPoolExecutor(2, thread_name_prefix="busy-feed") as pool:
+            return all(list(pool.map(_read, changed)))
 
     def _prepare(self, until: float) -> bool:
         """Answer beforehand until that moment (monotonic seconds); True if nothing is left to do."""
@@ -544,8 +561,10 @@ class Follower:
         pause = self._poll
         while not self._stop.wait(pause):
             try:
-                self._look()
+                reached = self._look()
             except CalendarError:
+                reached = False
+            if not reached:
                 # `fresh` tells whoever asks; here it only means to knock less often.
                 pause = min(_LONGEST_PAUSE, max(pause, self._poll) * 2)
                 continue

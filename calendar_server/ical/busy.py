@@ -115,12 +115,15 @@ def is_opening_key(key: str) -> bool:
     return key == _OPENING
 
 
+# A feed has millions of times, but few different ones: the grid of some two months.
+@lru_cache(maxsize=20_000)
 def _stamp(epoch: int) -> str:
     days, seconds = divmod(epoch, _DAY)
     minutes, second = divmod(seconds, 60)
     return f"{_date_text(days)}T{minutes // 60:02}{minutes % 60:02}{second:02}Z"
 
 
+@lru_cache(maxsize=20_000)
 def _epoch(stamp: str) -> int:
     if not _STAMP.fullmatch(stamp):
         raise NotABusyDayError("a time that isn't in UTC")
@@ -130,7 +133,6 @@ def _epoch(stamp: str) -> int:
     return _days(stamp[:8]) * _DAY + hour * 3600 + minute * 60 + second
 
 
-# A feed has millions of times on few days, and the standard library takes microseconds for each.
 @lru_cache(maxsize=2_000)
 def _date_text(days: int) -> str:
     return f"{date.fromordinal(_EPOCH + days):%Y%m%d}"
@@ -149,7 +151,8 @@ def _fold(line: str) -> str:
     return "\r\n ".join(parts)
 
 
-def _quoted(services: Iterable[str]) -> str:
+@lru_cache(maxsize=1_000)
+def _quoted(services: frozenset[str]) -> str:
     return '"' + ",".join(sorted(services)) + '"'
 
 

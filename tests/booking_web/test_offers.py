@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from time import monotonic, sleep
 
 import pytest
 
-from booking_web.booking.availability import OfficeFeed, on_grid
+from booking_web.booking.availability import Follower, OfficeFeed, on_grid
 from booking_web.booking.choice import choose, usual_choices
 from calendar_server.client import BusyChanges, CalendarClient, UnavailableError
 from calendar_server.ical import busy
@@ -272,6 +274,72 @@ def test_what_is_usual_is_answered_before_anybody_asks(feed_of, town, office):
     # Two services that take as long are still two wishes.
     assert steps == len(usual)
     assert list(feed.preparing(usual)) == []
+
+
+class City:
+    """A calendar server with the busy feeds of several offices, as a WSGI application: `tokens` is where each stands."""
+
+    def __init__(self, offices):
+        self.tokens = {office.id: "1" for office in offices}
+        self.away = set()
+        self.read = []
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] == "/.termin/busy":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps({"tokens": self.tokens}).encode()]
+        office = environ["PATH_INFO"].split("/")[1]
+        if office in self.away:
+            start_response("503 Service Unavailable", [])
+            return [b""]
+        self.read.append(office)
+        start_response("207 Multi-Status", [("Content-Type", "application/xml")])
+        return [multistatus(BusyChanges(self.tokens[office])).encode()]
+
+
+@contextmanager
+def following(offices, city):
+    with serving(city) as url:
+        follower = Follower(offices, CalendarClient(url, "site", "x"), monotonic, poll=0.01)
+        follower.start()
+        try:
+            yield follower
+        finally:
+            follower.stop()
+
+
+def eventually(condition):
+    until = monotonic() + 30
+    while not condition():
+        assert monotonic() < until
+        sleep(0.01)
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_of_many_offices_only_what_changed_is_read(office, count):
+    offices = [replace(office, id=f"o{number}") for number in range(count)]
+    city = City(offices)
+    with following(offices, city) as follower:
+        eventually(lambda: all(feed.version for feed in follower.feeds.values()))
+        assert sorted(city.read) == [each.id for each in offices]
+        city.tokens["o1"] = "2"
+        eventually(lambda: len(city.read) > count)
+        confirmed = monotonic()
+        eventually(lambda: all(monotonic() - feed.age > confirmed for feed in follower.feeds.values()))
+        assert city.read[count:] == ["o1"]
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_an_office_that_cant_be_read_keeps_no_other_from_it_and_comes_back(office, count):
+    offices = [replace(office, id=f"o{number}") for number in range(count)]
+    city = City(offices)
+    city.away = {"o0"}
+    with following(offices, city) as follower:
+        first, *others = follower.feeds.values()
+        eventually(lambda: all(feed.version for feed in others))
+        assert not first.version
+        city.away = set()
+        eventually(lambda: first.version)
 
 
 def test_the_nearest_times_are_near_and_in_order(feed_of, office, passport):
