@@ -35,7 +35,9 @@ _LONGEST_PAUSE = 5.0
 _MANY = 4
 """Feeds that are read two at a time."""
 _REMEMBERED = 64
-"""Wishes of an office that are answered beforehand."""
+"""Wishes of an office that are answered beforehand, as long as they were asked within `_LATELY` seconds: each costs some
+milliseconds for each day that changes."""
+_LATELY = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,7 @@ class OfficeFeed:
         self._failed_at: float | None = None
         self._lock = threading.Lock()
         self._warm: dict[date, _Day] = {}
-        self._asked: dict[_Wish, None] = {}
+        self._asked: dict[_Wish, float] = {}
         self.asked_at = float("-inf")
         """When somebody asked for offers last (monotonic seconds)."""
 
@@ -372,7 +374,9 @@ class OfficeFeed:
 
     def _remember(self, wish: _Wish) -> None:
         self.asked_at = self._monotonic()
-        self._asked[wish] = None
+        # What is asked for again comes to the end, so that what goes is what nobody wanted for longest.
+        self._asked.pop(wish, None)
+        self._asked[wish] = self.asked_at
         if len(self._asked) > _REMEMBERED:
             # Only a guess of what will be asked next: it doesn't matter which one two threads drop at once.
             with suppress(KeyError, RuntimeError):
@@ -383,7 +387,9 @@ class OfficeFeed:
 
         Each step takes some milliseconds at most.
         """
-        wishes = list(dict.fromkeys([*self._asked, *(_Wish.of(choice) for choice in usual)]))
+        since = self._monotonic() - _LATELY
+        lately = [wish for wish, at in reversed(list(self._asked.items())) if at >= since]
+        wishes = list(dict.fromkeys([*lately, *(_Wish.of(choice) for choice in usual)]))
         rule = self.office.release.public
         for day, state in sorted(self._days.items()):
             if self._warm.get(day) is state:
@@ -540,10 +546,12 @@ class Follower:
             feed for office, feed in self.feeds.items() if not feed.confirm(tokens.get(office, ""), began)
         ]
         if len(changed) < _MANY:
-            return all([_read(feed) for feed in changed])
-        # As at the start: while one answer is read here, the calendar server makes the next.
-        with ThreadPoolExecutor(2, thread_name_prefix="busy-feed") as pool:
-            return all(list(pool.map(_read, changed)))
+            read = list(map(_read, changed))
+        else:
+            # As at the start: while one answer is read here, the calendar server makes the next.
+            with ThreadPoolExecutor(2, thread_name_prefix="busy-feed") as pool:
+                read = list(pool.map(_read, changed))
+        return all(read)
 
     def _prepare(self, until: float) -> bool:
         """Answer beforehand until that moment (monotonic seconds); True if nothing is left to do."""

@@ -276,6 +276,34 @@ def test_what_is_usual_is_answered_before_anybody_asks(feed_of, town, office):
     assert list(feed.preparing(usual)) == []
 
 
+def test_what_was_asked_long_ago_isnt_answered_beforehand(town, office):
+    seconds = [0.0]
+    services = ["reisepass", "fundbuero"]
+    wire = Wire(
+        [
+            BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),)),
+            BusyChanges("2", (), (opening(office, MONDAY, 9),)),
+            BusyChanges("3", (), (opening(office, MONDAY, 10),)),
+        ]
+    )
+
+    def steps():
+        seconds[0] += 1
+        feed.fresh(0)
+        return len(list(feed.preparing()))
+
+    with serving(wire) as url:
+        feed = OfficeFeed(office, CalendarClient(url, "site", "x"), lambda: seconds[0])
+        for service in services:
+            feed.offers(choose(town, None, [(service, 1)]), NOW)
+        assert steps() == 2
+        seconds[0] += 600
+        feed.offers(choose(town, None, [("reisepass", 1)]), NOW)
+        assert steps() == 2
+        seconds[0] += 600
+        assert steps() == 1
+
+
 class City:
     """A calendar server with the busy feeds of several offices, as a WSGI application: `tokens` is where each stands."""
 
