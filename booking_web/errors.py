@@ -22,7 +22,7 @@ from booking_web.booking.errors import (
 )
 from booking_web.language import gettext
 from booking_web.messages import message_of
-from booking_web.site import current_site
+from booking_web.site import current_site, page_url
 from calendar_server.client import CalendarError
 
 if TYPE_CHECKING:
@@ -76,9 +76,23 @@ def _limited(error: LimitedError) -> BaseResponse:
         site = current_site()
         again = (site.now() + timedelta(seconds=error.seconds + 59)).astimezone(site.settings.town.zone)
         retry = request.full_path.rstrip("?") if request.method == "POST" else ""
-        answer = _page("limited.html", 429, rule=error.rule, again=again, retry=retry, entries=request.form)
+        answer = _page(
+            "limited.html",
+            429,
+            rule=error.rule,
+            again=again,
+            retry=retry,
+            entries=request.form,
+            other_times=_other_times() if error.rule == "share-limit" else "",
+        )
     answer.headers["Retry-After"] = str(error.seconds)
     return answer
+
+
+def _other_times() -> str:
+    """Return the address of the days and times for what was chosen; empty if the request doesn't say."""
+    chosen = {name: request.args.getlist(name) for name in ("office", "service", "group", "arrangement")}
+    return page_url("times", **chosen) if chosen["service"] else ""
 
 
 def _wish_gone(_error: WishGoneError) -> BaseResponse:

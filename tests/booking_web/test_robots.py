@@ -333,6 +333,24 @@ def test_a_network_that_books_too_much_is_told_when_to_come_back(guarded):
     assert begin(stranger, MONDAY_9)
 
 
+def test_who_finds_a_day_taken_up_is_led_to_other_days(guarded):
+    citizens = guarded(Limits(network_percent=1))
+    browsers = [citizens.app.test_client() for _ in range(2)]
+    for browser in browsers:
+        browser.environ_base.update(HOME)
+    begin(browsers[0], MONDAY_8)
+    choice = "office=buergerbuero&service=reisepass:2"
+    form = Page(browsers[1].get(f"/en/termin/zeit?{choice}")).form("/termin/zeit")
+    answer = browsers[1].post(form["action"], data={"key": form["fields"]["key"], "start": MONDAY_9})
+    assert answer.status_code == 429
+    page = Page(answer)
+    assert "choose another day" in page.text
+    assert f"/en/termin/zeit?{choice}" in page.links
+    assert page.form("/termin/zeit")["fields"]["start"] == MONDAY_9
+    wednesday = {"key": form["fields"]["key"], "start": "2026-12-09T09:00:00+01:00"}
+    assert browsers[1].post(form["action"], data=wednesday).status_code == 303
+
+
 # The API ---------------------------------------------------------------------------------------------------------------
 
 
