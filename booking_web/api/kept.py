@@ -78,7 +78,7 @@ def keep(environ: Environ, basis: Basis) -> None:
 class KeptOffers:
     """A WSGI application around `app` that answers again what it has answered. `now` returns the time, aware.
 
-    At most `_MOST` answers of together `_MOST_BYTES` are kept; the oldest go first.
+    At most `_MOST` answers are kept, that together with their queries take `_MOST_BYTES`; the oldest go first.
     """
 
     def __init__(self, app: App, now: Callable[[], datetime], max_age: float) -> None:
@@ -136,16 +136,26 @@ class KeptOffers:
 
     def _keep(self, key: tuple[str, str], kept: _Kept) -> None:
         with self._lock:
-            replaced = self._kept.pop(key, None)
-            self._bytes += len(kept.body) - (len(replaced.body) if replaced is not None else 0)
+            self._drop(key)
             self._kept[key] = kept
+            self._bytes += _size(key, kept)
             while len(self._kept) > _MOST or self._bytes > _MOST_BYTES:
-                self._bytes -= len(self._kept.pop(next(iter(self._kept))).body)
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._bytes -= _size(key, kept)
 
 
 def _key(environ: Environ) -> tuple[str, str]:
     """By https the answer has a header more."""
     return environ["wsgi.url_scheme"], environ["QUERY_STRING"]
+
+
+def _size(key: tuple[str, str], kept: _Kept) -> int:
+    # Whoever asks chooses how long her query is.
+    return len(key[1]) + len(kept.body)
 
 
 def _given(kept: _Kept, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:

@@ -133,9 +133,15 @@ def test_no_more_is_kept_than_agreed(asked, monkeypatch):
         browser.get(f"/api/v1/offers?service=reisepass:{number}")
     assert not at_hand(made)
     assert at_hand(made, "service=reisepass:3")
-    monkeypatch.setattr(kept_answers, "_MOST_BYTES", 100)
-    browser.get("/api/v1/offers?service=fundbuero")
-    assert not at_hand(made, "service=fundbuero")
+    long = "service=reisepass:3&more=" + "x" * 3_000
+    size = len(browser.get(f"/api/v1/offers?{long}").data)
+    assert at_hand(made, long)
+    monkeypatch.setattr(kept_answers, "_MOST_BYTES", size + 2_000)
+    made.clock.advance(minutes=1)
+    browser.get(f"/api/v1/offers?{long}")
+    assert not at_hand(made, long)
+    browser.get("/api/v1/offers?service=reisepass:3")
+    assert at_hand(made, "service=reisepass:3")
 
 
 RULE = Release(
