@@ -11,7 +11,7 @@ from booking_web.api import kept as kept_answers
 from booking_web.booking.choice import choose
 from booking_web.site import site_of
 from optimizer.release import Limits, Release, Stage
-from tests.booking_web.conftest import API_KEY, site
+from tests.booking_web.conftest import API_KEY, site, world
 from tests.booking_web.test_api import MONDAY_8, book
 from tests.booking_web.test_release import HALF, town_with
 from tests.support.clock import Clock
@@ -29,12 +29,12 @@ def at_hand(made, query=QUERY, **headers):
 
 
 @pytest.fixture
-def asked(citizens):
-    """A world in which somebody has asked; its feed stays fresh unless something is booked by the site."""
-    site_of(citizens.app).follower.start()
-    first = citizens.browser().get(OFFERS)
-    assert first.status_code == 200
-    return citizens, first
+def asked(town, directory, tmp_path):
+    """A world in which somebody has asked; its feed is fresh for long, unless something is booked by the site."""
+    with world(town, directory, tmp_path, max_age_seconds=600.0) as made:
+        first = made.browser().get(OFFERS)
+        assert first.status_code == 200
+        yield made, first
 
 
 def test_the_same_is_given_again_with_the_same_headers(asked):
