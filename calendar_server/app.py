@@ -1,14 +1,13 @@
-"""The calendar server as a WSGI application: Radicale with our plugins, and our own answers where SQL knows them at once.
+"""The calendar server as a WSGI application: a handler for each method, on top of `calendar_server.service` and its neighbours.
 
-Radicale keeps what it does well: authentication, MKCALENDAR, deleting calendars, and whatever a client asks that isn't named here. Objects and calendars are
-written and read, their properties found and changed, and the common REPORTs answered by `calendar_server.service` and its neighbours directly, so
-that preconditions are checked in the transaction that writes, and a refusal tells its rule (RFC 4918 section 16).
+Radicale makes collections (MKCALENDAR, MKCOL), and its plugin points, names of properties and configuration are used; everything else is answered
+from here, so that preconditions are checked in the transaction that writes, a refusal tells its rule (RFC 4918 section 16), and
+nothing stands between a small question and its answer (docs/decisions/0008).
 """
 
 from __future__ import annotations
 
 import logging
-import posixpath
 import threading
 import warnings
 from dataclasses import dataclass, field, replace
@@ -20,15 +19,15 @@ from urllib.parse import quote, unquote, urlparse
 import structlog
 from icalendar.error import GloballyUniqueTZIDGuessed
 from radicale import config as radicale_config
-from radicale import httputils, pathutils, xmlutils
+from radicale import httputils, xmlutils
 from radicale.app import Application
-from radicale.app.base import Access
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from calendar_server import (
     desk,
     fairness,
     feeds,
+    frame,
     multistatus,
     principals,
     properties,
@@ -39,12 +38,14 @@ from calendar_server import (
     wholes,
     xmlbody,
 )
-from calendar_server.accounts import AccountRole, Accounts
+from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.busy_feed import BusyFeed, BusyItem
+from calendar_server.frame import Request, Response
 from calendar_server.limits import Limits
 from calendar_server.mailroom import NoMailroom
-from calendar_server.plugin import ROOT, TerminAuth, TerminRights, TerminStorage, sync_token
+from calendar_server.plugin import ROOT, TerminRights, TerminStorage, sync_token
 from calendar_server.refusals import NotDoneError, RefusedError
+from calendar_server.rights import Access, rights_of
 from calendar_server.service import Actor, Calendars, Preconditions
 from calendar_server.setup import prepare
 from calendar_server.shell import METHODS, Shell
@@ -53,14 +54,13 @@ from calendar_server.storage.database import Database
 from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
 from calendar_server.subscription import Subscription
 from calendar_server.upkeep import Upkeep, UpkeepSettings
+from calendar_server.xmlbody import BadXmlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from xml.etree.ElementTree import Element
 
-    from radicale.types import WSGIEnviron as Environ
-    from radicale.types import WSGIResponse as Response
-
+    from calendar_server.frame import Environ
     from calendar_server.mailroom import Mailroom
     from calendar_server.offices import Directory
 
@@ -72,7 +72,12 @@ _DAV = "1, 3, calendar-access, calendar-auto-schedule, extended-mkcol"
 _EXPAND_PROPERTY = "{DAV:}expand-property"
 _RELEASED_ONLY = "HTTP_X_TERMIN_RELEASED_ONLY"
 """The site sends it with what the public books (`calendar_server.service.Actor.released_only`)."""
-_OK, _CREATED, _NO_CONTENT, _MULTI_STATUS = 200, 201, 204, 207
+_OK, _CREATED, _NO_CONTENT, _MULTI_STATUS, _NOT_MODIFIED = 200, 201, 204, 207, 304
+_CALENDAR = "text/calendar; charset=utf-8"
+_UNAUTHORIZED = frame.told(
+    401, "A name and a password are needed.", {"WWW-Authenticate": 'Basic realm="termin"'}
+)
+_BUSY = frame.told(503, "The calendar is busy, try again.", {"Retry-After": "5"})
 _log = structlog.get_logger()
 
 
@@ -123,29 +128,46 @@ def _configuration(**plugins: Any) -> Any:
 
 
 class TerminApplication(Application):
-    """Radicale's application with our answers. One instance serves all threads."""
+    """The answers to every method. One instance serves all threads.
+
+    Of Radicale's application it uses the handlers that make collections; its others are never called.
+    """
 
     _storage: TerminStorage
     _rights: TerminRights
 
     def __init__(self, calendars: Calendars, accounts: Accounts, feed: BusyFeed) -> None:
         self.calendars = calendars
+        self.accounts = accounts
         self.feed = feed
         self.reports = reports.Reports(calendars, feed)
         self.queries = queries.Queries(calendars, feed)
         self.principals = principals.Principals(calendars, accounts)
         self.outbox = scheduling.Outbox(calendars, self.principals)
+        self.handlers: dict[str, Callable[[Request], Response]] = {
+            "DELETE": self._delete,
+            "GET": self._get,
+            "HEAD": self._get,
+            "MKCALENDAR": self._make,
+            "MKCOL": self._make,
+            "MOVE": self._move,
+            "OPTIONS": self._options,
+            "POST": self._post,
+            "PROPFIND": self._propfind,
+            "PROPPATCH": self._proppatch,
+            "PUT": self._put,
+            "REPORT": self._report,
+        }
         super().__init__(
             _configuration(
-                storage=lambda configuration: TerminStorage(configuration, calendars, feed),
-                auth=lambda configuration: TerminAuth(configuration, accounts),
+                storage=lambda configuration: TerminStorage(configuration, calendars),
                 rights=lambda configuration: TerminRights(configuration, accounts, calendars.directory),
             )
         )
         self._require_plugins()
 
     def _require_plugins(self) -> None:
-        loaded = {TerminStorage: self._storage, TerminAuth: self._auth, TerminRights: self._rights}
+        loaded = {TerminStorage: self._storage, TerminRights: self._rights}
         for wanted, plugin in loaded.items():
             if type(plugin) is not wanted:
                 raise RuntimeError(
@@ -154,149 +176,133 @@ class TerminApplication(Application):
 
     # Around every request --------------------------------------------------------------------------------------------
 
-    def _handle_request(self, environ: Environ) -> Any:
-        self._rights.forget()
-        # Principals are made by `calendar_server.setup` and on demand, by the system.
-        with self.calendars.database.snapshot(), self._storage.acting(Actor("system")):
-            return super()._handle_request(environ)
+    def __call__(  # type: ignore[override]  # Radicale's says that the environment is never written
+        self, environ: Environ, start_response: Callable[..., Any]
+    ) -> list[bytes]:
+        """Answer one request, in one read transaction."""
+        with self.calendars.database.snapshot():
+            answer = self._respond(environ)
+        return frame.send(environ, start_response, answer)
 
-    def _as(self, user: str, do: Callable[[], Response]) -> Response:
-        """Do what a user asked and turn what wasn't done into its HTTP answer."""
-        account = self._rights.account(user)
-        authoritative = account is not None and account.role is AccountRole.SITE
+    def _respond(self, environ: Environ) -> Response:
+        place = frame.place_of(environ)
+        if place is None:
+            return frame.BAD_REQUEST
+        prefix, path = place
+        if "/.well-known/" in f"{path}/":
+            return _well_known(prefix, path)
         try:
-            with self._storage.acting(Actor(user, authoritative)):
-                return do()
+            account = None
+            given = frame.credentials(environ)
+            if given is not None:
+                account = self.accounts.login(*given)
+                if account is None:
+                    # Who guards the door by this line needs to know where it came from, and nobody's name.
+                    _log.warning("failed login", address=environ.get("REMOTE_ADDR", ""))
+                    return _UNAUTHORIZED
+                self._welcome(account)
+            answer = self.handlers[environ["REQUEST_METHOD"]](Request(environ, prefix, path, account))
         except NotDoneError as error:
-            return _not_done(error)
+            answer = _not_done(error)
+        except BadXmlError:
+            answer = frame.BAD_REQUEST
         except OperationalError as error:
             _log.warning("database unavailable", error=type(error.orig).__name__)
-            return (
-                503,
-                {"Content-Type": "text/plain", "Retry-After": "5"},
-                "The calendar is busy, try again.",
-                None,
-            )
+            answer = _BUSY
         except DBAPIError as error:
             # What a database can't keep (a NUL character, a value out of range) is the client's to mend.
             _log.warning("database refused", error=type(error.orig).__name__)
-            return 400, {"Content-Type": "text/plain"}, "The request has a value that can't be stored.", None
+            answer = frame.told(400, "The request has a value that can't be stored.")
+        if answer is frame.NOT_ALLOWED and account is None:
+            return _UNAUTHORIZED
+        return answer
 
-    def _radicale(self, method: str, environ: Environ, *parts: Any) -> Response:
-        """Let Radicale answer; `parts` are the rest of its handler's arguments: prefix, path, user, groups, request_info."""
-        handler: Callable[..., Response] = getattr(Application, f"do_{method}")
-        user: str = parts[2]
-        return self._as(user, lambda: handler(self, environ, *parts))
+    def _welcome(self, account: Account) -> None:
+        """Make somebody's principal at her first request."""
+        if (
+            self.calendars.find(account.name) is None
+            and "W" in self._access(account, f"/{account.name}/").own
+        ):
+            # Made by nobody in particular: her request may be one that changes nothing.
+            self.calendars.create_principal(account.name, {}, Actor("system"))
 
-    def _read_xml_request_body(self, environ: Environ, request_info: object) -> Element | None:
-        del request_info
-        try:
-            return xmlbody.parse(environ["wsgi.input"].read())
-        except xmlbody.BadXmlError as error:
-            # Radicale answers 400 to a RuntimeError from here.
-            raise RuntimeError(str(error)) from error
-
-    def _access(self, user: str, groups: set[str], path: str) -> Access:
-        return Access(self._rights, user, groups, path)
+    def _access(self, account: Account | None, path: str) -> Access:
+        return Access.of(account, path, self.calendars.directory)
 
     def _target(self, path: str) -> tuple[CollectionRow, str] | None:
         """Return (calendar, name) if a path is that of an object in a calendar, whether it is there or not."""
-        parent, href = posixpath.split(pathutils.strip_path(path))
-        if not parent or not href or path.endswith("/"):
+        parent, _, href = path.rpartition("/")
+        if len(parent) < 2 or not href:
             return None
         where = self.calendars.find(parent)
         return (where, href) if where is not None and where.tag else None
 
     # One object ------------------------------------------------------------------------------------------------------
 
-    def do_PUT(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        del base_prefix, request_info
-        target = self._target(path)
+    def _put(self, request: Request) -> Response:
+        target = self._target(request.path)
+        access = self._access(request.account, request.path)
         if target is None:
-            return self._put_calendar(environ, path, user, self._access(user, user_groups, path))
+            return self._put_calendar(request, access)
+        if "w" not in access.own and "w" not in access.above:
+            return frame.NOT_ALLOWED
+        _require_calendar_data(request)
         where, href = target
-        access = self._access(user, user_groups, path)
-        if "w" not in access.permissions and "w" not in access.parent_permissions:
-            return httputils.NOT_ALLOWED
-
-        def put() -> Response:
-            _require_calendar_data(environ)
-            sent = environ["wsgi.input"].read()
-            body = scheduling.left_to_clients(sent)
-            actor = self._storage.actor()
-            if actor.authoritative:
-                actor = replace(
-                    actor, caller=fairness.caller_of(environ), released_only=_RELEASED_ONLY in environ
-                )
-            done = self.calendars.put(where.path, href, body, actor, _preconditions(environ))
-            headers = {} if done.etag is None or body != sent else {"ETag": done.etag}
-            return (_CREATED if done.created else _NO_CONTENT), headers, None, None
-
-        return self._as(user, put)
-
-    def do_GET(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        del base_prefix, request_info
-        target = self._target(path)
-        access = self._access(user, user_groups, path)
-        if target is None:
-            if not pathutils.strip_path(path):
-                return _OK, {"Content-Type": "text/plain"}, "CalDAV server of the appointment system.", None
-            if "r" not in access.permissions and "R" not in access.permissions:
-                return httputils.NOT_ALLOWED
-            return self._as(user, lambda: self._get_calendar(environ, path))
-        if not set("ri") & set(access.permissions) and "r" not in access.parent_permissions:
-            return httputils.NOT_ALLOWED
-        return self._as(user, lambda: self._get_item(environ, *target))
-
-    def _put_calendar(self, environ: Environ, path: str, user: str, access: Access) -> Response:
-        """Take a calendar as a whole (RFC 4791 leaves that open); "O" is the right to it."""
-        if not {"w", "O"} <= set(access.permissions):
-            return httputils.NOT_ALLOWED
-
-        def put() -> Response:
-            _require_calendar_data(environ)
-            texts, props = wholes.parts_of(scheduling.left_to_clients(environ["wsgi.input"].read()))
-            created = self.calendars.replace_calendar(
-                pathutils.strip_path(path), texts, props, self._storage.actor(), _preconditions(environ)
+        sent = request.body()
+        body = scheduling.left_to_clients(sent)
+        actor = _actor(request)
+        if actor.authoritative:
+            actor = replace(
+                actor,
+                caller=fairness.caller_of(request.environ),
+                released_only=_RELEASED_ONLY in request.environ,
             )
-            return (_CREATED if created else _NO_CONTENT), {}, None, None
+        done = self.calendars.put(where.path, href, body, actor, _preconditions(request))
+        headers = {} if done.etag is None or body != sent else {"ETag": done.etag}
+        return Response(_CREATED if done.created else _NO_CONTENT, headers)
 
-        return self._as(user, put)
+    def _get(self, request: Request) -> Response:
+        target = self._target(request.path)
+        access = self._access(request.account, request.path)
+        if target is not None:
+            if not set("ri") & set(access.own) and "r" not in access.above:
+                return frame.NOT_ALLOWED
+            return self._get_item(request, *target)
+        if request.path == "/":
+            return frame.told(_OK, "CalDAV server of the appointment system.")
+        if "r" not in access.own and "R" not in access.own:
+            return frame.NOT_ALLOWED
+        return self._get_calendar(request)
 
-    def _get_calendar(self, environ: Environ, path: str) -> Response:
-        where = self.calendars.find(path)
+    def _put_calendar(self, request: Request, access: Access) -> Response:
+        """Take a calendar as a whole (RFC 4791 leaves that open); "O" is the right to it."""
+        if not {"w", "O"} <= set(access.own):
+            return frame.NOT_ALLOWED
+        _require_calendar_data(request)
+        texts, props = wholes.parts_of(scheduling.left_to_clients(request.body()))
+        created = self.calendars.replace_calendar(
+            request.name, texts, props, _actor(request), _preconditions(request)
+        )
+        return Response(_CREATED if created else _NO_CONTENT)
+
+    def _get_calendar(self, request: Request) -> Response:
+        where = self.calendars.find(request.path)
         if where is None:
-            raise refusals.MissingError(path)
+            raise refusals.MissingError(request.path)
         if not where.tag:
-            return httputils.DIRECTORY_LISTING
+            return frame.told(403, "Only calendars can be read as a whole.")
         etag = where.etag
         if where.role is Role.BUSY:
             etag = f'"{self._token(where).rpartition(":busy:")[2]}"'
         headers = {"ETag": etag, "Last-Modified": formatdate(where.modified, usegmt=True)}
-        if etag in (part.strip() for part in environ.get("HTTP_IF_NONE_MATCH", "").split(",")):
-            return 304, headers, None, None
+        if _is_known(request, etag):
+            return Response(_NOT_MODIFIED, headers)
         text = wholes.text_of(where, self.calendars, self.feed)
         name = quote(f"{where.props.get('D:displayname') or where.name}.ics", safe="")
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-        return _OK, {**headers, "Content-Type": "text/calendar; charset=utf-8"}, text.encode(), None
+        return Response(_OK, {**headers, "Content-Type": _CALENDAR}, text.encode())
 
-    def _get_item(self, environ: Environ, where: CollectionRow, href: str) -> Response:
+    def _get_item(self, request: Request, where: CollectionRow, href: str) -> Response:
         office = self.calendars.office_of(where)
         if where.role is Role.BUSY:
             item = self.feed.item(office, href) if office else None
@@ -310,221 +316,143 @@ class TerminApplication(Application):
                 raise refusals.MissingError(href)
             text, etag, modified = row.text, row.etag, row.modified
         headers = {"ETag": etag, "Last-Modified": formatdate(modified, usegmt=True)}
-        if etag in (part.strip() for part in environ.get("HTTP_IF_NONE_MATCH", "").split(",")):
-            return 304, headers, None, None
-        return _OK, {**headers, "Content-Type": "text/calendar; charset=utf-8"}, text.encode(), None
+        if _is_known(request, etag):
+            return Response(_NOT_MODIFIED, headers)
+        return Response(_OK, {**headers, "Content-Type": _CALENDAR}, text.encode())
 
-    def do_DELETE(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        target = self._target(path)
-        if target is None:
-            return self._radicale("DELETE", environ, base_prefix, path, user, user_groups, request_info)
-        where, href = target
-        access = self._access(user, user_groups, path)
-        if "w" not in access.permissions and "w" not in access.parent_permissions:
-            return httputils.NOT_ALLOWED
+    def _delete(self, request: Request) -> Response:
+        target = self._target(request.path)
+        access = self._access(request.account, request.path)
+        if target is not None:
+            if "w" not in access.own and "w" not in access.above:
+                return frame.NOT_ALLOWED
+            self.calendars.delete(*_place(target), _actor(request), _preconditions(request))
+            return Response(_NO_CONTENT)
+        if not {"w", "D"} <= set(access.own):
+            return frame.NOT_ALLOWED
+        self.calendars.delete_calendar(request.name, _actor(request), _preconditions(request))
+        return Response(_NO_CONTENT)
 
-        def delete() -> Response:
-            self.calendars.delete(where.path, href, self._storage.actor(), _preconditions(environ))
-            return _NO_CONTENT, {}, None, None
-
-        return self._as(user, delete)
-
-    def do_MOVE(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        del base_prefix, request_info
-        source = self._target(path)
-        destination = _destination(environ)
-        target = self._target(destination) if destination is not None else None
+    def _move(self, request: Request) -> Response:
+        destination = _destination(request)
         if destination is None:
             # RFC 4918 section 9.9.4 would let another server's be answered with 502; no request makes us answer with a 5xx.
-            return httputils.BAD_REQUEST
-        for place in (path, destination):
-            access = self._access(user, user_groups, place)
-            if not (
-                "w" in access.parent_permissions
-                and ("r" in access.parent_permissions or "r" in access.permissions)
-            ):
-                return httputils.NOT_ALLOWED
+            return frame.BAD_REQUEST
+        for place in (request.path, destination):
+            access = self._access(request.account, place)
+            if "w" not in access.above or ("r" not in access.above and "r" not in access.own):
+                return frame.NOT_ALLOWED
+        source, target = self._target(request.path), self._target(destination)
         if source is None:
-            return httputils.NOT_FOUND
+            return frame.NOT_FOUND
         if target is None:
-            return httputils.CONFLICT
-
-        def move() -> Response:
-            overwrite = environ.get("HTTP_OVERWRITE", "T").strip().upper() != "F"
-            created = self.calendars.move(
-                source[0].path,
-                source[1],
-                target[0].path,
-                target[1],
-                self._storage.actor(),
-                overwrite=overwrite,
-            )
-            return (_CREATED if created else _NO_CONTENT), {}, None, None
-
-        return self._as(user, move)
+            return frame.CONFLICT
+        overwrite = request.header("OVERWRITE", "T").strip().upper() != "F"
+        created = self.calendars.move(*_place(source), *_place(target), _actor(request), overwrite=overwrite)
+        return Response(_CREATED if created else _NO_CONTENT)
 
     # Collections -----------------------------------------------------------------------------------------------------
 
-    def do_REPORT(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        access = self._access(user, user_groups, path)
-        if not set("rR") & set(access.permissions) and "r" not in access.parent_permissions:
-            return httputils.NOT_ALLOWED
-        try:
-            root = self._read_xml_request_body(environ, request_info)
-        except RuntimeError:
-            return httputils.BAD_REQUEST
-        if root is not None and root.tag in {principals.SEARCH, principals.SEARCH_SET}:
-            return self._as(user, lambda: self._search_principals(root, base_prefix, path, user))
-        if "r" not in access.permissions and "r" not in access.parent_permissions:
-            return httputils.NOT_ALLOWED
-        ours = None if root is None else self._our_report(root, base_prefix, path)
-        if ours is not None:
-            return self._as(user, ours)
-        _rewind(environ)
-        return self._radicale("REPORT", environ, base_prefix, path, user, user_groups, request_info)
+    def _report(self, request: Request) -> Response:
+        access = self._access(request.account, request.path)
+        if not set("rR") & set(access.own) and "r" not in access.above:
+            return frame.NOT_ALLOWED
+        root = request.xml()
+        if root is None:
+            return frame.BAD_REQUEST
+        if root.tag in {principals.SEARCH, principals.SEARCH_SET}:
+            return self._search_principals(request, root)
+        if "r" not in access.own and "r" not in access.above:
+            return frame.NOT_ALLOWED
+        if root.tag == _EXPAND_PROPERTY or scheduling.mailbox(request.path) is not None:
+            # Clients that ask for expand-property without being told that they can are content with an empty answer.
+            return _multistatus(multistatus.document(()))
+        where, only = self.calendars.find(request.path), ""
+        if where is None:
+            target = self._target(request.path)
+            if target is None or self._listed(*target) is None:
+                raise refusals.MissingError(request.path)
+            where, only = target
+        return self._calendar_report(request, root, where, only)
 
-    def _our_report(self, root: Element, prefix: str, path: str) -> Callable[[], Response] | None:
-        """Return what answers a REPORT from rows; None for what is left to Radicale."""
-        if scheduling.mailbox(path) is not None:
-            return lambda: _multistatus(multistatus.document(()))
-        where = self.calendars.find(path)
-        if where is None or not where.tag:
-            return None
-        if root.tag == reports.SYNC:
-            return lambda: _multistatus(self.reports.sync(where, root, prefix))
-        if root.tag in {queries.MULTIGET, queries.QUERY}:
-            return lambda: _multistatus(self.queries.answer(where, root, prefix))
-        if root.tag == queries.FREE_BUSY:
-            return lambda: _calendar(self.queries.free_busy(where, root))
-        # Radicale answers the reports that it doesn't know with nothing. Clients that ask for expand-property without being told
-        # that they can are content with that; whoever asks for another must hear that there is none (RFC 3253 section 3.6).
-        return None if root.tag == _EXPAND_PROPERTY else _no_such_report
+    def _calendar_report(self, request: Request, root: Element, where: CollectionRow, only: str) -> Response:
+        """Answer a REPORT on a calendar, or on `only` one object in it."""
+        if where.tag and root.tag in {queries.MULTIGET, queries.QUERY}:
+            return _multistatus(self.queries.answer(where, root, request.prefix, only))
+        if where.tag and not only and root.tag == reports.SYNC:
+            return _multistatus(self.reports.sync(where, root, request.prefix))
+        if where.tag and not only and root.tag == queries.FREE_BUSY:
+            text = self.queries.free_busy(where, root)
+            return Response(_OK, {"Content-Type": _CALENDAR}, text.encode())
+        # Whoever asks for another report must hear that there is none (RFC 3253 section 3.6).
+        raise RefusedError("supported-report", namespace=refusals.DAV)
 
-    def _search_principals(self, root: Element, prefix: str, path: str, user: str) -> Response:
-        account = self._rights.account(user)
-        if root.tag == principals.SEARCH_SET or account is None:
-            return _OK, {"Content-Type": multistatus.CONTENT_TYPE}, principals.SEARCHABLE, None
-        found = self.principals.search(account, root, pathutils.strip_path(path))
+    def _search_principals(self, request: Request, root: Element) -> Response:
+        if root.tag == principals.SEARCH_SET or request.account is None:
+            return Response(_OK, {"Content-Type": multistatus.CONTENT_TYPE}, principals.SEARCHABLE.encode())
+        found = self.principals.search(request.account, root, request.name)
         wanted = properties.Request(None)
         wanted.tags = principals.wanted_tags(root)
         return _multistatus(
-            multistatus.document(wanted.response(self._resource(prefix, user, row)) for row in found)
+            multistatus.document(wanted.response(self._resource(request, row)) for row in found)
         )
 
-    def do_POST(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        del base_prefix, user_groups, request_info
-        where = scheduling.mailbox(path)
-        account = self._rights.account(user)
+    def _post(self, request: Request) -> Response:
+        where = scheduling.mailbox(request.path)
         if where is None or where.role is not Role.OUTBOX:
-            return httputils.METHOD_NOT_ALLOWED
-        if account is None or where.owner != account.name:
-            return httputils.NOT_ALLOWED
+            return frame.METHOD_NOT_ALLOWED
+        if request.account is None or where.owner != request.account.name:
+            return frame.NOT_ALLOWED
+        _require_calendar_data(request)
+        text = self.outbox.answer(request.account, request.body())
+        return Response(_OK, {"Content-Type": multistatus.CONTENT_TYPE}, text.encode())
 
-        def answer() -> Response:
-            _require_calendar_data(environ)
-            text = self.outbox.answer(account, environ["wsgi.input"].read())
-            return _OK, {"Content-Type": multistatus.CONTENT_TYPE}, text, None
+    @staticmethod
+    def _options(request: Request) -> Response:
+        del request
+        return Response(_OK, {"Allow": ", ".join(sorted(METHODS)), "DAV": _DAV})
 
-        return self._as(user, answer)
-
-    def do_OPTIONS(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        del environ, base_prefix, path, user, user_groups, request_info
-        return _OK, {"Allow": ", ".join(sorted(METHODS)), "DAV": _DAV}, None, None
-
-    def do_PROPFIND(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        del user_groups
-        letters = self._rights.authorization(user, set(), path)
-        if not set("rR") & set(letters):
-            return httputils.NOT_ALLOWED
+    def _propfind(self, request: Request) -> Response:
+        if not set("rR") & set(self._access(request.account, request.path).own):
+            return frame.NOT_ALLOWED
         try:
-            request = properties.Request(self._read_xml_request_body(environ, request_info))
-        except (RuntimeError, ValueError):
-            return httputils.BAD_REQUEST
-        deep = environ.get("HTTP_DEPTH", "infinity").strip() != "0"
-        return self._as(user, lambda: self._propfind(request, base_prefix, path, user, deep=deep))
-
-    def _propfind(
-        self, request: properties.Request, prefix: str, path: str, user: str, *, deep: bool
-    ) -> Response:
-        name = pathutils.strip_path(path)
+            wanted = properties.Request(request.xml())
+        except ValueError:
+            return frame.BAD_REQUEST
+        name = request.name
         where = self.calendars.find(name) or scheduling.mailbox(name) if name else ROOT
         if where is None:
-            target = self._target(path)
+            target = self._target(request.path)
             found = self._listed(*target) if target is not None else None
             if target is None or found is None:
-                raise refusals.MissingError(path)
+                raise refusals.MissingError(request.path)
             return _multistatus(
-                multistatus.document([request.response(self._resource(prefix, user, target[0], found))])
+                multistatus.document([wanted.response(self._resource(request, target[0], found))])
             )
-        responses = [request.response(self._resource(prefix, user, where))]
+        on = self._resource(request, where)
+        responses = [wanted.response(on)]
+        deep = request.header("DEPTH", "infinity").strip() != "0"
         if deep and where.tag:
-            on = self._resource(prefix, user, where)
-            responses += request.responses(on, self._listing(where))
+            responses += wanted.responses(on, self._listing(where))
         elif deep:
             with self.calendars.database.read() as connection:
                 children = reading.children(connection, where.path)
             for child in children:
-                on = self._resource(prefix, user, child)
-                if set("rR") & set(on.letters):
-                    responses.append(request.response(on))
+                below = self._resource(request, child)
+                if set("rR") & set(below.letters):
+                    responses.append(wanted.response(below))
         return _multistatus(multistatus.document(responses))
 
     def _resource(
-        self, prefix: str, user: str, where: CollectionRow, item: reading.Listed | None = None
+        self, request: Request, where: CollectionRow, item: reading.Listed | None = None
     ) -> properties.Resource:
-        account = self._rights.account(where.owner) if where.role is Role.PRINCIPAL and where.owner else None
+        account = None
+        if where.role is Role.PRINCIPAL and where.owner:
+            account = request.account if where.owner == request.user else self.accounts.get(where.owner)
         return properties.Resource(
-            prefix=prefix,
-            user=user,
-            letters=self._rights.authorization(user, set(), f"/{where.path}/" if where.path else "/"),
+            prefix=request.prefix,
+            user=request.user,
+            letters=rights_of(request.account, where.path, self.calendars.directory),
             collection=where,
             token=lambda: self._token(where),
             item=item,
@@ -555,103 +483,96 @@ class TerminApplication(Application):
             row = reading.item(connection, where, href)
         return None if row is None else reading.listed(row, where)
 
-    def do_PROPPATCH(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        letters = self._rights.authorization(user, user_groups, path)
+    def _proppatch(self, request: Request) -> Response:
+        letters = self._access(request.account, request.path).own
         if "l" in letters or not set("wW") & set(letters):
-            return httputils.NOT_ALLOWED
-        try:
-            root = self._read_xml_request_body(environ, request_info)
-        except RuntimeError:
-            return httputils.BAD_REQUEST
-        href = multistatus.href(base_prefix, *pathutils.strip_path(path).split("/"), collection=True)
+            return frame.NOT_ALLOWED
+        root = request.xml()
+        href = multistatus.href(request.prefix, *request.name.split("/"), collection=True)
         refused = properties.refused_changes(root, href)
         if refused is not None:
             return _multistatus(multistatus.document([refused]))
         changes = xmlutils.props_from_request(root)
+        if self.calendars.find(request.path) is None:
+            # An object has no properties that can be set; what isn't there has none at all.
+            target = self._target(request.path)
+            if target is not None and self._listed(*target) is not None:
+                raise refusals.ForbiddenError(request.path)
+            raise refusals.MissingError(request.path)
+        self.calendars.change_props(request.name, changes, _actor(request))
+        return _multistatus(multistatus.document([properties.changed(changes, href)]))
 
-        def patch() -> Response:
-            if self.calendars.find(path) is None:
-                # An object has no properties that can be set; what isn't there has none at all.
-                target = self._target(path)
-                if target is not None and self._listed(*target) is not None:
-                    raise refusals.ForbiddenError(path)
-                raise refusals.MissingError(path)
-            self.calendars.change_props(pathutils.strip_path(path), changes, self._storage.actor())
-            return _multistatus(multistatus.document([properties.changed(changes, href)]))
+    # What is Radicale's ----------------------------------------------------------------------------------------------
 
-        return self._as(user, patch)
+    def _make(self, request: Request) -> Response:
+        """Let Radicale make a collection (MKCALENDAR, MKCOL); it asks our plugins for the rights and to store it."""
+        method = request.environ["REQUEST_METHOD"]
+        handler: Callable[..., Any] = getattr(super(), f"do_{method}")
+        with self._storage.acting(_actor(request)):
+            answer = handler(request.environ, request.prefix, request.path, request.user, set(), {})
+        if answer == httputils.NOT_ALLOWED:
+            return frame.NOT_ALLOWED
+        status, headers, body, _ = answer
+        return Response(status, dict(headers), body.encode() if isinstance(body, str) else body or b"")
 
-    def do_MKCALENDAR(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        return self._radicale("MKCALENDAR", environ, base_prefix, path, user, user_groups, request_info)
-
-    def do_MKCOL(
-        self,
-        environ: Environ,
-        base_prefix: str,
-        path: str,
-        user: str,
-        user_groups: set[str],
-        request_info: Any,
-    ) -> Response:
-        return self._radicale("MKCOL", environ, base_prefix, path, user, user_groups, request_info)
+    def _read_xml_request_body(self, environ: Mapping[str, Any], request_info: object) -> Element | None:
+        del request_info
+        try:
+            return xmlbody.parse(environ["wsgi.input"].read())
+        except BadXmlError as error:
+            # Radicale answers 400 to a RuntimeError from here.
+            raise RuntimeError(str(error)) from error
 
 
 def _listed_busy(item: BusyItem, where: CollectionRow) -> reading.Listed:
     return reading.Listed(item.href, item.etag, len(item.text), where.modified, "VFREEBUSY")
 
 
-def _no_such_report() -> Response:
-    raise RefusedError("supported-report", namespace=refusals.DAV)
-
-
-def _rewind(environ: Environ) -> None:
-    environ["wsgi.input"].seek(0)
+def _well_known(prefix: str, path: str) -> Response:
+    """Lead to the root of the server (RFC 6764 section 5), without a password; other well-known addresses aren't ours."""
+    # Some clients (TbSync) ask for them below the path that they were given.
+    if path.rstrip("/").endswith(("/.well-known/caldav", "/.well-known/carddav")):
+        return Response(301, {"Location": f"{prefix}/"})
+    return frame.NOT_FOUND
 
 
 def _multistatus(body: bytes) -> Response:
-    return _MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": _DAV}, body, None
+    return Response(_MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": _DAV}, body)
 
 
-def _calendar(text: str) -> Response:
-    return _OK, {"Content-Type": "text/calendar; charset=utf-8"}, text.encode(), None
+def _actor(request: Request) -> Actor:
+    authoritative = request.account is not None and request.account.role is AccountRole.SITE
+    return Actor(request.user, authoritative)
+
+
+def _place(target: tuple[CollectionRow, str]) -> tuple[str, str]:
+    return target[0].path, target[1]
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    return etag in (part.strip() for part in request.header("IF_NONE_MATCH").split(","))
 
 
 def _not_done(error: NotDoneError) -> Response:
     if isinstance(error, RefusedError):
         body = multistatus.error(error.namespace, error.rule)
         wait = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        return 403, {"Content-Type": multistatus.CONTENT_TYPE, **wait}, body, None
+        return Response(403, {"Content-Type": multistatus.CONTENT_TYPE, **wait}, body)
     if isinstance(error, refusals.PreconditionFailedError):
-        return httputils.PRECONDITION_FAILED
+        return frame.PRECONDITION_FAILED
     if isinstance(error, refusals.MissingError):
-        return httputils.NOT_FOUND
+        return frame.NOT_FOUND
     if isinstance(error, refusals.NoParentError):
-        return httputils.CONFLICT
-    return httputils.FORBIDDEN
+        return frame.CONFLICT
+    return frame.FORBIDDEN
 
 
-def _preconditions(environ: Environ) -> Preconditions:
-    return Preconditions(environ.get("HTTP_IF_MATCH", ""), environ.get("HTTP_IF_NONE_MATCH", ""))
+def _preconditions(request: Request) -> Preconditions:
+    return Preconditions(request.header("IF_MATCH"), request.header("IF_NONE_MATCH"))
 
 
-def _require_calendar_data(environ: Environ) -> None:
-    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+def _require_calendar_data(request: Request) -> None:
+    kind = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind not in {
         "",
         "text/calendar",
@@ -662,21 +583,22 @@ def _require_calendar_data(environ: Environ) -> None:
         raise RefusedError("supported-calendar-data", namespace=refusals.CALDAV)
 
 
-def _destination(environ: Environ) -> str | None:
+def _destination(request: Request) -> str | None:
     """Return the path of a Destination on this server (RFC 4918 section 10.3), None for another server's."""
     try:
-        url = urlparse(environ.get("HTTP_DESTINATION", ""))
+        url = urlparse(request.header("DESTINATION"))
     except ValueError:
         return None
-    if url.netloc and url.netloc.lower() != str(environ.get("HTTP_HOST", "")).lower():
+    if url.netloc and url.netloc.lower() != request.header("HOST").lower():
         return None
-    path: str = pathutils.sanitize_path(unquote(url.path))
-    return path if url.path else None
+    return frame.path_of(unquote(url.path).removeprefix(request.prefix)) if url.path else None
 
 
 def create_app(settings: CalendarSettings) -> Shell:
     """Return the WSGI application; brings the database into line with the configuration first."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    # Its remarks name paths; that it lets nobody in by itself is our wish.
+    logging.getLogger("radicale").setLevel(logging.ERROR)
     # What a TZID with a prefix means is decided by `calendar_server.ical.tzids`; the warning would put what a client sent into the log.
     warnings.filterwarnings("ignore", category=GloballyUniqueTZIDGuessed)
     database = Database.open(settings.database_url)

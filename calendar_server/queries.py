@@ -50,8 +50,11 @@ class Queries:
         self._calendars = calendars
         self._feed = feed
 
-    def answer(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
-        """Answer calendar-query or calendar-multiget. Refuses with the precondition that the request breaks."""
+    def answer(self, where: CollectionRow, root: Element, prefix: str, only: str = "") -> bytes:
+        """Answer calendar-query or calendar-multiget; a query that was asked of one object is about `only` that one.
+
+        Refuses with the precondition that the request breaks.
+        """
         try:
             wanted, data = Wanted.of(root), _data_request(root)
             if root.tag == MULTIGET:
@@ -62,7 +65,7 @@ class Queries:
             raise RefusedError(error.precondition, str(error), namespace=CALDAV) from error
         if condition is None:
             raise RefusedError("valid-filter", "calendar-query needs a filter", namespace=CALDAV)
-        return multistatus.document(self._query(where, condition, prefix, wanted, data))
+        return multistatus.document(self._query(where, condition, prefix, wanted, data, only))
 
     def free_busy(self, where: CollectionRow, root: Element) -> str:
         """Answer free-busy-query with a VFREEBUSY of what the calendar's own objects take."""
@@ -113,18 +116,27 @@ class Queries:
             yield multistatus.gone(multistatus.escape(path))
 
     def _query(
-        self, where: CollectionRow, condition: query.Filter, prefix: str, wanted: Wanted, data: DataRequest
+        self,
+        where: CollectionRow,
+        condition: query.Filter,
+        prefix: str,
+        wanted: Wanted,
+        data: DataRequest,
+        only: str,
     ) -> Iterator[str]:
         office = self._calendars.office_of(where)
         if where.role is Role.BUSY:
             for item in self._feed.items(office) if office is not None else ():
-                if query.matches(condition, self._calendars.parse(item.text, office)):
+                if only in {"", item.href} and query.matches(
+                    condition, self._calendars.parse(item.text, office)
+                ):
                     yield wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
             return
-        simple = query.simple_time_range(condition)
+        simple = None if only else query.simple_time_range(condition)
         show = self._shower(where, prefix, wanted, data)
         with self._calendars.database.read() as connection:
-            for row in self._candidates(connection, where, condition, office):
+            one = reading.item(connection, where, only) if only else None
+            for row in self._candidates(connection, where, condition, office) if one is None else (one,):
                 if simple is not None:
                     matches = simple[0] in {"", row.component}
                 else:

@@ -7,6 +7,7 @@ its own path and for its calendar's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calendar_server.accounts import Account, AccountRole
@@ -64,3 +65,17 @@ def rights_of(account: Account | None, path: str, directory: Directory) -> str:
     ):
         return "R" if len(parts) == 1 else _ALL
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The letters that an account has at a path (`own`), and at the collection that holds what is there (`above`)."""
+
+    own: str
+    above: str
+
+    @staticmethod
+    def of(account: Account | None, path: str, directory: Directory) -> Access:
+        """Look both up."""
+        parent = path.rstrip("/").rpartition("/")[0]
+        return Access(rights_of(account, path, directory), rights_of(account, parent, directory))

@@ -792,7 +792,7 @@ class Calendars:
             if props != current.props:
                 writer.set_props(current, props)
 
-    def delete_calendar(self, path: str, actor: Actor) -> None:
+    def delete_calendar(self, path: str, actor: Actor, preconditions: Preconditions = ANY) -> None:
         """Delete a calendar with its events. Refuses while it has appointments, and for the calendars that an office needs."""
         where = self.find(path)
         if where is None:
@@ -801,6 +801,10 @@ class Calendars:
         if needed or where.role not in {Role.CLERK, Role.PLAIN}:
             raise RefusedError(refusals.RESERVED)
         with self.writing(where.office, actor) as writer:
+            current = reading.collection(writer.connection, where.path)
+            if current is None:
+                raise MissingError(path)
+            preconditions.check_etag(current.etag)
             rows = list(reading.all_items(writer.connection, where))
             if any(row.kind.is_booking for row in rows):
                 raise RefusedError(refusals.HAS_APPOINTMENTS)
