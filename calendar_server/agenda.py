@@ -18,7 +18,37 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from calendar_server.ical.objects import CalendarObject
     from calendar_server.offices import Office
+    from calendar_server.storage.rows import ObjectRow
+
+
+def _parsed(connection: Connection, row: ObjectRow, office: Office) -> CalendarObject:
+    known = (
+        addresses.of_collection(connection, row.collection_id)
+        if addresses.may_tell(row.text)
+        else frozenset()
+    )
+    return parse_object(row.text, zone=office.zone, absence_words=office.absence_words, addresses=known)
+
+
+def taken(
+    connection: Connection, ids: Sequence[int], start: int, end: int, office: Office, now: int
+) -> list[tuple[int, int, int]]:
+    """Return when what lies in these collections (row ids) takes time in [start, end), as (start, end, transparency).
+
+    A hold that has ended by `now` takes none.
+    """
+    incomplete = {row.id: row for row in reading.unexpanded(connection, ids, start, end)}
+    without = {row.id for row in reading.expired_holds(connection, office.id, now)} | incomplete.keys()
+    found = [
+        (first, last, transparency)
+        for number, first, last, transparency in reading.periods_in(connection, ids, start, end)
+        if number not in without
+    ]
+    for row in incomplete.values():
+        found += _parsed(connection, row, office).instances(start, end)
+    return found
 
 
 def instances(
@@ -31,12 +61,6 @@ def instances(
         return found
     complete = [instance for instance in found if instance.object_id not in incomplete]
     for row in incomplete.values():
-        known = (
-            addresses.of_collection(connection, row.collection_id)
-            if addresses.may_tell(row.text)
-            else frozenset()
-        )
-        parsed = parse_object(row.text, zone=office.zone, absence_words=office.absence_words, addresses=known)
         complete.extend(
             InstanceRow(
                 row.id,
@@ -50,6 +74,6 @@ def instances(
                 row.pinned,
                 row.hold_until,
             )
-            for instance in parsed.instances(start, end)
+            for instance in _parsed(connection, row, office).instances(start, end)
         )
     return sorted(complete, key=lambda instance: (instance.start, instance.end, instance.object_id))

@@ -9,12 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from calendar_server.plugin import TOKEN_PREFIX, token_seq
 from calendar_server.refusals import DAV, RefusedError
-from calendar_server.storage.reading import href_column, members_of
-from calendar_server.storage.schema import objects, tombstones
+from calendar_server.storage import reading
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -79,21 +76,10 @@ class Page:
 
 def page(connection: Connection, where: CollectionRow, start: Position, limit: int) -> Page:
     """Return at most `limit` changes after a position. Refuses if one write alone changed more than that."""
-    column = href_column(where)
-    stored = (
-        select(objects.c.seq, column)
-        .where(members_of(where), objects.c.seq > start.seq)
-        .order_by(objects.c.seq)
-        .limit(limit + 1)
-    )
-    gone = (
-        select(tombstones.c.seq, tombstones.c.href)
-        .where(tombstones.c.collection_id == where.id, tombstones.c.seq > start.gone)
-        .order_by(tombstones.c.seq)
-        .limit(limit + 1)
-    )
-    changes = [(seq, name, True) for seq, name in connection.execute(stored)]
-    changes += [(seq, name, False) for seq, name in connection.execute(gone)]
+    stored = reading.stored_since(connection, where, start.seq, limit + 1)
+    gone = reading.gone_since(connection, where, start.gone, limit + 1)
+    changes = [(seq, name, True) for seq, name in stored]
+    changes += [(seq, name, False) for seq, name in gone]
     changes.sort()
     following: Position | None = None
     if len(changes) > limit:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
-from calendar_server import agenda, multistatus
+from calendar_server import agenda, dispatch, multistatus
 from calendar_server.ical import query
 from calendar_server.ical.data import DataRequest, parse_calendar_data, render
 from calendar_server.ical.freebusy import free_busy_text
-from calendar_server.ical.objects import Instance, InvalidObjectError, Transparency
+from calendar_server.ical.objects import InvalidObjectError
 from calendar_server.refusals import CALDAV, RefusedError
 from calendar_server.reports import Wanted
 from calendar_server.storage import reading
-from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+from calendar_server.storage.rows import CollectionRow, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from xml.etree.ElementTree import Element
 
     from sqlalchemy import Connection
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from calendar_server.busy_feed import BusyFeed
     from calendar_server.offices import Office
     from calendar_server.service import Calendars
+    from calendar_server.storage.reading import Shown
 
 _D = "{DAV:}"
 _C = query.CALDAV
@@ -78,19 +79,26 @@ class Queries:
             raise RefusedError(
                 "valid-filter", "a free-busy-query covers a time-range of at most 400 days", namespace=CALDAV
             )
-        office = self._calendars.office_of(where)
+        now = self._calendars.now()
         with self._calendars.database.read() as connection:
-            ids = self._ids(connection, where)
-            if office is not None:
-                rows = agenda.instances(connection, ids, within.start, within.end, office)
-            else:
-                rows = reading.instances_in(connection, ids, within.start, within.end)
-        taken = [
-            Instance(row.start, row.end, Transparency(row.transparency))
-            for row in rows
-            if where.role is not Role.VIEW or row.kind.is_booking
+            taken = self._taken(connection, where, within, now)
+        return free_busy_text([taken], within.start, within.end, now)
+
+    def _taken(
+        self, connection: Connection, where: CollectionRow, within: query.TimeRange, now: int
+    ) -> list[tuple[int, int, int]]:
+        office = self._calendars.office_of(where)
+        ids = self._ids(connection, where)
+        if office is None:
+            periods = reading.periods_in(connection, ids, within.start, within.end)
+            return [(start, end, transparency) for _, start, end, transparency in periods]
+        if where.role is not Role.VIEW:
+            return agenda.taken(connection, ids, within.start, within.end, office, now)
+        return [
+            (row.start, row.end, row.transparency)
+            for row in agenda.instances(connection, ids, within.start, within.end, office)
+            if row.kind.is_booking and dispatch.is_live(row, now)
         ]
-        return free_busy_text([taken], within.start, within.end, self._calendars.now())
 
     def _multiget(
         self, where: CollectionRow, root: Element, prefix: str, wanted: Wanted, data: DataRequest
@@ -108,10 +116,10 @@ class Queries:
                 )
         else:
             with self._calendars.database.read() as connection:
-                rows = reading.items(connection, where, names)
+                rows = reading.shown_of_names(connection, where, names)
             show = self._shower(where, prefix, wanted, data)
             for name in names:
-                yield show(name, rows[name]) if name in rows else multistatus.gone(_href(prefix, where, name))
+                yield show(rows[name]) if name in rows else multistatus.gone(_href(prefix, where, name))
         for path in foreign:
             yield multistatus.gone(multistatus.escape(path))
 
@@ -135,39 +143,37 @@ class Queries:
         simple = None if only else query.simple_time_range(condition)
         show = self._shower(where, prefix, wanted, data)
         with self._calendars.database.read() as connection:
-            one = reading.item(connection, where, only) if only else None
-            for row in self._candidates(connection, where, condition, office) if one is None else (one,):
+            if only:
+                found: Iterable[Shown] = reading.shown_of_names(connection, where, [only]).values()
+            else:
+                found = self._candidates(connection, where, condition, office)
+            for row in found:
                 if simple is not None:
                     matches = simple[0] in {"", row.component}
                 else:
                     matches = query.matches(condition, self._calendars.parse(row.text, office))
                 if matches:
-                    yield show(reading.listed(row, where).name, row)
+                    yield show(row)
 
     def _candidates(
         self, connection: Connection, where: CollectionRow, condition: query.Filter, office: Office | None
-    ) -> Iterator[ObjectRow]:
+    ) -> Iterator[Shown]:
         """The objects that the time range of the filter's component leaves over; all of them if it has none."""
         comps = condition.calendar.comps
         within = comps[0].time_range if len(comps) == 1 and not comps[0].is_not_defined else None
         if within is None:
-            yield from reading.all_items(connection, where)
+            yield from reading.all_shown(connection, where)
             return
         ids = self._ids(connection, where)
         incomplete = {row.id: row for row in reading.unexpanded(connection, ids, within.start, within.end)}
-        found = [
-            number
-            for number in reading.object_ids_in(connection, ids, within.start, within.end)
-            if number not in incomplete
-        ]
-        for row in reading.objects_by_id(connection, found).values():
-            if where.role is not Role.VIEW or row.view_href is not None:
-                yield row
+        for number, shown in reading.shown_in(connection, where, ids, within.start, within.end):
+            if number not in incomplete:
+                yield shown
         for row in incomplete.values():
             if where.role is not Role.VIEW and self._calendars.parse(row.text, office).instances(
                 within.start, within.end, limit=1
             ):
-                yield row
+                yield reading.shown_of(row, where)
 
     @staticmethod
     def _ids(connection: Connection, where: CollectionRow) -> list[int]:
@@ -177,17 +183,18 @@ class Queries:
 
     def _shower(
         self, where: CollectionRow, prefix: str, wanted: Wanted, data: DataRequest
-    ) -> Callable[[str, ObjectRow], str]:
+    ) -> Callable[[Shown], str]:
         office = self._calendars.office_of(where)
+        href = multistatus.below(_href(prefix, where, ""))
 
-        def show(name: str, row: ObjectRow) -> str:
+        def show(row: Shown) -> str:
             text = row.text
             if wanted.data and not data.plain:
                 try:
-                    text = render(self._calendars.parse(row.text, office), data)
+                    text = render(self._calendars.parse(text, office), data)
                 except InvalidObjectError as error:
                     raise RefusedError(error.precondition, namespace=CALDAV) from error
-            return wanted.response(_href(prefix, where, name), row.etag, text, row.component)
+            return wanted.response(href(row.name), row.etag, text, row.component)
 
         return show
 

@@ -14,7 +14,7 @@ from calendar_server.busy_feed import UnknownTokenError
 from calendar_server.plugin import sync_token
 from calendar_server.refusals import DAV, RefusedError
 from calendar_server.storage import reading
-from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
+from calendar_server.storage.rows import CollectionRow, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from calendar_server.busy_feed import BusyFeed
     from calendar_server.service import Calendars
+    from calendar_server.storage.reading import Shown
 
 _D = "{DAV:}"
 _C = "{urn:ietf:params:xml:ns:caldav}"
@@ -77,32 +78,31 @@ class Reports:
         self._feed = feed
 
     def sync(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
-        """Answer sync-collection. Refuses with DAV:valid-sync-token a token that isn't valid (any more)."""
+        """Answer sync-collection on a calendar as it was read in this request. Refuses with DAV:valid-sync-token a token that isn't valid (any more)."""
         token = (root.findtext(_D + "sync-token") or "").strip()
         wanted = Wanted.of(root)
         if where.role is Role.BUSY:
             return self._sync_busy(where, token, wanted, prefix, paging.limit_of(root))
         with self._calendars.database.read() as connection:
-            row = reading.collection(connection, where.path) or where
             incarnation = reading.meta_value(connection, "incarnation") or ""
-            current = sync_token(row, incarnation)
+            current = sync_token(where, incarnation)
             if token == current:
                 return multistatus.document((), current)
             try:
-                start = paging.position(token, row, incarnation)
+                start = paging.position(token, where, incarnation)
             except ValueError as error:
                 raise RefusedError("valid-sync-token", namespace=DAV) from error
             limit = paging.limit_of(root)
             if token or limit is not None:
-                page = paging.page(connection, row, start, limit or paging.ALL)
-                rows = reading.items(connection, row, page.stored)
-                responses = [multistatus.gone(_href(prefix, row, name)) for name in page.gone]
-                responses += _responses(prefix, row, rows.items(), wanted)
+                page = paging.page(connection, where, start, limit or paging.ALL)
+                rows = reading.shown_of_names(connection, where, page.stored).values()
+                responses = [multistatus.gone(_href(prefix, where, name)) for name in page.gone]
+                responses += _responses(prefix, where, rows, wanted)
                 if page.position is not None:
-                    current = page.position.token(row, incarnation)
-                    responses.append(multistatus.truncated(_href(prefix, row, "")))
+                    current = page.position.token(where, incarnation)
+                    responses.append(multistatus.truncated(_href(prefix, where, "")))
             else:
-                responses = _everything(connection, prefix, row, wanted)
+                responses = _everything(connection, prefix, where, wanted)
         return multistatus.document(responses, current)
 
     def _sync_busy(
@@ -128,14 +128,9 @@ def _href(prefix: str, where: CollectionRow, name: str) -> str:
     return multistatus.href(prefix, *where.path.split("/"), name)
 
 
-def _name(where: CollectionRow, row: ObjectRow) -> str:
-    return (row.view_href or row.href) if where.role is Role.VIEW else row.href
-
-
 def _everything(connection: Connection, prefix: str, where: CollectionRow, wanted: Wanted) -> list[str]:
     if wanted.data:
-        rows = ((_name(where, item), item) for item in reading.all_items(connection, where))
-        return _responses(prefix, where, rows, wanted)
+        return _responses(prefix, where, reading.all_shown(connection, where), wanted)
     href = multistatus.below(multistatus.href(prefix, *where.path.split("/"), collection=True))
     return [
         wanted.response(href(item.name), item.etag, "", item.component)
@@ -143,8 +138,6 @@ def _everything(connection: Connection, prefix: str, where: CollectionRow, wante
     ]
 
 
-def _responses(
-    prefix: str, where: CollectionRow, rows: Iterable[tuple[str, ObjectRow]], wanted: Wanted
-) -> list[str]:
+def _responses(prefix: str, where: CollectionRow, rows: Iterable[Shown], wanted: Wanted) -> list[str]:
     href = multistatus.below(multistatus.href(prefix, *where.path.split("/"), collection=True))
-    return [wanted.response(href(name), row.etag, row.text, row.component) for name, row in rows]
+    return [wanted.response(href(row.name), row.etag, row.text, row.component) for row in rows]

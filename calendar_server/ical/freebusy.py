@@ -11,8 +11,6 @@ from calendar_server.ical.values import utc_stamp
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from calendar_server.ical.objects import Instance
-
 _PRODID = "-//termin//Terminvergabe//DE"
 
 
@@ -27,6 +25,11 @@ def merged(periods: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((start, end))
     return found
+
+
+def _within(periods: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """Return merged periods as far as they lie in [start, end)."""
+    return [(max(first, start), min(last, end)) for first, last in periods if first < end and last > start]
 
 
 def without(periods: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -49,7 +52,7 @@ def without(periods: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]
 
 
 def free_busy_text(
-    calendars: Iterable[Iterable[Instance]],
+    calendars: Iterable[Iterable[tuple[int, int, int]]],
     start: int,
     end: int,
     stamp: int,
@@ -60,19 +63,18 @@ def free_busy_text(
 ) -> str:
     """Return the VCALENDAR text with one VFREEBUSY for [start, end), of the instances of all the calendars together.
 
-    All times are epoch seconds; `stamp` becomes DTSTAMP. Busy goes before tentative, free instances leave no trace. For an answer
+    An instance is (start, end, transparency), all times epoch seconds; `stamp` becomes DTSTAMP. Busy goes before tentative, free instances leave no trace. For an answer
     from the outbox, `method` is "REPLY", and `uid` and `lines` (content lines: ORGANIZER, ATTENDEE) are the request's.
     """
     busy: list[tuple[int, int]] = []
     tentative: list[tuple[int, int]] = []
     for instances in calendars:
-        for one in instances:
-            if one.transparency is not Transparency.FREE:
-                kind = tentative if one.transparency is Transparency.TENTATIVE else busy
-                kind.append((max(one.start, start), min(one.end, end)))
-    taken = merged(busy)
+        for first, last, transparency in instances:
+            if transparency != Transparency.FREE:
+                (tentative if transparency == Transparency.TENTATIVE else busy).append((first, last))
+    taken = _within(merged(busy), start, end)
     periods = [(*one, "BUSY") for one in taken]
-    periods += [(*one, "BUSY-TENTATIVE") for one in without(merged(tentative), taken)]
+    periods += [(*one, "BUSY-TENTATIVE") for one in without(_within(merged(tentative), start, end), taken)]
     text = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import icalendar
 
@@ -69,8 +68,7 @@ class InvalidObjectError(ValueError):
         self.precondition = precondition
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Instance:
+class Instance(NamedTuple):
     """[start, end) in epoch seconds; start == end for one without length."""
 
     start: int

@@ -107,21 +107,31 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get("termin_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        if connection.get_execution_options().get("termin_write", False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # Takes no lock, so it can't fail; SQLAlchemy's way would take longer than all else that a client that polls makes us do.
+            driver: Any = connection.connection.driver_connection
+            driver.execute("BEGIN")
 
 
 class _Snapshot:
-    """The one read transaction of a block, opened when it's needed, and anew after a write."""
+    """The one read transaction of a block, opened when it's needed, and anew after a write; each `with` of it is one `read`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._reading = reading
         self._open = ExitStack()
         self._connection: Connection | None = None
 
-    def connection(self, reading: Callable[[], AbstractContextManager[Connection]]) -> Connection:
+    def __enter__(self) -> Connection:
         if self._connection is None:
-            self._connection = self._open.enter_context(reading())
+            self._connection = self._open.enter_context(self._reading())
         return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, DBAPIError):
+            # PostgreSQL answers nothing more in a transaction in which a statement failed.
+            self.close()
 
     def close(self) -> None:
         self._connection = None
@@ -181,27 +191,17 @@ class Database:
 
         A write of this thread ends that state: what is read after it is what it left. Doesn't nest.
         """
-        snapshot = self._local.snapshot = _Snapshot()
+        snapshot = self._local.snapshot = _Snapshot(self._reading)
         try:
             yield
         finally:
             self._local.snapshot = None
             snapshot.close()
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """A read transaction: all statements in it see the same state."""
         snapshot: _Snapshot | None = getattr(self._local, "snapshot", None)
-        if snapshot is None:
-            with self._reading() as connection:
-                yield connection
-            return
-        try:
-            yield snapshot.connection(self._reading)
-        except DBAPIError:
-            # PostgreSQL answers nothing more in a transaction in which a statement failed.
-            snapshot.close()
-            raise
+        return self._reading() if snapshot is None else snapshot
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

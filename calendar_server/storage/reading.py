@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, or_, select, union_all
+from sqlalchemy import Integer, and_, bindparam, func, or_, select, union_all
 
 from calendar_server.storage.prepared import OneOf, Prepared
 from calendar_server.storage.rows import CollectionRow, InstanceRow, Kind, ObjectRow, Role
@@ -228,24 +228,59 @@ def all_items(connection: Connection, where: CollectionRow) -> Iterator[ObjectRo
         yield _object(row)
 
 
-_ITEMS = Prepared(
-    select(*_OBJECT).where(objects.c.collection_id == bindparam("cid"), OneOf(objects.c.href, "hrefs"))
+class Shown(NamedTuple):
+    """What a REPORT shows of an object, under the name that it has in the collection that was asked."""
+
+    name: str
+    etag: str
+    text: str
+    component: str
+
+
+_SHOWN = (objects.c.etag, objects.c.text, objects.c.component)
+_SHOWN_OF_NAMES = Prepared(
+    select(objects.c.href, *_SHOWN).where(
+        objects.c.collection_id == bindparam("cid"), OneOf(objects.c.href, "names")
+    )
 )
-_ITEMS_IN_VIEW = Prepared(
-    select(*_OBJECT).where(objects.c.office == bindparam("office"), OneOf(objects.c.view_href, "hrefs"))
+_SHOWN_OF_NAMES_IN_VIEW = Prepared(
+    select(objects.c.view_href, *_SHOWN).where(
+        objects.c.office == bindparam("office"), OneOf(objects.c.view_href, "names")
+    )
+)
+_ALL_SHOWN = Prepared(
+    select(objects.c.href, *_SHOWN).where(objects.c.collection_id == bindparam("cid")).order_by(objects.c.id)
+)
+_ALL_SHOWN_IN_VIEW = Prepared(
+    select(objects.c.view_href, *_SHOWN)
+    .where(objects.c.office == bindparam("office"), objects.c.view_href.is_not(None))
+    .order_by(objects.c.id)
 )
 _BY_IDS = Prepared(select(*_OBJECT).where(OneOf(objects.c.id, "ids")))
 
 
-def items(connection: Connection, where: CollectionRow, hrefs: Sequence[str]) -> dict[str, ObjectRow]:
+def shown_of(row: ObjectRow, where: CollectionRow) -> Shown:
+    """Return the same of an object that was read whole."""
+    name = row.view_href if where.role is Role.VIEW and row.view_href else row.href
+    return Shown(name, row.etag, row.text, row.component)
+
+
+def shown_of_names(connection: Connection, where: CollectionRow, names: Sequence[str]) -> dict[str, Shown]:
     """Return the objects of these names, by name; missing ones are left out."""
-    if not hrefs:
+    if not names:
         return {}
     if where.role is Role.VIEW:
-        found = map(_object, _ITEMS_IN_VIEW.all(connection, office=where.office, hrefs=list(hrefs)))
-        return {row.view_href: row for row in found if row.view_href is not None}
-    found = map(_object, _ITEMS.all(connection, cid=where.id, hrefs=list(hrefs)))
-    return {row.href: row for row in found}
+        rows = _SHOWN_OF_NAMES_IN_VIEW.all(connection, office=where.office, names=list(names))
+    else:
+        rows = _SHOWN_OF_NAMES.all(connection, cid=where.id, names=list(names))
+    return {row[0]: Shown._make(row) for row in rows}
+
+
+def all_shown(connection: Connection, where: CollectionRow) -> Iterator[Shown]:
+    """Return all objects that a collection shows."""
+    if where.role is Role.VIEW:
+        return map(Shown._make, _ALL_SHOWN_IN_VIEW.all(connection, office=where.office))
+    return map(Shown._make, _ALL_SHOWN.all(connection, cid=where.id))
 
 
 def objects_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, ObjectRow]:
@@ -263,6 +298,47 @@ def changed_since(connection: Connection, where: CollectionRow, seq: int) -> tup
     names = list(connection.execute(stored).scalars())
     present = set(names)
     return names, [name for name in connection.execute(gone).scalars() if name not in present]
+
+
+_AT_MOST = bindparam("limit", type_=Integer)
+_STORED_SINCE = Prepared(
+    select(objects.c.seq, objects.c.href)
+    .where(objects.c.collection_id == bindparam("cid"), objects.c.seq > bindparam("since"))
+    .order_by(objects.c.seq)
+    .limit(_AT_MOST)
+)
+_STORED_SINCE_IN_VIEW = Prepared(
+    select(objects.c.seq, objects.c.view_href)
+    .where(
+        objects.c.office == bindparam("office"),
+        objects.c.view_href.is_not(None),
+        objects.c.seq > bindparam("since"),
+    )
+    .order_by(objects.c.seq)
+    .limit(_AT_MOST)
+)
+_GONE_SINCE = Prepared(
+    select(tombstones.c.seq, tombstones.c.href)
+    .where(tombstones.c.collection_id == bindparam("cid"), tombstones.c.seq > bindparam("since"))
+    .order_by(tombstones.c.seq)
+    .limit(_AT_MOST)
+)
+
+
+def stored_since(connection: Connection, where: CollectionRow, seq: int, limit: int) -> list[tuple[int, str]]:
+    """Return (number of the write, name) of what a collection shows and was stored after write `seq`, in that order."""
+    found: list[Any]
+    if where.role is Role.VIEW:
+        found = _STORED_SINCE_IN_VIEW.all(connection, office=where.office, since=seq, limit=limit)
+    else:
+        found = _STORED_SINCE.all(connection, cid=where.id, since=seq, limit=limit)
+    return found
+
+
+def gone_since(connection: Connection, where: CollectionRow, seq: int, limit: int) -> list[tuple[int, str]]:
+    """Return (number of the write, name) of what left a collection after write `seq`, in that order."""
+    found: list[Any] = _GONE_SINCE.all(connection, cid=where.id, since=seq, limit=limit)
+    return found
 
 
 _LAST_SEQUENCE = Prepared(
@@ -292,8 +368,11 @@ _INSTANCE_COLUMNS = (
 )
 
 
-def _in_range(*columns: Any) -> Any:
-    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema)."""
+def _in_range(*columns: Any, of_objects: bool = False) -> Any:
+    """Instances that touch [start, end): short ones by a range of starts, long ones one by one (see the schema).
+
+    `of_objects`: some of the columns are those of the instances' objects.
+    """
     start: Any = bindparam("start")
     end: Any = bindparam("end")
     here = OneOf(instances.c.collection_id, "ids")
@@ -303,7 +382,7 @@ def _in_range(*columns: Any) -> Any:
         instances.c.long == 0, instances.c.start >= bindparam("since"), instances.c.start < end, touches
     )
     long = and_(instances.c.long == 1, instances.c.start < end, touches)
-    joined = instances.join(objects, objects.c.id == instances.c.object_id) if len(columns) > 1 else instances
+    joined = instances.join(objects, objects.c.id == instances.c.object_id) if of_objects else instances
 
     def part(condition: Any) -> Select[Any]:
         return select(*columns).select_from(joined).where(here, condition)
@@ -311,8 +390,16 @@ def _in_range(*columns: Any) -> Any:
     return union_all(part(short), part(long))
 
 
-_INSTANCES_IN = Prepared(_in_range(*_INSTANCE_COLUMNS))
-_OBJECT_IDS_IN = Prepared(_in_range(instances.c.object_id))
+_INSTANCES_IN = Prepared(_in_range(*_INSTANCE_COLUMNS, of_objects=True))
+_PERIODS_IN = Prepared(
+    _in_range(instances.c.object_id, instances.c.start, instances.c.end, instances.c.transparency)
+)
+_WITHIN = objects.c.id.in_(_in_range(instances.c.object_id))
+_SHOWN_IN = Prepared(select(objects.c.id, objects.c.href, *_SHOWN).where(_WITHIN))
+_SHOWN_IN_VIEW = Prepared(
+    # The view's index would be read whole for this condition on its column.
+    select(objects.c.id, objects.c.view_href, *_SHOWN).where(_WITHIN)
+)
 
 
 def _range(ids: Sequence[int], start: int, end: int) -> dict[str, Any]:
@@ -330,6 +417,29 @@ def instances_in(connection: Connection, ids: Sequence[int], start: int, end: in
         map(_instance, _INSTANCES_IN.all(connection, **_range(ids, start, end))),
         key=lambda instance: (instance.start, instance.end, instance.object_id),
     )
+
+
+def periods_in(
+    connection: Connection, ids: Sequence[int], start: int, end: int
+) -> list[tuple[int, int, int, int]]:
+    """Return the same instances as (object's row id, start, end, transparency), in no order."""
+    found: list[Any] = _PERIODS_IN.all(connection, **_range(ids, start, end)) if ids else []
+    return found
+
+
+def shown_in(
+    connection: Connection, where: CollectionRow, ids: Sequence[int], start: int, end: int
+) -> Iterator[tuple[int, Shown]]:
+    """Yield (row id, object) for what a collection shows and has a stored instance that touches [start, end).
+
+    `ids` are the row ids of the collections in which its objects lie.
+    """
+    if not ids:
+        return
+    statement = _SHOWN_IN_VIEW if where.role is Role.VIEW else _SHOWN_IN
+    for number, name, *rest in statement.all(connection, **_range(ids, start, end)):
+        if name is not None:
+            yield number, Shown(name, *rest)
 
 
 _UNEXPANDED = Prepared(
@@ -380,14 +490,6 @@ def bookings_among(connection: Connection, office: str, uids: Sequence[str]) -> 
     """Return those of some uids that are the office's appointments or holds, whoever has them."""
     rows = _AMONG.all(connection, office=office, uids=list(uids)) if uids else ()
     return {uid for uid, view_href in rows if view_href is not None}
-
-
-def object_ids_in(connection: Connection, ids: Sequence[int], start: int, end: int) -> list[int]:
-    """Return the row ids of the objects in these collections with a stored instance that touches [start, end), each once."""
-    if not ids:
-        return []
-    rows = _OBJECT_IDS_IN.all(connection, **_range(ids, start, end))
-    return list(dict.fromkeys(number for (number,) in rows))
 
 
 def busy_changed(connection: Connection, office: str, seq: int) -> list[tuple[str, str]]:

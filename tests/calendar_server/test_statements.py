@@ -54,7 +54,9 @@ def test_no_statement_reads_a_table_whole(sqlite, name):
     [
         (reading._BOOKING, "ix_objects_office_uid (office=? AND uid=?)"),
         (reading._EXPIRED, "ix_objects_hold_until (hold_until<?)"),
-        (reading._ITEMS_IN_VIEW, "ix_objects_view (office=? AND view_href=?)"),
+        (reading._SHOWN_OF_NAMES_IN_VIEW, "ix_objects_view (office=? AND view_href=?)"),
+        (reading._STORED_SINCE, "ix_objects_collection_id_seq (collection_id=? AND seq>?)"),
+        (reading._GONE_SINCE, "ix_tombstones_collection_id_seq (collection_id=? AND seq>?)"),
         (reading._UNEXPANDED, "ix_objects_recurring (collection_id=? AND recurring=?)"),
     ],
 )
