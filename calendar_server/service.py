@@ -45,6 +45,8 @@ from optimizer.release import room
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import icalendar
+
     from calendar_server.offices import Directory, Office
     from calendar_server.storage.database import Database
     from optimizer.instance import Request
@@ -193,12 +195,10 @@ class Calendars:
             raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
 
     def _accept(self, text: str | bytes, where: CollectionRow) -> CalendarObject:
-        """Parse an object to store, in icalendar's classes too: here, not while others wait, and refused if they can't read it."""
+        """Parse an object to store; what will be read in icalendar's classes too, here, and not while others wait."""
         obj = self.parse(text, self.office_of(where), where.owner)
-        try:
-            obj.events  # noqa: B018 - the attribute parses
-        except InvalidObjectError as error:
-            raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
+        if where.role in {Role.VIEW, Role.OPENING} or bookings.claims_to_be_one(obj):
+            _events(obj)
         return obj
 
     @contextmanager
@@ -320,7 +320,7 @@ class Calendars:
         office = self.office_of(where)
         kind, services = Kind.EVENT, frozenset[str]()
         if where.role is Role.OPENING and obj.component == "VEVENT" and office is not None:
-            transparent = str(obj.events[0].get("TRANSP", "OPAQUE")).upper() == "TRANSPARENT"
+            transparent = str(_events(obj)[0].get("TRANSP", "OPAQUE")).upper() == "TRANSPARENT"
             kind = Kind.WINDOW if transparent else Kind.CLOSURE
             services = _narrowed(obj, office) if transparent else services
         return expanded(obj, kind, services, now)
@@ -427,6 +427,7 @@ class Calendars:
         stored: ObjectRow | None,
         actor: Actor,
     ) -> bookings.Booking:
+        _events(obj)
         return bookings.prepare(
             obj,
             office,
@@ -831,6 +832,14 @@ class Calendars:
         clerk = self._place(writer, office, bookings.Booking(held, content, False, True), prefer="")
         name = file_name(content.uid)
         writer.insert(self._calendar_of(writer, clerk), name, content, view_href=name)
+
+
+def _events(obj: CalendarObject) -> list[icalendar.Event]:
+    """Return the object's events in icalendar's classes. Refuses what these can't read."""
+    try:
+        return obj.events
+    except InvalidObjectError as error:
+        raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
 
 
 def _require_component(where: CollectionRow, component: str) -> None:

@@ -338,7 +338,8 @@ def from_ical(text: str, zone: ZoneInfo) -> Appointment:
     """Read a stored object's text as an appointment; see `from_event`."""
     try:
         calendar = cast("Component", Calendar.from_ical(text))
-    except ValueError as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # People's own events are stored as their clients wrote them, with values on which icalendar trips.
         raise NotAnAppointmentError("not an iCalendar object") from error
     events = calendar.walk("VEVENT")
     if len(events) != 1:
