@@ -46,7 +46,7 @@ from calendar_server.mailroom import NoMailroom
 from calendar_server.plugin import ROOT, TerminRights, TerminStorage, sync_token
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.rights import Access, rights_of
-from calendar_server.service import Actor, Calendars, Preconditions
+from calendar_server.service import Actor, Calendars, Preconditions, is_known
 from calendar_server.setup import prepare
 from calendar_server.shell import METHODS, Shell
 from calendar_server.storage import reading
@@ -240,6 +240,9 @@ class TerminApplication(Application):
     # One object ------------------------------------------------------------------------------------------------------
 
     def _put(self, request: Request) -> Response:
+        if request.header("CONTENT_RANGE"):
+            # A part would otherwise take the place of the whole (RFC 9110 section 14.5).
+            return frame.BAD_REQUEST
         target = self._target(request.path)
         access = self._access(request.account, request.path)
         if target is None:
@@ -294,13 +297,14 @@ class TerminApplication(Application):
         etag = where.etag
         if where.role is Role.BUSY:
             etag = f'"{self._token(where).rpartition(":busy:")[2]}"'
-        headers = {"ETag": etag, "Last-Modified": formatdate(where.modified, usegmt=True)}
-        if _is_known(request, etag):
-            return Response(_NOT_MODIFIED, headers)
-        text = wholes.text_of(where, self.calendars, self.feed)
         name = quote(f"{where.props.get('D:displayname') or where.name}.ics", safe="")
-        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
-        return Response(_OK, {**headers, "Content-Type": _CALENDAR}, text.encode())
+        return _read(
+            request,
+            etag,
+            where.modified,
+            lambda: wholes.text_of(where, self.calendars, self.feed),
+            Content_Disposition=f"attachment; filename*=UTF-8''{name}",
+        )
 
     def _get_item(self, request: Request, where: CollectionRow, href: str) -> Response:
         office = self.calendars.office_of(where)
@@ -315,10 +319,7 @@ class TerminApplication(Application):
             if row is None:
                 raise refusals.MissingError(href)
             text, etag, modified = row.text, row.etag, row.modified
-        headers = {"ETag": etag, "Last-Modified": formatdate(modified, usegmt=True)}
-        if _is_known(request, etag):
-            return Response(_NOT_MODIFIED, headers)
-        return Response(_OK, {**headers, "Content-Type": _CALENDAR}, text.encode())
+        return _read(request, etag, modified, lambda: text)
 
     def _delete(self, request: Request) -> Response:
         target = self._target(request.path)
@@ -343,6 +344,8 @@ class TerminApplication(Application):
             if "w" not in access.above or ("r" not in access.above and "r" not in access.own):
                 return frame.NOT_ALLOWED
         source, target = self._target(request.path), self._target(destination)
+        if source is not None and source == target:
+            return frame.FORBIDDEN
         if source is None:
             return frame.NOT_FOUND
         if target is None:
@@ -419,6 +422,9 @@ class TerminApplication(Application):
             wanted = properties.Request(request.xml())
         except ValueError:
             return frame.BAD_REQUEST
+        depth = request.header("DEPTH", "infinity").strip().lower()
+        if depth not in {"0", "1", "infinity"}:
+            return frame.BAD_REQUEST
         name = request.name
         where = self.calendars.find(name) or scheduling.mailbox(name) if name else ROOT
         if where is None:
@@ -431,10 +437,9 @@ class TerminApplication(Application):
             )
         on = self._resource(request, where)
         responses = [wanted.response(on)]
-        deep = request.header("DEPTH", "infinity").strip() != "0"
-        if deep and where.tag:
+        if depth != "0" and where.tag:
             responses += wanted.responses(on, self._listing(where))
-        elif deep:
+        elif depth != "0":
             with self.calendars.database.read() as connection:
                 children = reading.children(connection, where.path)
             for child in children:
@@ -549,8 +554,16 @@ def _place(target: tuple[CollectionRow, str]) -> tuple[str, str]:
     return target[0].path, target[1]
 
 
-def _is_known(request: Request, etag: str) -> bool:
-    return etag in (part.strip() for part in request.header("IF_NONE_MATCH").split(","))
+def _read(request: Request, etag: str, modified: int, text: Callable[[], str], **headers: str) -> Response:
+    """Answer a GET of what has this etag, under its preconditions (RFC 9110 section 13.2.2); `text` makes what is sent."""
+    if_match = request.header("IF_MATCH")
+    if if_match:
+        Preconditions(if_match=if_match).check_etag(etag)
+    told = {"ETag": etag, "Last-Modified": formatdate(modified, usegmt=True)}
+    if is_known(request.header("IF_NONE_MATCH"), etag):
+        return Response(_NOT_MODIFIED, told)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(_OK, {**told, **named, "Content-Type": _CALENDAR}, text().encode())
 
 
 def _not_done(error: NotDoneError) -> Response:
@@ -597,8 +610,8 @@ def _destination(request: Request) -> str | None:
 def create_app(settings: CalendarSettings) -> Shell:
     """Return the WSGI application; brings the database into line with the configuration first."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    # Its remarks name paths; that it lets nobody in by itself is our wish.
-    logging.getLogger("radicale").setLevel(logging.ERROR)
+    # Its remarks name paths, and with them people; what fails is told by our own.
+    logging.getLogger("radicale").setLevel(logging.CRITICAL)
     # What a TZID with a prefix means is decided by `calendar_server.ical.tzids`; the warning would put what a client sent into the log.
     warnings.filterwarnings("ignore", category=GloballyUniqueTZIDGuessed)
     database = Database.open(settings.database_url)

@@ -296,6 +296,7 @@ class Request:
         """Read the body; ValueError if it isn't a propfind."""
         self.names_only = False
         self.tags: list[str] | None = None
+        self._included: list[str] = []
         if root is None:
             return
         if root.tag != _D + "propfind":
@@ -304,9 +305,11 @@ class Request:
         if prop is not None:
             self.tags = list(dict.fromkeys(element.tag for element in prop))
         self.names_only = root.find(_D + "propname") is not None
+        include = root.find(_D + "include")
+        self._included = [] if include is None else [element.tag for element in include]
 
     def _every_tag(self, on: Resource) -> list[str]:
-        tags = [tag for tag in LIVE if tag not in _NOT_FOR_ALL or self.names_only]
+        tags = [tag for tag in LIVE if tag not in _NOT_FOR_ALL or self.names_only or tag in self._included]
         if on.item is None:
             tags += [
                 tag

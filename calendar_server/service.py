@@ -111,6 +111,12 @@ class Preconditions:
             raise PreconditionFailedError("If-None-Match")
 
 
+def is_known(if_none_match: str, etag: str) -> bool:
+    """Tell whether If-None-Match names what is to be read (RFC 9110 section 13.1.2, a weak comparison: proxies that pack weaken etags)."""
+    listed = if_none_match.strip()
+    return listed == "*" or etag in (part.strip().removeprefix("W/") for part in listed.split(","))
+
+
 def _lists(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag in (part.strip() for part in header.split(","))
 

@@ -21,6 +21,7 @@ from calendar_server.feeds import PREFIX, calendar_of
 from calendar_server.ical.appointment import PRODID, REFERENCE
 from calendar_server.ical.joining import joined
 from calendar_server.ical.values import utc_stamp
+from calendar_server.service import is_known
 from calendar_server.storage import reading
 from calendar_server.storage.rows import InstanceRow, Kind, ObjectRow, Role
 
@@ -187,9 +188,8 @@ def _escaped(text: str) -> str:
 
 
 def _is_known(environ: WSGIEnviron, source: _Source) -> bool:
-    """Whether the program has this state already (RFC 9110 section 13.1.2, a weak comparison)."""
-    listed = str(environ.get("HTTP_IF_NONE_MATCH", "")).strip()
-    return listed == "*" or source.etag in (part.strip().removeprefix("W/") for part in listed.split(","))
+    """Whether the program has this state already."""
+    return is_known(str(environ.get("HTTP_IF_NONE_MATCH", "")), source.etag)
 
 
 def _say(start_response: WSGIStartResponse, status: str, text: str) -> list[bytes]:

@@ -183,3 +183,42 @@ def test_a_calendar_is_deleted_as_it_was_seen(clerk1):
     etag = clerk1.send("GET", "/clerk1/second/").headers["ETag"]
     assert clerk1.send("DELETE", "/clerk1/second/", **{"If-Match": etag}).status_code == 204
     assert clerk1.send("GET", "/clerk1/second/").status_code == 404
+
+
+@pytest.mark.parametrize("path", [f"{CALENDAR}a.ics", CALENDAR])
+def test_reading_under_preconditions(clerk1, path):
+    clerk1.put(f"{CALENDAR}a.ics", event("20261207T120000Z", "20261207T130000Z", uid="a"))
+    etag = clerk1.send("GET", path).headers["ETag"]
+    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        answer = clerk1.send("GET", path, **{"If-None-Match": known})
+        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", etag)
+    assert clerk1.send("GET", path, **{"If-None-Match": '"x"'}).status_code == 200
+    assert clerk1.send("GET", path, **{"If-Match": etag}).status_code == 200
+    assert clerk1.send("GET", path, **{"If-Match": '"x"'}).status_code == 412
+
+
+def test_a_part_never_takes_the_place_of_the_whole(clerk1):
+    text = event("20261207T120000Z", "20261207T130000Z", uid="a")
+    assert clerk1.put(f"{CALENDAR}a.ics", text, **{"Content-Range": "bytes 0-9/20"}).status_code == 400
+    assert clerk1.send("GET", f"{CALENDAR}a.ics").status_code == 404
+
+
+def test_nothing_is_moved_onto_itself(clerk1):
+    clerk1.put(f"{CALENDAR}a.ics", event("20261207T120000Z", "20261207T130000Z", uid="a"))
+    moved = clerk1.send("MOVE", f"{CALENDAR}a.ics", Destination=f"{clerk1.url}{CALENDAR}a.ics")
+    assert moved.status_code == 403
+    assert clerk1.send("GET", f"{CALENDAR}a.ics").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("depth", "status"), [("0", 207), ("1", 207), ("Infinity", 207), ("2", 400), ("x", 400)]
+)
+def test_depths(clerk1, depth, status):
+    assert clerk1.send("PROPFIND", CALENDAR, propfind("<getetag/>"), Depth=depth).status_code == status
+
+
+def test_all_properties_and_some_that_are_asked_for_besides(clerk1):
+    plain = clerk1.find(CALENDAR, f"<propfind {NS}><allprop/></propfind>")[CALENDAR].props
+    body = f"<propfind {NS}><allprop/><include><supported-report-set/><C:nonsense/></include></propfind>"
+    more = clerk1.find(CALENDAR, body)[CALENDAR].props
+    assert more.keys() - plain.keys() == {"{DAV:}supported-report-set"}

@@ -128,6 +128,22 @@ def test_free_busy_of_a_calendar(filled):
     assert [moment.astimezone(at(7, 0).tzinfo) for moment in periods] == [at(7, 8), at(7, 14), at(9, 9)]
 
 
+@pytest.mark.parametrize("path", ["clerk1/calendar/", f"{OFFICE}/"])
+def test_a_hold_that_has_ended_is_not_busy(server, path):
+    hold = appointment("h1", at(7, 9), hold_until=NOW.replace(minute=10))
+    server.client().book(hold, now=NOW)
+    body = f"<C:free-busy-query {NS}>{within(at(7, 0), at(8, 0))}</C:free-busy-query>"
+    paths = [path] if path.startswith(OFFICE) else [f"clerk{number}/calendar/" for number in (1, 2)]
+
+    def busy() -> int:
+        answers = [http(server, "REPORT", each, "lead", data=body) for each in paths]
+        return sum(answer.text.count("FREEBUSY;") for answer in answers)
+
+    assert busy() == 1
+    server.clock.advance(minutes=11)
+    assert busy() == 0
+
+
 @pytest.mark.parametrize(
     "body",
     [
