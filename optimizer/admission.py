@@ -6,33 +6,38 @@ If an eligible clerk is free, the one is chosen whose taking it costs the office
 a chain of reassignments is searched: the request takes a clerk's time, whoever stood there goes to other
 clerks at the same time, and so on (an ejection chain, as in Glover 1996, here searched exactly).
 
-Why the search is exact: let any valid placement be given. Whatever overlaps something new at a clerk has to
-leave her, so following that placement, each ejected appointment goes to the one clerk it has there, ejects only
-what has to leave too, and is never ejected again. The search tries every clerk for each ejected appointment and
-so meets this placement. A relaxation cuts it short: at each grain
-of the request, one more clerk must become busy, and following who moves where from the request's clerk ends at
-somebody vacant at that grain (the augmenting path of bipartite matching). A breadth-first search over clerks, for
-all grains at once, bounds from below how many moves a clerk's grain is from a vacant one, and shows where nothing
-helps. It says nothing about other grains: there appointments may also change places in a ring.
+The search for a chain deepens by the number of reassignments, so the chain found has the fewest. Each ejected appointment is tried with
+every clerk who could take it, ejects only what has to leave, and is never ejected again; so any valid placement is met on the way. A
+relaxation cuts it short: at each grain of the request one more clerk must become busy, and following who moves where from the request's
+clerk ends at somebody vacant at that grain (the augmenting path of bipartite matching). A breadth-first search over clerks, for
+all grains at once, bounds from below how many moves a clerk's grain is from a vacant one. It says nothing about other grains, nor about grains at
+which somebody left a clerk for another reason: there appointments may also change places in a ring.
+
+Where that takes long, `optimizer.timetable` decides; what it finds is right, but others may change than had to.
 """
 
 from __future__ import annotations
 
+import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from optimizer.bits import aligned, each, runs, span
 from optimizer.check import check_placement
 from optimizer.instance import Obstacle, Placement, Reassignment, Refusal
+from optimizer.timetable import Course, Timetable
 
 if TYPE_CHECKING:
     from optimizer.instance import Booked, OfficeDay, Request
 
 __all__ = ["DEPTH", "NODES", "Day", "admit", "check_placement", "starts"]
 
-DEPTH = 12
-"""Most appointments that one booking reassigns unless told otherwise."""
+DEPTH = sys.maxsize
+"""Most appointments that one booking reassigns unless told otherwise: as many as it takes."""
+FEWEST = 40
+"""Placements tried in search of the fewest reassignments; after these any will do."""
 NODES = 4000
-"""Most placements that one search tries; beyond it the refusal says that it isn't proven."""
+"""Most choices in search of any; beyond these the refusal says that it isn't proven."""
 LENGTHS = (2, 3, 4, 6, 9, 12)
 """Lengths in grains at which future room is counted: 10 minutes to an hour."""
 
@@ -40,8 +45,8 @@ LENGTHS = (2, 3, 4, 6, 9, 12)
 def admit(day: OfficeDay, request: Request, *, depth: int = DEPTH) -> Placement | Refusal:
     """Place the request, or say why that can't be.
 
-    At most `depth` appointments are reassigned, and as few as possible; 0 means direct placement only.
-    The same input gives the same answer.
+    At most `depth` appointments are reassigned; 0 means direct placement only. They are as few as possible where that can be
+    found out fast (`FEWEST`). The same input gives the same answer.
     """
     return Day(day).admit(request, depth=depth)
 
@@ -77,6 +82,24 @@ class _Target(NamedTuple):
     overlaps: int
 
 
+class _Rows:
+    """Grains of each clerk, and where runs of each length asked for start."""
+
+    def __init__(self, grains: list[int]) -> None:
+        self.grains = grains
+        self._runs: dict[int, list[int]] = {}
+
+    def any_run(self, length: int, clerks: list[int]) -> int:
+        """Give the starts of a run of so many grains at any of these clerks."""
+        known = self._runs.get(length)
+        if known is None:
+            known = self._runs[length] = [runs(grains, length) for grains in self.grains]
+        found = 0
+        for clerk in clerks:
+            found |= known[clerk]
+        return found
+
+
 class Day:
     """An office's day, prepared for many questions; answers as `admit` and `starts` do.
 
@@ -91,9 +114,11 @@ class Day:
         self.holder = [index[entry.clerk] for entry in self.booked]
         self.masks = [entry.mask for entry in self.booked]
         self.items: list[list[int]] = [[] for _ in day.clerks]
+        self.held = [0] * len(day.clerks)
         self.occupied = [0] * len(day.clerks)
         for item, (clerk, mask) in enumerate(zip(self.holder, self.masks, strict=True)):
             self.items[clerk].append(item)
+            self.held[clerk] |= 1 << item
             self.occupied[clerk] |= mask
         self._eligible: dict[frozenset[str], list[int]] = {}
         self._weights: list[float] | None = None
@@ -104,7 +129,9 @@ class Day:
                 self._pinned[self.holder[item]] |= self.masks[item]
         # Where a clerk can be given nothing, whoever else moves.
         self._closed = [~clerk.free | kept for clerk, kept in zip(day.clerks, self._pinned, strict=True)]
-        self._could: dict[int, list[int]] = {}
+        self._closed_to: dict[int, int] = {}
+        self._able: dict[frozenset[str], int] = {}
+        self._takers: dict[int, list[int]] = {}
         self._routes: list[list[int]] | None = None
 
     def admit(self, request: Request, *, depth: int = DEPTH) -> Placement | Refusal:
@@ -142,27 +169,54 @@ class Day:
         eligible = self.eligible(services)
         window &= span(0, self.day.grains)
         wanted = runs(window, length) & aligned(self.day.grains, step, offset)
-        direct = 0
-        for clerk in eligible:
-            direct |= runs(self.clerks[clerk].free & ~self.occupied[clerk] & window, length)
-        direct &= wanted
-        if depth <= 0 or direct == wanted:
-            return direct
-        self.prepare()
-        assert self._routes is not None
-        hopeful = 0
-        for clerk in eligible:
-            hopeful |= runs(self.clerks[clerk].free & ~self._pinned[clerk] & self._routes[-1][clerk], length)
-        found = direct
-        for start in each(hopeful & wanted & ~direct):
+        if not wanted:
+            return 0
+        found = self._vacant.any_run(length, eligible) & wanted
+        if depth <= 0 or found == wanted:
+            return found
+        if depth >= len(self.booked):
+            found |= self._pliable.any_run(length, eligible) & wanted
+            if found == wanted:
+                return found
+        for start in each(self._hopeful.any_run(length, eligible) & wanted & ~found):
             if self._chain(span(start, length), eligible, depth)[0] is not None:
                 found |= 1 << start
         return found
 
+    @cached_property
+    def _vacant(self) -> _Rows:
+        """Each clerk's grains that nothing takes."""
+        return _Rows([clerk.free & ~taken for clerk, taken in zip(self.clerks, self.occupied, strict=True)])
+
+    @cached_property
+    def _pliable(self) -> _Rows:
+        """Each clerk's grains that are vacant, or taken by an appointment that somebody vacant could take over.
+
+        Those that she has don't come into each other's way, since they don't overlap: a run of such grains can be had.
+        """
+        found = []
+        for clerk, (vacant, closed) in enumerate(zip(self._vacant.grains, self._closed, strict=True)):
+            stay = closed
+            pliable = vacant
+            for item in self.items[clerk]:
+                entry = self.booked[item]
+                able = self._vacant.any_run(entry.length, self.eligible(entry.services))
+                if able >> entry.start & 1 and not entry.pinned:
+                    pliable |= self.masks[item]
+                else:
+                    stay |= self.masks[item]
+            found.append(pliable & ~stay)
+        return _Rows(found)
+
+    @cached_property
+    def _hopeful(self) -> _Rows:
+        """Each clerk's grains that could become vacant if it weren't for the grains beside them."""
+        self._routes = self._search_routes(span(0, self.day.grains))
+        return _Rows([level & ~closed for level, closed in zip(self._routes[-1], self._closed, strict=True)])
+
     def prepare(self) -> None:
         """Work out now what the first question would."""
-        if self._routes is None:
-            self._routes = self._search_routes(span(0, self.day.grains))
+        _ = self._pliable, self._hopeful
 
     def eligible(self, services: frozenset[str]) -> list[int]:
         """Give the positions of the clerks who may do all these services."""
@@ -211,21 +265,32 @@ class Day:
 
     def takers(self, item: int) -> list[int]:
         """Give the clerks to whom an appointment could go, others' appointments aside."""
-        known = self._could.get(item)
+        known = self._takers.get(item)
         if known is None:
-            mask, own, closed = self.masks[item], self.holder[item], self._closed
-            known = self._could[item] = [
-                clerk
-                for clerk in (() if self.booked[item].pinned else self.eligible(self.booked[item].services))
-                if clerk != own and not mask & closed[clerk]
-            ]
+            known = self._takers[item] = list(each(self._could(item)))
         return known
 
-    def overlaps(self, clerk: int, mask: int) -> int:
-        """Give the clerk's appointments in these grains, as a bit set of positions."""
-        if not mask & self.occupied[clerk]:
+    def _could(self, item: int) -> int:
+        """Give the same as bits."""
+        entry, mask = self.booked[item], self.masks[item]
+        if entry.pinned:
             return 0
-        return sum(1 << item for item in self.items[clerk] if self.masks[item] & mask)
+        closed = self._closed_to.get(mask)
+        if closed is None:
+            closed = 0
+            for clerk, grains in enumerate(self._closed):
+                if grains & mask:
+                    closed |= 1 << clerk
+            self._closed_to[mask] = closed
+        able = self._able.get(entry.services)
+        if able is None:
+            able = self._able[entry.services] = sum(1 << clerk for clerk in self.eligible(entry.services))
+        return able & ~closed & ~(1 << self.holder[item])
+
+    @cached_property
+    def course(self) -> Course:
+        """Which appointments are going on when."""
+        return Course(self.masks)
 
     def _search_routes(self, within: int) -> list[list[int]]:
         """Give, for each number of moves, each clerk's grains that so many could make vacant at that grain.
@@ -257,12 +322,31 @@ class Day:
     def _chain(
         self, mask: int, eligible: list[int], depth: int
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
-        """Search a chain with the fewest reassignments; also say whether a "no" is proven."""
+        """Search a chain of at most `depth` reassignments; also say whether a "no" is proven."""
         possible = [clerk for clerk in eligible if not mask & self._closed[clerk]]
-        search = _Search(self, mask, self._routes or self._search_routes(mask) if possible else [])
-        roots = search.targets(mask, possible)
+        if not possible:
+            return None, True
+        search = _Search(self, mask, self._routes or self._search_routes(mask))
+        beside = self.course.during((mask & -mask).bit_length() - 1, mask.bit_length())
+        roots = search.targets(beside, possible, mask)
         if not roots:
             return None, True
+        chain, decided = self._shortest(search, roots, depth)
+        if decided:
+            return chain, True
+        question = self.timetable.ask(mask, sum(1 << root.clerk for root in roots))
+        if question is None:
+            return None, True
+        found, proven = question.answer(NODES)
+        if found is None or len(found.placed) > depth:
+            return None, found is None and proven
+        return found, True
+
+    def _shortest(
+        self, search: _Search, roots: list[_Target], depth: int
+    ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
+        """Search the chain with the fewest reassignments; also say whether the answer is decided."""
+        mask = search.request
         need = {root.clerk: max(root.moves, root.overlaps.bit_count()) for root in roots}
         roots.sort(
             key=lambda root: (need[root.clerk], self.loss(root.clerk, mask), self.clerks[root.clerk].clerk)
@@ -273,15 +357,19 @@ class Day:
                 if need[root.clerk] > most:
                     search.cut = True
                     break
-                search.fixed[root.clerk] = mask
-                if search.extend(root.overlaps, root.overlaps):
+                if search.start(root):
                     return (root.clerk, search.placed), True
-                search.fixed[root.clerk] = 0
-                if search.nodes >= NODES:
+                if search.nodes >= FEWEST:
                     return None, False
             if not search.cut:
                 return None, True
         return None, False
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """Who has what and could have it, for the complete search."""
+        could = [self._could(item) for item in range(len(self.booked))]
+        return Timetable(self.masks, self.holder, could, self.course)
 
     def _placement(self, root: int, placed: dict[int, int]) -> Placement:
         """Put the reassignments in an order in which each target is vacant when its turn comes."""
@@ -339,57 +427,75 @@ class _Search:
         self.most = 0
         self.nodes = 0
         self.cut = False
-        self._targets: dict[int, list[_Target]] = {}
+        self._targets: dict[tuple[int, int], list[_Target]] = {}
 
-    def targets(self, mask: int, takers: list[int]) -> list[_Target]:
-        """Give those of the takers from whom the request's grains among these can be passed on."""
-        inside = mask & self.request
+    def targets(self, overlaps: int, takers: list[int], inside: int) -> list[_Target]:
+        """Give those of the takers from whom the grains `inside` can be passed on; `overlaps` is everybody there at the time (bits)."""
+        held = self.day.held
         found = []
         for clerk in takers:
             for moves, level in enumerate(self.routes):
                 if not inside & ~level[clerk]:
-                    found.append(_Target(clerk, moves, self.day.overlaps(clerk, mask)))
+                    found.append(_Target(clerk, moves, overlaps & held[clerk]))
                     break
         return found
 
-    def extend(self, pending: int, gone: int) -> bool:
+    def start(self, root: _Target) -> bool:
+        """Place the request with this clerk, and all that follows."""
+        self.fixed[root.clerk] = self.request
+        found = self.extend(root.overlaps, root.overlaps, 0)
+        if not found:
+            self.fixed[root.clerk] = 0
+        return found
+
+    def extend(self, pending: int, gone: int, loose: int) -> bool:
         """Place the pending appointment with the fewest possible clerks, then the rest.
 
-        `gone` are all that have left their clerk, pending or placed anew.
+        `gone` are all that have left their clerk, pending or placed anew. At the `loose` grains of the request some of them
+        aren't on the way from the request's clerk to a vacant one, or needn't be.
         """
         if not pending:
             return True
-        chosen, options = self._most_pressing(pending, gone)
+        chosen, options = self._most_pressing(pending, gone, loose)
         mask = self.day.masks[chosen]
         options.sort(key=lambda target: (target.moves, (target.overlaps & ~gone).bit_count(), target.clerk))
         pending ^= 1 << chosen
+        on_way = mask & ~loose
         for clerk, _, overlaps in options:
             self.nodes += 1
-            if self.nodes >= NODES:
+            if self.nodes >= FEWEST:
                 return False
             ejected = overlaps & ~gone
+            beside = loose
+            for item in each(ejected):
+                beside |= self.day.masks[item] & self.request & ~on_way
             self.placed[chosen] = clerk
             self.fixed[clerk] |= mask
-            if self.extend(pending | ejected, gone | ejected):
+            if self.extend(pending | ejected, gone | ejected, beside):
                 return True
             self.fixed[clerk] &= ~mask
             del self.placed[chosen]
         return False
 
-    def _most_pressing(self, pending: int, gone: int) -> tuple[int, list[_Target]]:
+    def _most_pressing(self, pending: int, gone: int, loose: int) -> tuple[int, list[_Target]]:
         room = self.most - gone.bit_count()
+        fixed, stayed = self.fixed, ~gone
         best: list[_Target] = []
         chosen = -1
         for item in each(pending):
-            known = self._targets.get(item)
             mask = self.day.masks[item]
+            inside = mask & self.request & ~loose
+            known = self._targets.get((item, inside))
             if known is None:
-                known = self._targets[item] = self.targets(mask, self.day.takers(item))
+                known = self._targets[item, inside] = self.targets(
+                    self.day.course.overlaps(item), self.day.takers(item), inside
+                )
             where = []
             for target in known:
-                if mask & self.fixed[target.clerk]:
+                clerk, moves, overlaps = target
+                if mask & fixed[clerk]:
                     continue
-                if target.moves > room or (target.overlaps & ~gone).bit_count() > room:
+                if moves > room or (overlaps & stayed).bit_count() > room:
                     self.cut = True
                 else:
                     where.append(target)

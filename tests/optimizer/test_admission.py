@@ -147,6 +147,49 @@ def test_a_ring_of_changes_is_marked_as_atomic():
     assert {move.uid for move in answer.reassigned} == {"x", "y"}
 
 
+def test_the_request_may_get_room_from_a_ring_beside_the_way_to_a_vacant_clerk():
+    # At grain 3 there is no way from two to a vacant clerk: y comes to two, whose x goes to one, who has no time for y then.
+    day = OfficeDay(
+        8,
+        (clerk("one", "########", "c"), clerk("two", "########", "a"), clerk("three", "########", "ac")),
+        (
+            booked("w", "one", 1, 2, "c"),
+            booked("x", "three", 1, 4, "a"),
+            booked("z", "three", 6, 1, "c"),
+            booked("v", "three", 7, 1, "a"),
+            booked("y", "two", 3, 3, "a"),
+        ),
+    )
+    answer = admit(day, wish(0, 4, "c", window=bits("########")))
+    assert isinstance(answer, Placement)
+    assert {move.uid for move in answer.reassigned} == {"w", "x", "y"}
+
+
+def test_appointments_that_left_already_arent_counted_again():
+    day = OfficeDay(
+        8,
+        (
+            clerk("one", "########", "ac"),
+            clerk("two", "########", "ab"),
+            clerk("three", "########", "ac"),
+            clerk("four", "########", "c"),
+        ),
+        (
+            booked("p", "two", 4, 3, "a"),
+            booked("q", "three", 0, 1, "c"),
+            booked("r", "three", 5, 1, "a"),
+            booked("s", "four", 0, 4, "c"),
+            booked("t", "one", 3, 3, "c"),
+            booked("u", "two", 1, 2, "b"),
+        ),
+    )
+    request = wish(3, 4, "b", window=bits("########"))
+    answer = admit(day, request)
+    assert isinstance(answer, Placement)
+    assert check_placement(day, request, answer) == []
+    assert len(answer.reassigned) == 3
+
+
 def test_a_pinned_appointment_stays():
     clerks = (clerk("one", "######", "a"), clerk("two", "######", "b"))
     stays = OfficeDay(6, clerks, (booked("x", "one", 0, 3, "", pinned=True),))
@@ -187,12 +230,21 @@ def test_a_refusal_says_for_each_clerk_what_stands_in_the_way():
 
 
 def test_a_search_that_reaches_its_limit_says_so(monkeypatch):
+    # Two could take x, and each would have to give away what she has: here a choice is needed.
     day = OfficeDay(
         6,
-        (clerk("one", "###", "ac"), clerk("two", "###", "ab"), clerk("three", "###", "b")),
-        (booked("x", "one", 0, 3, "a"), booked("y", "two", 0, 3, "b")),
+        (
+            clerk("one", "###", "ac"),
+            clerk("two", "###", "ab"),
+            clerk("three", "###", "ab"),
+            clerk("four", "###", "b"),
+        ),
+        (booked("x", "one", 0, 3, "a"), booked("y", "two", 0, 3, "b"), booked("z", "three", 0, 3, "b")),
     )
-    monkeypatch.setattr("optimizer.admission.NODES", 1)
+    assert isinstance(admit(day, wish(0, 3, "c")), Placement)
+    monkeypatch.setattr("optimizer.admission.FEWEST", 1)
+    monkeypatch.setattr("optimizer.timetable.DIVES", 0)
+    monkeypatch.setattr("optimizer.admission.NODES", 0)
     answer = admit(day, wish(0, 3, "c"))
     assert isinstance(answer, Refusal)
     assert not answer.proven

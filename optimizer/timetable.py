@@ -1,0 +1,465 @@
+"""Whether one more appointment fits into a day when all others may change clerk at their same time: a complete search.
+
+Each appointment has a domain, the clerks who could take it, as the bits of an integer; who has it already is one of them. Those
+that are going on at one moment are with different clerks. So for each moment there must be a matching of appointments to clerks, and a clerk with
+whom no such matching puts an appointment leaves its domain (Régin 1994). That may have consequences at other moments, since an appointment is with
+one clerk from its start to its end. Mostly this alone proves that there is no place. Else an appointment that can't stay is given
+to one of the clerks left, what follows is worked out, and so on; seldom is a choice taken back.
+
+The matchings only prune: they leave out whoever stands on top of another one at its clerk, and are worked out only where a
+domain has changed. The answer is right because an appointment with one clerk left takes her from all that it overlaps.
+
+J.-C. Régin: A filtering algorithm for constraints of difference in CSPs. AAAI (1994).
+F. Boussemart, F. Hemery, C. Lecoutre, L. Sais: Boosting systematic search by weighting constraints. ECAI (2004).
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from operator import or_
+from typing import TYPE_CHECKING, NamedTuple
+
+from optimizer.bits import each
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Question", "Rearrangement", "Timetable"]
+
+DIVES = 16
+"""Short searches before a thorough one."""
+PLACEMENTS = 24
+"""Placements that each of them tries."""
+DEEP = 12
+"""Changes, beside those that follow from the request, among which they look."""
+PATIENCE = 16
+"""Choices after which a search begins anew for the first time; each further one makes twice as many, with other priorities."""
+LONGEST = 400
+"""No search makes more choices: each is a call within the one before."""
+
+
+class Rearrangement(NamedTuple):
+    """Who takes the request, and the new clerks of those who change, by position."""
+
+    clerk: int
+    placed: dict[int, int]
+
+
+class _ConflictError(Exception):
+    """Somebody has no clerk left."""
+
+
+class _LimitError(Exception):
+    """So many choices were made as were allowed."""
+
+
+class Course:
+    """Which of a day's appointments are going on when; they go by their position in `masks`, sets of them are bits."""
+
+    def __init__(self, masks: Sequence[int]) -> None:
+        bounds = [((mask & -mask).bit_length() - 1, mask.bit_length()) for mask in masks]
+        self._last = max((last for _, last in bounds), default=0)
+        begin, end = [0] * (self._last + 1), [0] * (self._last + 1)
+        for item, (first, last) in enumerate(bounds):
+            begin[first] |= 1 << item
+            end[last] |= 1 << item
+        self.starts = [grain for grain, found in enumerate(begin) if found]
+        self._begun: list[int] = list(accumulate(begin, or_))
+        self._over: list[int] = list(accumulate(end, or_))
+        self._bounds = bounds
+        self._overlaps: dict[int, int] = {}
+
+    def during(self, first: int, last: int) -> int:
+        """Give all that have one of the grains [first, last)."""
+        return self._begun[min(last - 1, self._last)] & ~self._over[min(first, self._last)]
+
+    def overlaps(self, item: int) -> int:
+        """Give all that overlap an appointment, itself among them."""
+        known = self._overlaps.get(item)
+        if known is None:
+            known = self._overlaps[item] = self.during(*self._bounds[item])
+        return known
+
+
+class Timetable:
+    """Who has which appointments on a day, and who could have them; all go by their position.
+
+    `masks` and `holders` have each appointment's grains and clerk; `could` the other clerks to whom it could go, as bits.
+    """
+
+    def __init__(
+        self, masks: Sequence[int], holders: Sequence[int], could: Sequence[int], course: Course
+    ) -> None:
+        self.masks = masks
+        self.course = course
+        self.homes = [1 << holder for holder in holders]
+        self.domains = [home | others for home, others in zip(self.homes, could, strict=True)]
+        self.held: dict[int, int] = {}
+        for item, home in enumerate(self.homes):
+            self.held[home] = self.held.get(home, 0) | 1 << item
+        # One at a time for each clerk: two that overlap at her may both stay.
+        self.single = 0
+        taken: dict[int, int] = {}
+        for item, (home, mask) in enumerate(zip(self.homes, masks, strict=True)):
+            if not taken.get(home, 0) & mask:
+                taken[home] = taken.get(home, 0) | mask
+                self.single |= 1 << item
+
+    def ask(self, mask: int, could: int) -> Question | None:
+        """Begin to look for a way to take in a request for these grains with one of these clerks (bits); None: it's proven that there is none."""
+        try:
+            return Question(self, mask, could) if could else None
+        except _ConflictError:
+            return None
+
+
+class Question:
+    """A search for one request, which goes by the position after the last appointment.
+
+    `domains` are what is left of them by what follows from the request.
+    """
+
+    def __init__(self, table: Timetable, mask: int, could: int) -> None:
+        self.table = table
+        self.request = len(table.masks)
+        self.masks = [*table.masks, mask]
+        self.domains = [*table.domains, could]
+        self.homes = [*table.homes, 0]
+        self.beside = table.course.during((mask & -mask).bit_length() - 1, mask.bit_length())
+        self.everyone = could
+        for domain in table.domains:
+            self.everyone |= domain
+        self.moments = self._moments(mask)
+        self.members = [tuple(each(moment)) for moment in self.moments]
+        # A matching stays good while domains shrink elsewhere, and is mended where it isn't.
+        self.matched: list[dict[int, int]] = [
+            {item: self.homes[item] for item in members} for members in self.members
+        ]
+        self._moments_of: dict[int, int] = {}
+        self.weights = [1] * len(self.domains)
+        self._left = 0
+        settled = [] if could & (could - 1) else [self.request]
+        self._propagate(self.domains, (1 << len(self.moments)) - 1, settled)
+
+    def _moments(self, mask: int) -> list[int]:
+        """Give who is going on at the moments that matter: those whose people aren't all there at the next one, too."""
+        table, own = self.table, 1 << self.request
+        first, last = (mask & -mask).bit_length() - 1, mask.bit_length()
+        ordered = [
+            table.course.during(grain, grain + 1) & table.single | (own if first <= grain < last else 0)
+            for grain in sorted({first, *table.course.starts})
+        ]
+        return [now for now, later in zip(ordered, [*ordered[1:], 0], strict=True) if now & ~later]
+
+    def answer(self, limit: int) -> tuple[Rearrangement | None, bool]:
+        """Find a way; also say whether a "no" is proven. At most `limit` choices are made."""
+        found = self._dive(self.domains)
+        if found is not None:
+            return self._with_few_changes(found), True
+        patience = PATIENCE
+        while limit > 0:
+            self._left = min(patience, limit)
+            limit -= self._left
+            try:
+                return self._with_few_changes(self._choose(self.domains)), True
+            except _ConflictError:
+                return None, True
+            except _LimitError:
+                patience = min(2 * patience, LONGEST)
+        return None, False
+
+    def _dive(self, domains: list[int]) -> list[int] | None:
+        """Look for a way without working out what follows from each choice; None: that doesn't say that there is none."""
+        state = _State.of(self, domains)
+        for turn in range(DIVES):
+            dive = _Dive(self, domains, state, turn)
+            if dive.extend(state.pending, state.away):
+                found = domains.copy()
+                for item, clerk in dive.placed.items():
+                    found[item] = clerk
+                return found
+        return None
+
+    def _choose(self, domains: list[int]) -> list[int]:
+        """Give domains in which everybody who can't stay has one clerk."""
+        state = _State.of(self, domains)
+        if not state.pending:
+            return domains
+        pressing = min(each(state.pending), key=lambda item: domains[item].bit_count() / self.weights[item])
+        for clerk in _Dive(self, domains, state, 0).clerks(pressing, state.away):
+            if self._left <= 0:
+                raise _LimitError
+            self._left -= 1
+            tried = domains.copy()
+            tried[pressing] = clerk
+            try:
+                self._propagate(tried, self._of(pressing), [pressing])
+                return self._choose(tried)
+            except _ConflictError:
+                self.weights[pressing] += 1
+        raise _ConflictError
+
+    def overlaps(self, item: int) -> int:
+        """Give all that overlap an appointment or the request, as bits."""
+        if item == self.request:
+            return self.beside
+        found = self.table.course.overlaps(item)
+        return found | 1 << self.request if self.beside >> item & 1 else found
+
+    def _of(self, item: int) -> int:
+        """Give the moments at which an appointment is going on, as bits."""
+        known = self._moments_of.get(item)
+        if known is None:
+            known = 0
+            for number, moment in enumerate(self.moments):
+                known |= (moment >> item & 1) << number
+            self._moments_of[item] = known
+        return known
+
+    def _propagate(self, domains: list[int], dirty: int, settled: list[int]) -> None:
+        """Work out in `domains` what follows; `dirty` moments (bits) and `settled` appointments (with one clerk) haven't been looked at."""
+        homes = self.homes
+        while settled or dirty:
+            changed: list[int] = []
+            if settled:
+                item = settled.pop()
+                clerk = domains[item]
+                stays = homes[item] == clerk
+                for other in each(self.overlaps(item)):
+                    if other != item and domains[other] & clerk and not (stays and homes[other] == clerk):
+                        domains[other] &= ~clerk
+                        if not domains[other]:
+                            raise _ConflictError
+                        changed.append(other)
+            else:
+                low = dirty & -dirty
+                dirty ^= low
+                self._match(low.bit_length() - 1, domains, changed)
+            for item in changed:
+                dirty |= self._of(item)
+                if not domains[item] & (domains[item] - 1):
+                    settled.append(item)
+
+    def _match(self, moment: int, domains: list[int], changed: list[int]) -> None:
+        """Take from the domains what no matching at this moment has; adds whose domain changed to `changed`."""
+        members, matched = self.members[moment], self.matched[moment]
+        used = self._mend(members, matched, domains)
+        reached, rest = self._spread(self.everyone & ~used, members, matched, domains)
+        if 0 < len(rest) < len(members):
+            for item in members:
+                if matched[item] & reached and domains[item] & ~reached:
+                    domains[item] &= reached
+                    changed.append(item)
+        while rest:
+            ring = self._ring(rest, matched, domains)
+            still = []
+            for item in rest:
+                if not matched[item] & ring:
+                    still.append(item)
+                elif domains[item] & ~ring:
+                    domains[item] &= ring
+                    changed.append(item)
+            rest = still
+
+    @staticmethod
+    def _spread(
+        reached: int, members: Sequence[int], matched: dict[int, int], domains: list[int]
+    ) -> tuple[int, Sequence[int]]:
+        """From clerks without an appointment, go to all whose appointments could, by swaps, lead to one of them; also give the rest."""
+        rest = members
+        while rest:
+            still = []
+            for item in rest:
+                if domains[item] & reached:
+                    reached |= matched[item]
+                else:
+                    still.append(item)
+            if len(still) == len(rest):
+                break
+            rest = still
+        return reached, rest
+
+    @staticmethod
+    def _ring(rest: Sequence[int], matched: dict[int, int], domains: list[int]) -> int:
+        """Give the clerks among whom the first of the rest can change places in a ring."""
+        ahead, before = domains[rest[0]], 0
+        while ahead != before:
+            before = ahead
+            for item in rest:
+                if matched[item] & ahead:
+                    ahead |= domains[item]
+        behind, before = matched[rest[0]], 0
+        while behind != before:
+            before = behind
+            for item in rest:
+                if domains[item] & behind:
+                    behind |= matched[item]
+        return ahead & behind
+
+    @staticmethod
+    def _mend(members: Sequence[int], matched: dict[int, int], domains: list[int]) -> int:
+        """Make the matching one of these domains again; give the clerks that it uses. Raises _ConflictError if there is none."""
+        used = 0
+        without = []
+        for item in members:
+            clerk = matched[item]
+            if clerk & domains[item] and not clerk & used:
+                used |= clerk
+            else:
+                matched[item] = 0
+                without.append(item)
+        for item in without:
+            owner = {matched[other]: other for other in members}
+            through: dict[int, int] = {}
+            waiting = [item]
+            seen = end = 0
+            while not end:
+                if not waiting:
+                    raise _ConflictError
+                asking = waiting.pop()
+                free = domains[asking] & ~used
+                if free:
+                    end = free & -free
+                    through[end] = asking
+                    break
+                for number in each(domains[asking] & ~seen):
+                    through[1 << number] = asking
+                    waiting.append(owner[1 << number])
+                seen |= domains[asking]
+            used |= end
+            while end:
+                asking = through[end]
+                matched[asking], end = end, matched[asking]
+        return used
+
+    def _with_few_changes(self, domains: list[int]) -> Rearrangement:
+        """Let everybody return to her clerk who can."""
+        now = [home if domain & home else domain for domain, home in zip(domains, self.homes, strict=True)]
+        away = [item for item in range(self.request) if now[item] != self.homes[item]]
+        returned = True
+        while returned:
+            returned = False
+            for item in away:
+                home = self.homes[item]
+                if now[item] != home and not any(
+                    now[other] == home != self.homes[other] for other in each(self.overlaps(item))
+                ):
+                    now[item] = home
+                    returned = True
+        placed = {
+            item: now[item].bit_length() - 1 for item in range(self.request) if now[item] != self.homes[item]
+        }
+        return Rearrangement(now[self.request].bit_length() - 1, placed)
+
+
+class _State(NamedTuple):
+    """Who has to leave her clerk (bits), for whom of these a clerk is still to be found, and the grains that each clerk (bit) was given."""
+
+    away: int
+    pending: int
+    fixed: dict[int, int]
+
+    @staticmethod
+    def of(question: Question, domains: list[int]) -> _State:
+        """Read it from the domains."""
+        away = pending = 0
+        fixed: dict[int, int] = {}
+        for item, (domain, home) in enumerate(zip(domains, question.homes, strict=True)):
+            if domain & home:
+                continue
+            away |= 1 << item
+            if domain & (domain - 1):
+                pending |= 1 << item
+            else:
+                fixed[domain] = fixed.get(domain, 0) | question.masks[item]
+        return _State(away, pending, fixed)
+
+
+class _Dive:
+    """A short search in which appointments drive each other away, without a look at what follows for others.
+
+    `placed` has the clerks (bits) that it gave. Where clerks are equal, each `turn` prefers others.
+    """
+
+    def __init__(self, question: Question, domains: list[int], state: _State, turn: int) -> None:
+        self.question = question
+        self.masks = question.masks
+        self.weights = question.weights
+        self.domains = domains
+        self.fixed = state.fixed.copy()
+        self.most = state.away.bit_count() + DEEP
+        self.turn = turn
+        self.placed: dict[int, int] = {}
+        self.tried = 0
+        self._options: dict[int, list[tuple[int, int]]] = {}
+
+    def extend(self, pending: int, away: int) -> bool:
+        """Place the pending appointment with the fewest possible clerks, then the rest."""
+        if not pending:
+            return True
+        room, stay = self.most - away.bit_count(), ~away
+        chosen, share = -1, 0.0
+        best: list[tuple[int, int]] = []
+        for item in each(pending):
+            mask = self.masks[item]
+            where = [
+                (clerk, driven & stay)
+                for clerk, driven in self.options(item)
+                if not mask & self.fixed.get(clerk, 0) and (driven & stay).bit_count() <= room
+            ]
+            if not where:
+                self.weights[item] += 1
+                return False
+            mine = len(where) / self.weights[item]
+            if chosen < 0 or mine < share:
+                chosen, share, best = item, mine, where
+        mask = self.masks[chosen]
+        for clerk, driven in self._by_effect(best, stay & ~(1 << chosen)):
+            self.tried += 1
+            if self.tried > PLACEMENTS:
+                return False
+            before = self.fixed.get(clerk, 0)
+            self.fixed[clerk] = before | mask
+            self.placed[chosen] = clerk
+            if self.extend(pending & ~(1 << chosen) | driven, away | driven):
+                return True
+            self.fixed[clerk] = before
+            del self.placed[chosen]
+        return False
+
+    def clerks(self, item: int, away: int) -> list[int]:
+        """Give the clerks (bits) left to an appointment, the best first."""
+        return [clerk for clerk, _ in self._by_effect(self.options(item), ~(away | 1 << item))]
+
+    def options(self, item: int) -> list[tuple[int, int]]:
+        """Give the clerks (bits) left to an appointment, with whom it would drive away from each."""
+        known = self._options.get(item)
+        if known is None:
+            question = self.question
+            overlaps, held = question.overlaps(item), question.table.held
+            known = self._options[item] = []
+            left = self.domains[item] & ~question.homes[item]
+            while left:
+                clerk = left & -left
+                left ^= clerk
+                known.append((clerk, overlaps & held.get(clerk, 0)))
+        return known
+
+    def _by_effect(self, options: list[tuple[int, int]], stay: int) -> list[tuple[int, int]]:
+        if len(options) == 1:
+            return options
+        mix = 1 + 7919 * self.turn
+        return sorted(options, key=lambda option: (self._effect(option, stay), option[0] * mix % 1_000_003))
+
+    def _effect(self, option: tuple[int, int], stay: int) -> int:
+        """Say how much this sets in motion: whom it drives away, and most of all those who find nobody free."""
+        clerk, driven = option
+        effect = 0
+        for other in each(driven & stay):
+            mask = self.masks[other]
+            effect += 3
+            for another, there in self.options(other):
+                if another != clerk and not (there & stay or mask & self.fixed.get(another, 0)):
+                    effect -= 2
+                    break
+        return effect

@@ -1,0 +1,97 @@
+"""The complete search alone, without the search for the fewest reassignments that admission tries before."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer import timetable
+from optimizer.admission import Day
+from optimizer.bits import span
+from optimizer.check import check_placement
+from optimizer.instance import OfficeDay, Placement, Reassignment, Request
+from tests.optimizer.days import SKILLS, booked, clerk, fewest_reassigned, office_days, orderly_days
+
+needs = st.frozensets(st.sampled_from(SKILLS))
+
+
+def taken_in(day, start, length, services):
+    """The placement that the complete search finds; None if there is none."""
+    prepared = Day(day)
+    mask = span(start, length)
+    could = sum(
+        1 << number
+        for number in prepared.eligible(services)
+        if not mask & ~day.clerks[number].free
+        and not any(e.pinned and e.mask & mask and e.clerk == day.clerks[number].clerk for e in day.booked)
+    )
+    question = prepared.timetable.ask(mask, could)
+    if question is None:
+        return None
+    found, proven = question.answer(1000)
+    assert proven
+    if found is None:
+        return None
+    moves = tuple(
+        Reassignment(prepared.booked[item].uid, prepared.booked[item].clerk, day.clerks[to].clerk)
+        for item, to in found.placed.items()
+    )
+    return Placement(day.clerks[found.clerk].clerk, moves)
+
+
+@pytest.mark.parametrize("dives", [0, 16])
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
+    st.integers(0, 5),
+    st.integers(1, 4),
+    needs,
+)
+def test_it_finds_a_placement_exactly_when_there_is_one(dives, day, start, length, services):
+    length = min(length, day.grains - start)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timetable, "DIVES", dives)
+        found = taken_in(day, start, length, services)
+    exists = fewest_reassigned(day, start, length, services, span(0, day.grains)) is not None
+    assert (found is not None) == exists
+    if found is not None:
+        request = Request(start, length, services, span(0, day.grains))
+        assert check_placement(day, request, found) == []
+
+
+def test_too_many_for_the_clerks_who_may_do_it_are_refused_without_a_choice():
+    day = OfficeDay(
+        4,
+        (clerk("one", "####", "ab"), clerk("two", "####", "ab"), clerk("three", "####", "b")),
+        (booked("x", "one", 0, 4), booked("y", "two", 0, 4)),
+    )
+    assert Day(day).timetable.ask(span(0, 2), 0b011) is None
+
+
+def test_a_lack_at_another_moment_is_found_without_a_choice():
+    # At each grain of the request somebody could make room, but w, which nobody else may do, keeps x and y from three.
+    day = OfficeDay(
+        6,
+        (clerk("one", "######", "ab"), clerk("two", "######", "a"), clerk("three", "######", "ac")),
+        (booked("x", "one", 0, 6), booked("y", "two", 1, 5), booked("w", "three", 4, 2, "c")),
+    )
+    assert Day(day).timetable.ask(span(0, 2), 0b001) is None
+
+
+def test_whoever_stands_on_another_one_may_stay_there():
+    day = OfficeDay(
+        6,
+        (clerk("one", "######", "a"), clerk("two", "######", "a")),
+        (booked("x", "one", 0, 6), booked("y", "one", 2, 2)),
+    )
+    assert taken_in(day, 0, 2, frozenset("a")) == Placement("two")
+
+
+def test_nobody_is_moved_who_can_stay():
+    day = OfficeDay(
+        4,
+        tuple(clerk(f"c{n}", "####", "a") for n in range(4)),
+        (booked("x", "c0", 0, 4), booked("y", "c1", 0, 4), booked("z", "c2", 0, 4)),
+    )
+    found = taken_in(day, 0, 4, frozenset("a"))
+    assert found is not None
+    assert len(found.reassigned) <= 1
