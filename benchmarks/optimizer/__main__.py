@@ -1,7 +1,7 @@
 """How fast and how good plans are: `python -m benchmarks.optimizer [--repair FOLDER] [--smptsp FOLDER] [--seconds N] [--only PART…]`.
 
 Admission and offers on simulated offices; repair of a town and a city, and how it grows with the office; balance; fixed tasks with
-the fewest persons; elastic slots over thirty days. Instances come from folders (`town-*.json` and `city-*.json` as the repair command reads
+the fewest persons; elastic slots over thirty days in all. Instances come from folders (`town-*.json` and `city-*.json` as the repair command reads
 them; `*.dat` in the published format), which TERMIN_BENCH_REPAIR and TERMIN_BENCH_SMPTSP name too, or from seeded generators.
 Each time is given on the wall and as the processor's, for machines that do other work beside. Results go to benchmarks/results/optimizer.json
 and optimizer-elastic.json, the picture to docs/optimizer-benchmark.svg.
@@ -45,7 +45,8 @@ def given(folder: Path | None, kind: str) -> tuple[list[Office], dict[str, list[
 def measure(part: str, repair: Path | None, smptsp: Path | None, seconds: float) -> Any:
     """Measure one of `PARTS`."""
     if part == "admission":
-        return {str(clerks): booking.admission(clerks=clerks) for clerks in (10, 20, 40)}
+        plain = {str(clerks): booking.admission(clerks=clerks) for clerks in (10, 20, 40)}
+        return {**plain, "20, more gaps": booking.admission(gaps=True)}
     if part == "offers":
         return booking.offers()
     if part == "town":
@@ -61,7 +62,7 @@ def measure(part: str, repair: Path | None, smptsp: Path | None, seconds: float)
         return plans.balances([generator.town(seed) for seed in range(1, 6)])
     if part == "smptsp":
         return tasks.measure(smptsp, seconds)
-    return elastic.run(days=30, seed=1)
+    return elastic.run(elastic.DAYS_EACH, elastic.SEEDS)
 
 
 def main() -> int:

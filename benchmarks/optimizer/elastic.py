@@ -1,6 +1,6 @@
 """Elastic slots: how many more requests are served when admission may reassign others at their same time.
 
-`python -m benchmarks.optimizer.elastic [--days N] [--seed N]`. Eight clerks with partial skills, demand at capacity over so many days
+`python -m benchmarks.optimizer.elastic [--days N] [--seeds N…]`. Eight clerks with partial skills, drawn anew for each seed, demand at capacity over so many days
 (about 174 requests a day), in the order in which they come. Each citizen accepts one time only, any within an hour before or after, or
 any within three days; she gets the start nearest to her wish. Compared: first fit, best fit (the fullest clerk), least loss of future
 room, and with chains; the last one also takes the start that loses least of those that she accepts. The bounds know the whole demand in advance: the linear relaxation of choosing requests and places,
@@ -15,17 +15,17 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
 
-from optimizer.admission import Day
+from optimizer.admission import DEPTH, Day
 from optimizer.bits import each, span
 from optimizer.instance import Booked, ClerkDay, OfficeDay, Placement, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 GRAINS = 96
 STEP = 3
@@ -44,6 +44,8 @@ AROUND = 12
 DAYS = 3
 """Days that one with much patience accepts, the wished one first."""
 FULL = span(0, GRAINS)
+SEEDS = (1, 2, 3, 4, 5)
+DAYS_EACH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Book:
         ]
         place = self._nearest(wish, days, depth=0)
         if place is None and "chains" in self.strategy:
-            place = self._nearest(wish, days, depth=12)
+            place = self._nearest(wish, days, depth=DEPTH)
         if place is None:
             self.seconds.append(time.process_time() - begun)
             return
@@ -217,7 +219,7 @@ def bounds(clerks: tuple[ClerkDay, ...], wishes: list[Wish], days: int, mode: st
     return served, room
 
 
-def measure(days: int, seed: int, mode: str) -> dict[str, object]:
+def measure(days: int, seed: int, mode: str) -> dict[str, Any]:
     """Serve the same demand by each strategy."""
     clerks, wishes = demand(days, seed)
     most, minutes = bounds(clerks, wishes, days, mode)
@@ -233,21 +235,6 @@ def measure(days: int, seed: int, mode: str) -> dict[str, object]:
             "mean_ms": round(1000 * sum(book.seconds) / len(wishes), 3),
             "worst_ms": round(1000 * max(book.seconds), 3),
         }
-    first = totals["first fit"]
-    print(
-        f"\n{len(wishes)} requests in {days} days, {mode}; at most {most:.0f} served, {5 * minutes:.0f} minutes"
-    )
-    for total in totals.values():
-        total["more_served_percent"] = round(100 * (total["served"] / first["served"] - 1), 2)
-        total["more_minutes_percent"] = round(100 * (total["minutes"] / first["minutes"] - 1), 2)
-        total["below_bound_percent"] = round(100 * (1 - total["served"] / most), 2)
-    for name, total in totals.items():
-        print(
-            f"{name:34} {total['served']:6} served {total['more_served_percent']:+6.2f} %"
-            f" {total['more_minutes_percent']:+6.2f} % minutes, {total['below_bound_percent']:5.2f} % under the bound,"
-            f" {total['mean_ms']:.3f} ms a request, worst {total['worst_ms']:.1f}",
-            flush=True,
-        )
     return {
         "requests": len(wishes),
         "days": days,
@@ -259,9 +246,38 @@ def measure(days: int, seed: int, mode: str) -> dict[str, object]:
     }
 
 
-def run(days: int, seed: int) -> list[dict[str, object]]:
+def more_percent(results: list[dict[str, Any]], name: str, what: str) -> list[float]:
+    """How many per cent more than first fit a strategy reached with each seed; `name` may be "bound"."""
+    found = []
+    for result in results:
+        first = result["strategies"]["first fit"][what]
+        reached = result[f"bound_{what}"] if name == "bound" else result["strategies"][name][what]
+        found.append(100 * (reached / first - 1))
+    return found
+
+
+def tell(results: list[dict[str, Any]]) -> None:
+    """Print a mode's results over all seeds: means, and the range."""
+    requests = sum(result["requests"] for result in results)
+    served = sum(result["strategies"]["first fit"]["served"] for result in results)
+    print(f"\n{results[0]['mode']}: {requests} requests, {len(results)} seeds; first fit serves {served}")
+    for name in [*list(results[0]["strategies"])[1:], "bound"]:
+        parts = []
+        for what in ("served", "minutes"):
+            values = more_percent(results, name, what)
+            mean = sum(values) / len(values)
+            parts.append(f"{mean:+6.2f} % {what} ({min(values):+.1f} to {max(values):+.1f})")
+        spent = [result["strategies"].get(name, {}).get("mean_ms", 0.0) for result in results]
+        print(f"{name:34} {parts[0]}, {parts[1]}, {sum(spent) / len(spent):.2f} ms a request", flush=True)
+
+
+def run(days: int, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Measure all modes and write the result."""
-    results = [measure(days, seed, mode) for mode in ("one time", "within an hour", "within three days")]
+    results = []
+    for mode in ("one time", "within an hour", "within three days"):
+        found = [measure(days, seed, mode) for seed in seeds]
+        tell(found)
+        results += found
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return results
@@ -270,10 +286,10 @@ def run(days: int, seed: int) -> list[dict[str, object]]:
 def main() -> None:
     """Measure as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=int, default=DAYS_EACH)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     chosen = parser.parse_args()
-    run(chosen.days, chosen.seed)
+    run(chosen.days, chosen.seeds)
 
 
 if __name__ == "__main__":

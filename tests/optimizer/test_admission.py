@@ -91,6 +91,48 @@ def test_reassignments_can_be_applied_one_after_another_unless_said_otherwise(da
         taken[move.from_clerk] &= ~mask
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.permutations([frozenset("ab"), frozenset("bc"), frozenset("ca"), frozenset("abc"), frozenset("a")]),
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(1, 4), st.sampled_from("abc").map(frozenset)),
+        min_size=12,
+        max_size=20,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_who_takes_what_never_decides_whether_a_later_request_finds_a_place(skills, requests, chance):
+    clerks = tuple(ClerkDay(f"c{number}", each_skills, 255) for number, each_skills in enumerate(skills))
+    days = [OfficeDay(8, clerks, ()), OfficeDay(8, clerks, ())]
+    for number, (start, length, services) in enumerate(requests):
+        request = Request(start, min(length, 8 - start), services, 255)
+        answers = [admit(day, request) for day in days]
+        assert isinstance(answers[0], Placement) == isinstance(answers[1], Placement)
+        if isinstance(answers[0], Refusal):
+            continue
+        if not answers[1].reassigned:
+            # On the second day any clerk who is free takes it.
+            free = [
+                entry.clerk
+                for entry in clerks
+                if services <= entry.services
+                and not any(b.clerk == entry.clerk and b.mask & request.mask for b in days[1].booked)
+            ]
+            answers[1] = Placement(chance.choice(free))
+        days = [
+            booked_as(day, request, answer, f"u{number}") for day, answer in zip(days, answers, strict=True)
+        ]
+
+
+def booked_as(day, request, placement, uid):
+    to = {move.uid: move.to_clerk for move in placement.reassigned}
+    entries = [
+        Booked(e.uid, to.get(e.uid, e.clerk), e.start, e.length, e.services, e.pinned) for e in day.booked
+    ]
+    new = Booked(uid, placement.clerk, request.start, request.length, request.services)
+    return OfficeDay(day.grains, day.clerks, (*entries, new))
+
+
 def test_the_clerk_who_can_do_least_else_takes_it():
     day = OfficeDay(6, (clerk("all", "######", "ab"), clerk("one", "######", "a")), ())
     assert admit(day, wish(0, 2)) == Placement("one")
