@@ -30,14 +30,12 @@ from optimizer.timetable import Course, Timetable
 if TYPE_CHECKING:
     from optimizer.instance import Booked, OfficeDay, Request
 
-__all__ = ["DEPTH", "NODES", "Day", "admit", "check_placement", "starts"]
+__all__ = ["DEPTH", "EFFORTS", "Day", "admit", "check_placement", "starts"]
 
 DEPTH = sys.maxsize
 """Most appointments that one booking reassigns unless told otherwise: as many as it takes."""
-FEWEST = 40
-"""Placements tried in search of the fewest reassignments; after these any will do."""
-NODES = 4000
-"""Most choices in search of any; beyond these the refusal says that it isn't proven."""
+EFFORTS = ((30, 40), (300, 400), (3000, 4000))
+"""Placements tried in search of the fewest reassignments, and choices in search of any, in turn; after these a refusal says that it isn't proven."""
 LENGTHS = (2, 3, 4, 6, 9, 12)
 """Lengths in grains at which future room is counted: 10 minutes to an hour."""
 
@@ -46,7 +44,7 @@ def admit(day: OfficeDay, request: Request, *, depth: int = DEPTH) -> Placement 
     """Place the request, or say why that can't be.
 
     At most `depth` appointments are reassigned; 0 means direct placement only. They are as few as possible where that can be
-    found out fast (`FEWEST`). The same input gives the same answer.
+    found out fast (`EFFORTS`). The same input gives the same answer.
     """
     return Day(day).admit(request, depth=depth)
 
@@ -331,16 +329,21 @@ class Day:
         roots = search.targets(beside, possible, mask)
         if not roots:
             return None, True
-        chain, decided = self._shortest(search, roots, depth)
-        if decided:
-            return chain, True
-        question = self.timetable.ask(mask, sum(1 << root.clerk for root in roots))
-        if question is None:
-            return None, True
-        found, proven = question.answer(NODES)
-        if found is None or len(found.placed) > depth:
-            return None, found is None and proven
-        return found, True
+        question = None
+        for placements, choices in EFFORTS:
+            search.limit = placements
+            chain, decided = self._shortest(search, roots, depth)
+            if decided:
+                return chain, True
+            question = question or self.timetable.ask(mask, sum(1 << root.clerk for root in roots))
+            if question is None:
+                return None, True
+            found, proven = question.answer(choices)
+            if found is not None and len(found.placed) <= depth:
+                return found, True
+            if proven:
+                return None, found is None
+        return None, False
 
     def _shortest(
         self, search: _Search, roots: list[_Target], depth: int
@@ -351,6 +354,7 @@ class Day:
         roots.sort(
             key=lambda root: (need[root.clerk], self.loss(root.clerk, mask), self.clerks[root.clerk].clerk)
         )
+        search.nodes = 0
         for most in range(need[roots[0].clerk], depth + 1):
             search.most, search.cut = most, False
             for root in roots:
@@ -359,7 +363,7 @@ class Day:
                     break
                 if search.start(root):
                     return (root.clerk, search.placed), True
-                if search.nodes >= FEWEST:
+                if search.nodes >= search.limit:
                     return None, False
             if not search.cut:
                 return None, True
@@ -425,7 +429,7 @@ class _Search:
         self.placed: dict[int, int] = {}
         self.fixed = [0] * len(day.clerks)
         self.most = 0
-        self.nodes = 0
+        self.nodes = self.limit = 0
         self.cut = False
         self._targets: dict[tuple[int, int], list[_Target]] = {}
 
@@ -463,7 +467,7 @@ class _Search:
         on_way = mask & ~loose
         for clerk, _, overlaps in options:
             self.nodes += 1
-            if self.nodes >= FEWEST:
+            if self.nodes >= self.limit:
                 return False
             ejected = overlaps & ~gone
             beside = loose

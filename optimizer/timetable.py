@@ -30,8 +30,8 @@ DIVES = 16
 """Short searches before a thorough one."""
 PLACEMENTS = 24
 """Placements that each of them tries."""
-DEEP = 12
-"""Changes, beside those that follow from the request, among which they look."""
+DEEP = (12, 6, 24)
+"""Changes, beside those that follow from the request, among which they look in turn."""
 PATIENCE = 16
 """Choices after which a search begins anew for the first time; each further one makes twice as many, with other priorities."""
 LONGEST = 400
@@ -132,14 +132,14 @@ class Question:
         self.moments = self._moments(mask)
         self.members = [tuple(each(moment)) for moment in self.moments]
         # A matching stays good while domains shrink elsewhere, and is mended where it isn't.
-        self.matched: list[dict[int, int]] = [
-            {item: self.homes[item] for item in members} for members in self.members
-        ]
+        self.matched: list[dict[int, int] | None] = [None] * len(self.members)
         self._moments_of: dict[int, int] = {}
         self.weights = [1] * len(self.domains)
         self._left = 0
         settled = [] if could & (could - 1) else [self.request]
-        self._propagate(self.domains, (1 << len(self.moments)) - 1, settled)
+        # Nearest first: where there is no way, that mostly shows at the request's own moments.
+        self._propagate(self.domains, self._of(self.request), settled)
+        self._propagate(self.domains, (1 << len(self.moments)) - 1, [])
 
     def _moments(self, mask: int) -> list[int]:
         """Give who is going on at the moments that matter: those whose people aren't all there at the next one, too."""
@@ -152,12 +152,16 @@ class Question:
         return [now for now, later in zip(ordered, [*ordered[1:], 0], strict=True) if now & ~later]
 
     def answer(self, limit: int) -> tuple[Rearrangement | None, bool]:
-        """Find a way; also say whether a "no" is proven. At most `limit` choices are made."""
-        found = self._dive(self.domains)
-        if found is not None:
-            return self._with_few_changes(found), True
-        patience = PATIENCE
+        """Find a way; also say whether a "no" is proven. At most `limit` choices are made.
+
+        Short searches and thorough ones take turns; what fails in one of them comes first in the next.
+        """
+        patience, turn = PATIENCE, 0
         while limit > 0:
+            found = self._dive(range(turn, turn + DIVES))
+            turn += DIVES
+            if found is not None:
+                return self._with_few_changes(found), True
             self._left = min(patience, limit)
             limit -= self._left
             try:
@@ -168,13 +172,14 @@ class Question:
                 patience = min(2 * patience, LONGEST)
         return None, False
 
-    def _dive(self, domains: list[int]) -> list[int] | None:
+    def _dive(self, turns: range) -> list[int] | None:
         """Look for a way without working out what follows from each choice; None: that doesn't say that there is none."""
-        state = _State.of(self, domains)
-        for turn in range(DIVES):
-            dive = _Dive(self, domains, state, turn)
+        state = _State.of(self, self.domains)
+        options: dict[int, list[tuple[int, int]]] = {}
+        for turn in turns:
+            dive = _Dive(self, self.domains, state, options, turn)
             if dive.extend(state.pending, state.away):
-                found = domains.copy()
+                found = self.domains.copy()
                 for item, clerk in dive.placed.items():
                     found[item] = clerk
                 return found
@@ -186,7 +191,7 @@ class Question:
         if not state.pending:
             return domains
         pressing = min(each(state.pending), key=lambda item: domains[item].bit_count() / self.weights[item])
-        for clerk in _Dive(self, domains, state, 0).clerks(pressing, state.away):
+        for clerk in _Dive(self, domains, state, {}, 0).clerks(pressing, state.away):
             if self._left <= 0:
                 raise _LimitError
             self._left -= 1
@@ -243,6 +248,8 @@ class Question:
     def _match(self, moment: int, domains: list[int], changed: list[int]) -> None:
         """Take from the domains what no matching at this moment has; adds whose domain changed to `changed`."""
         members, matched = self.members[moment], self.matched[moment]
+        if matched is None:
+            matched = self.matched[moment] = {item: self.homes[item] for item in members}
         used = self._mend(members, matched, domains)
         reached, rest = self._spread(self.everyone & ~used, members, matched, domains)
         if 0 < len(rest) < len(members):
@@ -378,20 +385,27 @@ class _State(NamedTuple):
 class _Dive:
     """A short search in which appointments drive each other away, without a look at what follows for others.
 
-    `placed` has the clerks (bits) that it gave. Where clerks are equal, each `turn` prefers others.
+    `placed` has the clerks (bits) that it gave; `options` is kept between dives from the same domains. Where clerks are equal, each `turn` prefers others.
     """
 
-    def __init__(self, question: Question, domains: list[int], state: _State, turn: int) -> None:
+    def __init__(
+        self,
+        question: Question,
+        domains: list[int],
+        state: _State,
+        options: dict[int, list[tuple[int, int]]],
+        turn: int,
+    ) -> None:
         self.question = question
         self.masks = question.masks
         self.weights = question.weights
         self.domains = domains
         self.fixed = state.fixed.copy()
-        self.most = state.away.bit_count() + DEEP
+        self.most = state.away.bit_count() + DEEP[turn % len(DEEP)]
         self.turn = turn
         self.placed: dict[int, int] = {}
         self.tried = 0
-        self._options: dict[int, list[tuple[int, int]]] = {}
+        self._options = options
 
     def extend(self, pending: int, away: int) -> bool:
         """Place the pending appointment with the fewest possible clerks, then the rest."""
