@@ -34,7 +34,7 @@ __all__ = ["DEPTH", "EFFORTS", "Day", "admit", "check_placement", "starts"]
 
 DEPTH = sys.maxsize
 """Most appointments that one booking reassigns unless told otherwise: as many as it takes."""
-EFFORTS = ((30, 40), (300, 400), (3000, 4000))
+EFFORTS = ((150, 20), (300, 100), (3000, 4000))
 """Placements tried in search of the fewest reassignments, and choices in search of any, in turn; after these a refusal says that it isn't proven."""
 LENGTHS = (2, 3, 4, 6, 9, 12)
 """Lengths in grains at which future room is counted: 10 minutes to an hour."""
@@ -288,7 +288,7 @@ class Day:
     @cached_property
     def course(self) -> Course:
         """Which appointments are going on when."""
-        return Course(self.masks)
+        return Course([entry.start for entry in self.booked], [entry.length for entry in self.booked])
 
     def _search_routes(self, within: int) -> list[list[int]]:
         """Give, for each number of moves, each clerk's grains that so many could make vacant at that grain.
@@ -324,11 +324,13 @@ class Day:
         possible = [clerk for clerk in eligible if not mask & self._closed[clerk]]
         if not possible:
             return None, True
-        search = _Search(self, mask, self._routes or self._search_routes(mask))
+        routes = self._routes or self._search_routes(mask)
+        possible = [clerk for clerk in possible if not mask & ~routes[-1][clerk]]
+        if not possible:
+            return None, True
+        search = _Search(self, mask, routes)
         beside = self.course.during((mask & -mask).bit_length() - 1, mask.bit_length())
         roots = search.targets(beside, possible, mask)
-        if not roots:
-            return None, True
         question = None
         for placements, choices in EFFORTS:
             search.limit = placements

@@ -16,7 +16,7 @@ F. Boussemart, F. Hemery, C. Lecoutre, L. Sais: Boosting systematic search by we
 from __future__ import annotations
 
 from itertools import accumulate
-from operator import or_
+from operator import add, or_
 from typing import TYPE_CHECKING, NamedTuple
 
 from optimizer.bits import each
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Question", "Rearrangement", "Timetable"]
 
-DIVES = 16
+DIVES = 8
 """Short searches before a thorough one."""
 PLACEMENTS = 24
 """Placements that each of them tries."""
 DEEP = (12, 6, 24)
 """Changes, beside those that follow from the request, among which they look in turn."""
-PATIENCE = 16
+PATIENCE = 40
 """Choices after which a search begins anew for the first time; each further one makes twice as many, with other priorities."""
 LONGEST = 400
 """No search makes more choices: each is a call within the one before."""
@@ -54,20 +54,27 @@ class _LimitError(Exception):
 
 
 class Course:
-    """Which of a day's appointments are going on when; they go by their position in `masks`, sets of them are bits."""
+    """Which of a day's appointments are going on when; they go by their position in `starts` and `lengths`, sets of them are bits."""
 
-    def __init__(self, masks: Sequence[int]) -> None:
-        bounds = [((mask & -mask).bit_length() - 1, mask.bit_length()) for mask in masks]
-        self._last = max((last for _, last in bounds), default=0)
+    def __init__(self, starts: Sequence[int], lengths: Sequence[int]) -> None:
+        self._starts = starts
+        self._lengths = lengths
+        self._last = max(map(add, starts, lengths), default=0)
         begin, end = [0] * (self._last + 1), [0] * (self._last + 1)
-        for item, (first, last) in enumerate(bounds):
-            begin[first] |= 1 << item
-            end[last] |= 1 << item
-        self.starts = [grain for grain, found in enumerate(begin) if found]
+        bit = 1
+        for start, length in zip(starts, lengths, strict=True):
+            begin[start] |= bit
+            end[start + length] |= bit
+            bit <<= 1
+        self._begin = begin
         self._begun: list[int] = list(accumulate(begin, or_))
         self._over: list[int] = list(accumulate(end, or_))
-        self._bounds = bounds
         self._overlaps: dict[int, int] = {}
+
+    @property
+    def starts(self) -> list[int]:
+        """The grains at which something starts, ascending."""
+        return [grain for grain, found in enumerate(self._begin) if found]
 
     def during(self, first: int, last: int) -> int:
         """Give all that have one of the grains [first, last)."""
@@ -77,7 +84,8 @@ class Course:
         """Give all that overlap an appointment, itself among them."""
         known = self._overlaps.get(item)
         if known is None:
-            known = self._overlaps[item] = self.during(*self._bounds[item])
+            start = self._starts[item]
+            known = self._overlaps[item] = self.during(start, start + self._lengths[item])
         return known
 
 

@@ -38,7 +38,7 @@ def taken_in(day, start, length, services):
     return Placement(day.clerks[found.clerk].clerk, moves)
 
 
-@pytest.mark.parametrize("dives", [0, 16])
+@pytest.mark.parametrize("dives", [0, 8])
 @settings(max_examples=300, deadline=None)
 @given(
     st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
