@@ -11,6 +11,8 @@ with the number of clerk changes beside the moved grains, the largest office tak
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 import highspy
@@ -36,12 +38,24 @@ BEST = 10
 """Columns of an appointment on a later day that it sees from the beginning, and that a round of pricing adds."""
 
 
+FAR = 2**31 - 1
+"""More steps of the simplex than there will be."""
+
+
 class OutOfTimeError(Exception):
     """The deadline passed before the relaxation was solved."""
 
 
 class InfeasibleError(Exception):
     """Not even a fractional solution keeps all rules and bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the relaxation would cost among fewer columns: infinity if it would be infeasible, a lower bound if not `exact`."""
+
+    value: float
+    exact: bool
 
 
 class Relaxation:
@@ -98,6 +112,39 @@ class Relaxation:
                 return float(self._highs.getInfo().objective_function_value)
             self._add(wanted, cost)
 
+    def probe(
+        self, masks: Sequence[Flags], weights: Sequence[float], steps: int, seconds: float
+    ) -> list[Probe]:
+        """Tell for each mask what the weighted sum would cost at least if only its columns were alive, by `steps` of the simplex.
+
+        The last solution stays the one to go on from, but `values` and `reduced` can't be asked until the next `solve`.
+        """
+        cost = np.asarray(weights[:IMBALANCE], dtype=np.float64) @ self.columns.cost
+        missing = np.flatnonzero(self._outside & np.logical_or.reduce(masks))
+        if len(missing):
+            self._add(missing, cost)
+            self._highs.run()
+        before, basis = self.alive, self._highs.getBasis()
+        self._highs.setOptionValue("simplex_strategy", 1)
+        self._highs.setOptionValue("simplex_iteration_limit", steps)
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, seconds))
+        found = []
+        for mask in masks:
+            self.restrict(mask)
+            self._highs.run()
+            status = self._highs.getModelStatus()
+            if status == highspy.HighsModelStatus.kTimeLimit:
+                raise OutOfTimeError
+            if status == highspy.HighsModelStatus.kInfeasible:
+                found.append(Probe(inf, exact=True))
+            else:
+                value = float(self._highs.getInfo().objective_function_value)
+                found.append(Probe(value, exact=status == highspy.HighsModelStatus.kOptimal))
+            self._highs.setBasis(basis)
+        self._highs.setOptionValue("simplex_iteration_limit", FAR)
+        self.restrict(before)
+        return found
+
     def bound(self, level: int, least: float, most: float) -> None:
         """Demand that a level costs no less and no more than this."""
         self._highs.changeRowBounds(self._appointments + level, least, most)
@@ -109,6 +156,18 @@ class Relaxation:
         index = (self._deviations + np.arange(len(self._inside))).astype(np.int32)
         self._highs.changeColsBounds(len(index), index, np.zeros(len(index)), upper)
 
+    def basis(self) -> highspy.HighsBasis:
+        """Give the last solution's basis, to go on from there later."""
+        return self._highs.getBasis()
+
+    def return_to(self, basis: highspy.HighsBasis) -> None:
+        """Begin the next `solve` at this basis; columns that were added since are none of it."""
+        more = self._deviations + len(self._inside) - len(basis.col_status)
+        basis.col_status = [*basis.col_status, *[highspy.HighsBasisStatus.kLower] * more]
+        more = self._rows - len(basis.row_status)
+        basis.row_status = [*basis.row_status, *[highspy.HighsBasisStatus.kBasic] * more]
+        self._highs.setBasis(basis)
+
     def values(self) -> Floats:
         """Give each column's value in the last solution."""
         found = np.zeros(len(self.columns))
@@ -116,7 +175,6 @@ class Relaxation:
         return found
 
     def _begin(self) -> None:
-        inf = highspy.kHighsInf
         lower = np.full(self._rows, -inf)
         upper = np.full(self._rows, inf)
         lower[: self._appointments] = upper[: self._appointments] = 1.0

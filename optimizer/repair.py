@@ -12,13 +12,15 @@ are looked for, by branching on moves and branch and cut. The levels after it ar
 from __future__ import annotations
 
 import time
-from math import ceil, floor, inf
+from dataclasses import dataclass
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from optimizer import check
 from optimizer.bits import span
+from optimizer.branching import Goal, Tree
 from optimizer.chained import chained_columns, kept_columns
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
 from optimizer.relaxation import EPSILON, InfeasibleError, OutOfTimeError, Relaxation
@@ -26,6 +28,8 @@ from optimizer.selection import Question, choose
 from optimizer.solution import Assignment, Place, Solution
 
 if TYPE_CHECKING:
+    import highspy
+
     from optimizer.columns import Columns, Flags, Ints
     from optimizer.office import Office
     from optimizer.relaxation import Floats
@@ -41,10 +45,8 @@ DIVES = (8, 16, 8, 16)
 """What part of the appointments that aren't clear yet each dive fixes at once."""
 STRICT = 8
 """How many times more than all clerk changes a moved grain weighs where plans with one grain more are to be ruled out."""
-MANY = 5500
-"""Columns that branch and cut is asked about without branching before."""
-FEW = 2500
-"""Columns that it is asked about after branching."""
+EASY = 1500
+"""Columns up to which a choice at all bounds at once is looked for first."""
 STEPS = (12, 32, 128)
 """Moved grains above the bound within which a choice is looked for, one after the other."""
 SLACK = 1e-5
@@ -91,6 +93,21 @@ def _assignments(columns: Columns, chosen: Ints) -> tuple[Assignment, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """A solution of the relaxation to come back to."""
+
+    value: float
+    values: Floats
+    reduced: Floats
+    basis: highspy.HighsBasis
+
+    def useful(self, dearest: int) -> Flags:
+        """Mark the columns that a choice of this cost at most can use."""
+        found: Flags = self.reduced <= dearest - self.value + SLACK
+        return found
+
+
 class _Task:
     """One run.
 
@@ -108,6 +125,9 @@ class _Task:
         self.useful: Flags = np.ones(len(columns), dtype=bool)
         # One moved grain outweighs all clerk changes that there can be.
         self.weight = len(columns.office.appointments) + 1
+        self.weights = (0, STRICT * self.weight, 1, 0)
+        self.tree = Tree(columns, self.weights, self._ask, lambda: self.left)
+        self.root: _Root | None = None
 
     @property
     def left(self) -> float:
@@ -187,18 +207,24 @@ class _Task:
     def _relax_cancelled(self, relaxation: Relaxation) -> None:
         """Bound the first two levels."""
         # A cancellation outweighs any single move; whether it outweighs all of them is seen afterwards.
-        dear = self.weight * self.columns.office.grains_a_day * (self.columns.office.days + 1)
-        relaxation.solve((dear, self.weight, 1, 0), self.left)
+        dear = self.weights[MOVED] * self.columns.office.grains_a_day * (self.columns.office.days + 1)
+        relaxation.solve((dear, *self.weights[1:]), self.left)
         costs = self._costs(relaxation)
         if costs[CANCELLED] > EPSILON:
             value = relaxation.solve((1, 0, 0, 0), self.left, warm=True)
             self.least[CANCELLED] = ceil(value - EPSILON)
+        self._relax_moved(relaxation)
+
+    def _relax_moved(self, relaxation: Relaxation) -> None:
+        """Bound the second level, given the first."""
         least = self.least[CANCELLED]
         relaxation.bound(CANCELLED, least, least)
-        if abs(costs[CANCELLED] - least) > EPSILON:
-            relaxation.solve((0, self.weight, 1, 0), self.left)
-            costs = self._costs(relaxation)
-        self.least[MOVED] = ceil(costs[MOVED] - EPSILON)
+        relaxation.bound(MOVED, 0, inf)
+        relaxation.bound(CHANGED, 0, inf)
+        relaxation.restrict(np.ones(len(self.columns), dtype=bool))
+        value = relaxation.solve(self.weights, self.left)
+        self.root = _Root(value, relaxation.values(), relaxation.reduced, relaxation.basis())
+        self.least = [least, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
 
     def _relax_changed(self, relaxation: Relaxation) -> Flags:
         """Bound the third level, given the first two; give the columns of choices at these bounds."""
@@ -207,7 +233,7 @@ class _Task:
         relaxation.bound(MOVED, moved, moved)
         relaxation.bound(CHANGED, 0, inf)
         relaxation.restrict(self.useful)
-        value = relaxation.solve((0, self.weight, 1, 0), self.left) - self.weight * moved
+        value = relaxation.solve(self.weights, self.left) - self.weights[MOVED] * moved
         self.least[CHANGED] = max(self.least[CHANGED], ceil(value - EPSILON))
         alive: Flags = self.useful & (relaxation.reduced <= self.least[CHANGED] - value + SLACK)
         return alive
@@ -228,6 +254,9 @@ class _Task:
         fixed = {level: (self.least[level], self.least[level]) for level in range(IMBALANCE)}
         near = alive & (reduced <= even - value + SLACK)
         if CHANGED not in self.sure:
+            # Where a level was settled already, the next bound mostly isn't reached either.
+            if self.sure or alive.sum() > EASY:
+                return None
             found = self._choose(near, fixed | {IMBALANCE: (even, even)}, None)
             if found is not None:
                 return found
@@ -238,7 +267,7 @@ class _Task:
         if most < even:
             return self.incumbent
         near = alive & (reduced <= most - value + SLACK)
-        relaxation.bound(CHANGED, 0, inf)
+        relaxation.bound(CHANGED, 0, self.least[CHANGED])
         found = self._better(relaxation, near, IMBALANCE, (even, most))
         return self.incumbent if found is None else found
 
@@ -266,11 +295,10 @@ class _Task:
         cancelled, moved, _ = self.least
         relaxation.bound(MOVED, 0, inf)
         relaxation.bound(CHANGED, 0, inf)
-        everything = np.ones(len(self.columns), dtype=bool)
-        relaxation.restrict(everything)
-        self._dive(relaxation, everything)
-        value = relaxation.solve((0, 1, 0, 0), self.left, warm=True)
-        reduced = relaxation.reduced
+        root = self.root
+        assert root is not None
+        relaxation.return_to(root.basis)
+        self._dive(relaxation, root, np.ones(len(self.columns), dtype=bool))
         most = int(self.columns.cost[MOVED].max()) * len(self.columns.office.appointments)
         found = self.incumbent
         if found is not None and self._objective(found).cancelled == cancelled:
@@ -281,117 +309,69 @@ class _Task:
         proven = moved - 1
         for more in sorted({most, *(step for step in STEPS if step < most)} if most >= 0 else ()):
             # What was asked before is known to be impossible, so the first answer at the new lower end is the best.
-            better = self._better(relaxation, everything, MOVED, (proven + 1, moved + more))
+            better = self._better(
+                relaxation, np.ones(len(self.columns), dtype=bool), MOVED, (proven + 1, moved + more)
+            )
             proven = moved + more
             if better is not None:
                 found = better
                 break
         if found is not None:
-            total = int(self.columns.cost[MOVED, found].sum())
+            cost = self._objective(found)
+            total, changed = cost.moved_grains, cost.clerk_changes
             self.least = [cancelled, total, 0]
             self.sure = {CANCELLED, MOVED}
-            self.useful = reduced <= total - value + SLACK
+            # Nothing that changes more clerks at these bounds will be looked for.
+            self.useful = root.useful(self.weights[MOVED] * total + changed)
             return
         if cancelled >= len(self.columns.office.appointments):
             raise InfeasibleError("the appointments that keep their time can't all be assigned")
-        relaxation.bound(CANCELLED, cancelled + 1, cancelled + 1)
-        relaxation.solve((0, self.weight, 1, 0), self.left)
-        self.least = [cancelled + 1, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
+        self.least[CANCELLED] += 1
+        self.tree.forget()
+        self._relax_moved(relaxation)
 
     def _better(
-        self,
-        relaxation: Relaxation,
-        allowed: Flags,
-        level: int,
-        bounds: tuple[int, int],
-        *,
-        first: bool = True,
+        self, relaxation: Relaxation, allowed: Flags, level: int, bounds: tuple[int, int]
     ) -> Ints | None:
         """Give a choice that costs least at the level, within the bounds, among these columns; None if there is none.
 
-        The levels before it, from the moved grains on, are settled. Branches on how far a hit
-        appointment moves, most of all where the relaxation is undecided about it, until the reduced costs leave few
-        columns; these go to branch and cut.
+        The levels before it are settled.
         """
-        columns = self.columns
-        relaxation.restrict(allowed)
-        levels, dear, dearest = self._target(level, bounds)
-        try:
-            value = relaxation.solve((0, dear, 1, 0), self.left)
-        except InfeasibleError:
-            return None
-        if value > dearest + SLACK:
-            return None
-        alive = allowed & (relaxation.reduced <= dearest - value + SLACK)
-        # So near to the bound, branch and cut is fast with many columns too.
-        near = level == MOVED and dearest - value < 2 * dear
-        enough = MANY if first else FEW
-        split = self._split(relaxation.values()) if alive.sum() > enough and not near else None
-        if split is None:
-            return self._choose(alive, levels, level)
-        least, most = bounds
-        best: Ints | None = None
-        appointment, parting = split
-        others = columns.appointment != appointment
-        for side in (columns.cost[MOVED] <= parting, columns.cost[MOVED] > parting):
-            if most < least:
-                break
-            found = self._better(relaxation, alive & (others | side), level, (least, most), first=False)
-            if found is not None:
-                best, most = found, self._cost(found, level) - 1
-        return best
+        goal = Goal(level, *bounds, tuple(self.least[:level]))
+        found = self.tree.better(relaxation, allowed, goal)
+        if found is not None:
+            self._keep(found)
+        return found
 
-    def _target(self, level: int, bounds: tuple[int, int]) -> tuple[dict[int, tuple[int, int]], int, int]:
-        """Give the bounds on the levels, what a moved grain weighs beside a clerk change, and the most that choices may cost so."""
-        cancelled, moved, changed = self.least
-        dear = STRICT * self.weight
-        levels = {CANCELLED: (cancelled, cancelled), level: bounds}
-        if level == MOVED:
-            # Beside the most moved grains, each appointment may change its clerk.
-            return levels, dear, dear * bounds[1] + len(self.columns.office.appointments)
-        levels[MOVED] = (moved, moved)
-        if level == CHANGED:
-            return levels, dear, dear * moved + bounds[1]
-        levels[CHANGED] = (changed, changed)
-        return levels, dear, dear * moved + changed
+    def _ask(self, alive: Flags, goal: Goal) -> Ints | None:
+        return self._choose(alive, goal.bounds(), goal.level)
 
-    def _cost(self, chosen: Ints, level: int) -> int:
-        cost = self._objective(chosen)
-        return (cost.cancelled, cost.moved_grains, cost.clerk_changes, cost.imbalance_grains)[level]
-
-    def _split(self, values: Floats) -> tuple[int, int] | None:
-        """Give the hit appointment about whose move the relaxation is least decided, and where to part its moves."""
-        columns = self.columns
-        count = len(columns.office.appointments)
-        cost = columns.cost[MOVED]
-        used = values > EPSILON
-        owner = columns.appointment[used]
-        mean = np.bincount(owner, values[used] * cost[used], count)
-        spread = np.bincount(owner, values[used] * np.abs(cost[used] - mean[owner]), count)
-        chosen = int(spread.argmax())
-        return (chosen, floor(mean[chosen])) if spread[chosen] > EPSILON else None
-
-    def _dive(self, relaxation: Relaxation, allowed: Flags) -> None:
-        """Look for good choices by some dives within the relaxation's bounds; leave it solved over all allowed columns."""
+    def _dive(self, relaxation: Relaxation, root: _Root, allowed: Flags) -> None:
+        """Look for good choices by some dives from this solution of the relaxation; leave it where it began."""
         chance = np.random.default_rng(self.seed)
-        for part in (*DIVES, 0):
-            relaxation.restrict(allowed)
-            relaxation.solve((0, self.weight, 1, 0), self.left)
-            if part:
-                self._dive_once(relaxation, allowed, part, chance)
+        for part in DIVES:
+            alive = allowed
+            best = None if self.incumbent is None else self._objective(self.incumbent)
+            if best is not None and best.cancelled == self.least[CANCELLED]:
+                dearest = self.weights[MOVED] * best.moved_grains + best.clerk_changes - 1
+                if dearest < root.value - EPSILON:
+                    break
+                alive = allowed & root.useful(dearest)
+            self._dive_once(relaxation, alive, root.values, part, chance)
+            relaxation.return_to(root.basis)
+        relaxation.restrict(allowed)
 
     def _dive_once(
-        self, relaxation: Relaxation, allowed: Flags, part: int, chance: np.random.Generator
+        self, relaxation: Relaxation, alive: Flags, values: Floats, part: int, chance: np.random.Generator
     ) -> None:
-        """Fix the clearest appointments of the relaxation and solve it again, until all are; keep the choice if it's the best.
+        """Fix the clearest appointments of a solution of the relaxation and solve it again, until all are; keep the choice if it's the best.
 
         At most one in `part` of those that aren't clear is fixed at once; chance decides a little too, so that dives differ.
         Where a relaxation has no solution any more, there is nothing to keep.
         """
         columns = self.columns
-        alive = allowed.copy()
+        alive = alive.copy()
         while True:
-            values = relaxation.values()
             unsure = np.flatnonzero((values > EPSILON) & (values < 1 - EPSILON))
             if not len(unsure):
                 break
@@ -407,10 +387,11 @@ class _Task:
             alive[fixed] = True
             relaxation.restrict(alive)
             try:
-                relaxation.solve((0, self.weight, 1, 0), self.left)
+                relaxation.solve(self.weights, self.left)
             except InfeasibleError:
                 return
-        self._keep(np.flatnonzero(relaxation.values() > 0.5))
+            values = relaxation.values()
+        self._keep(np.flatnonzero(values > 0.5))
 
     def _keep(self, chosen: Ints) -> None:
         if self.incumbent is None or self._objective(chosen) < self._objective(self.incumbent):
@@ -422,7 +403,10 @@ class _Task:
         assert self.incumbent is not None
         if self._objective(self.incumbent).clerk_changes > changed:
             relaxation.bound(CHANGED, 0, inf)
-            self._dive(relaxation, self.useful)
+            relaxation.restrict(self.useful)
+            value = relaxation.solve(self.weights, self.left)
+            root = _Root(value, relaxation.values(), relaxation.reduced, relaxation.basis())
+            self._dive(relaxation, root, self.useful)
         most = self._objective(self.incumbent).clerk_changes - 1
         if most >= changed:
             self._better(relaxation, self.useful, CHANGED, (changed, most))

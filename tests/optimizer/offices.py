@@ -39,8 +39,8 @@ def offices(draw, grains=5, days=2, most_hit=2, most_others=3):
     return Office("tiny", grains, tuple(clerks), tuple(entries))
 
 
-def best_by_trying(office):
-    """The least objective over all plans that `check` accepts; None when there is none."""
+def all_plans(office):
+    """All plans that `check` accepts, as lists of assignments."""
     everywhere = [
         Place(clerk.id, day, start)
         for clerk in office.clerks
@@ -52,23 +52,23 @@ def best_by_trying(office):
         alone = Office("alone", office.grains_a_day, office.clerks, (entry,))
         possible = [Assignment(entry.id, place) for place in [None, *everywhere]]
         choices.append([one for one in possible if not check.faults(alone, [one])])
-    best = None
 
     def extend(plan):
-        nonlocal best
         if no_overlap.faults(office, plan):
             return
         if len(plan) < len(choices):
             for one in choices[len(plan)]:
-                extend([*plan, one])
+                yield from extend([*plan, one])
             return
         assert not check.faults(office, plan)
-        cost = check.objective(office, plan)
-        if best is None or cost < best:
-            best = cost
+        yield plan
 
-    extend([])
-    return best
+    yield from extend([])
+
+
+def best_by_trying(office):
+    """The least objective over all plans that `check` accepts; None when there is none."""
+    return min((check.objective(office, plan) for plan in all_plans(office)), default=None)
 
 
 def crowded(seed, clerks=6, grains=60):

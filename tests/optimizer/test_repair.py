@@ -27,16 +27,30 @@ def test_a_plan_is_as_good_as_the_best_of_all_plans(office):
     assert plan.objective == best == check.objective(office, plan.assignments)
 
 
+@pytest.mark.parametrize("few", [0, 100])
 @pytest.mark.parametrize("seed", [1, 4, 7, 10, 12])
-def test_branching_finds_what_branch_and_cut_finds(monkeypatch, seed):
+def test_branching_finds_what_branch_and_cut_finds(monkeypatch, seed, few):
     # So full that not all bounds can be reached, and small enough for either way.
     full = crowded(seed)
+    monkeypatch.setattr("optimizer.branching.FEW", 10**9)
     expected = repair(full)
-    monkeypatch.setattr("optimizer.repair.MANY", -1)
-    monkeypatch.setattr("optimizer.repair.FEW", 100)
+    monkeypatch.setattr("optimizer.branching.FEW", few)
+    monkeypatch.setattr("optimizer.repair.EASY", 0)
     plan = repair(full)
     assert plan.proven_optimal
     assert plan.objective == expected.objective
+
+
+@settings(max_examples=60, deadline=None)
+@given(offices(most_hit=4))
+def test_a_plan_found_by_branching_alone_is_as_good_as_the_best_of_all_plans(office):
+    best = best_by_trying(office)
+    if best is None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optimizer.branching.FEW", 0)
+        patch.setattr("optimizer.repair.EASY", 0)
+        assert repair(office).objective == best
 
 
 @settings(max_examples=15, deadline=None)
