@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 FAR = 10**9
 """Beyond any bound that matters."""
-SMALL = 300
-"""Columns up to which presolve isn't worth its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Question:
     """Which columns may be chosen, bounds [least, most] on the levels, and the level to minimise.
 
     With no `level` any choice within the bounds will do. With `fewer_changes` and the level of moved grains, clerk
-    changes count a little too: the relaxations are far less degenerate then, and the answer is as good.
+    changes count after these: the relaxations are far less degenerate then, and whoever looks for few changes next begins with few.
     """
 
     alive: Flags
@@ -82,12 +80,11 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
         cost[: len(chosen)] = columns.cost[question.level, chosen]
     highs = _model(rows, cost, len(chosen), int(columns.work[chosen].sum()))
     if question.fewer_changes:
-        # With n changes at most, a grain weighs 4n; a gap under 2n then leaves no room for one grain less.
+        # With n changes at most, a grain weighs more than all of them.
         most = 1 + len(columns.office.appointments)
-        cost = 4 * most * cost
+        cost = most * cost
         cost[: len(chosen)] += columns.cost[CHANGED, chosen]
         highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
-        highs.setOptionValue("mip_abs_gap", 2.0 * most)
     highs.setOptionValue("time_limit", max(0.0, seconds))
     highs.setOptionValue("random_seed", seed)
     highs.run()
@@ -107,9 +104,8 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
 def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int, most: int) -> highspy.Highs:
     """Give the program: binary columns, then whole deviations, which are bounded although they needn't be.
 
-    Presolve of HiGHS 1.15 was seen to loop for ever, past its time limit, on six rows with unbounded continuous
-    columns (compare its issues 2226 and 3074). With whole and bounded ones it wasn't; and a small program can do
-    without presolve.
+    Presolve of HiGHS 1.15 can't be relied on (decision 0100): it was seen to loop for ever, past its time limit, on six rows
+    with unbounded continuous columns, and to lose all solutions of a program with 2,142 binary ones. Restarts presolve anew.
     """
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types here
     for option, value in (
@@ -118,7 +114,8 @@ def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int, most: int) -> 
         ("mip_rel_gap", 0.0),
         # All costs are whole numbers.
         ("mip_abs_gap", 0.999),
-        ("presolve", "off" if len(cost) < SMALL else "on"),
+        ("presolve", "off"),
+        ("mip_allow_restart", False),
     ):
         highs.setOptionValue(option, value)
     targets = max((abs(bound) for bound in (*rows.lower, *rows.upper) if abs(bound) < FAR), default=0.0)

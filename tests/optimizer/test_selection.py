@@ -1,7 +1,10 @@
+import json
+from pathlib import Path
+
 import numpy as np
 
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
-from optimizer.office import Appointment, Clerk, Office
+from optimizer.office import Appointment, Clerk, Office, office_from_json
 from optimizer.selection import Question, choose
 
 
@@ -25,6 +28,16 @@ def test_a_program_on_which_presolve_looped_for_ever_is_answered():
     assert choice.proven
     assert choice.columns is not None
     assert columns.cost[CHANGED, choice.columns].sum() == 1
+
+
+def test_a_program_of_which_presolve_lost_all_solutions_is_answered():
+    data = json.loads((Path(__file__).parent / "instances" / "presolve-loses-all.json").read_text())
+    columns = all_columns(office_from_json(data))
+    alive = np.unpackbits(np.frombuffer(bytes.fromhex(data["alive"]), dtype=np.uint8))[: len(columns)] > 0
+    question = Question(alive, {CANCELLED: (2, 2), MOVED: (281, 286)}, MOVED, fewer_changes=True)
+    choice = choose(columns, question, 600.0)
+    assert choice.columns is not None
+    assert columns.cost[MOVED, choice.columns].sum() == 283
 
 
 def test_bounds_that_nothing_keeps_are_proven_to_be_so():
