@@ -24,16 +24,16 @@ from optimizer.relaxation import EPSILON, InfeasibleError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import highspy
+
     from optimizer.columns import Columns, Flags, Ints
     from optimizer.interchange import Floats
-    from optimizer.relaxation import Relaxation
+    from optimizer.relaxation import Probe, Relaxation
 
 FEW = 2500
 """Columns of a part that branch and cut is asked about."""
-PROBES = 10
-"""Splits of a part that are tried out."""
-STEPS = 100
-"""Steps of the simplex for each side of a split that is tried out."""
+STEPS = ((25, 10), (150, 3))
+"""Steps of the simplex for each side of a split that is tried out, and how many splits are, at first and then."""
 SLACK = 1e-5
 """How far a reduced cost may be off before a column counts as useless; far under the cost 1 of any change."""
 
@@ -44,6 +44,35 @@ class Part:
 
     mask: Flags
     bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A part to be examined: its columns that can be in anything better, and where the simplex may begin."""
+
+    part: Part
+    alive: Flags
+    basis: highspy.HighsBasis | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """A part's relaxation: the part's new bound, what it costs and may cost at most, its values, the columns of anything better."""
+
+    bound: float
+    value: float
+    most: float
+    values: Floats
+    useful: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A split that was tried out, how much it raises the bounds, and what came out for its sides."""
+
+    split: Split
+    gain: float
+    sides: list[tuple[Probe, Flags]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +110,6 @@ class Tree:
         self._left = left
         self._groups = Groups(columns)
         self.parts: list[Part] = []
-        self._useful: Flags = np.ones(len(columns), dtype=bool)
         self.forget()
 
     def forget(self) -> None:
@@ -99,33 +127,36 @@ class Tree:
     def better(self, relaxation: Relaxation, allowed: Flags, goal: Goal) -> Ints | None:
         """Give the best choice that reaches the goal with these columns, None if there is none."""
         best: Ints | None = None
-        stack = [(part, allowed & part.mask) for part in sorted(self.parts, key=lambda part: -part.bound)]
+        stack = [
+            _Open(part, allowed & part.mask, None)
+            for part in sorted(self.parts, key=lambda part: -part.bound)
+        ]
         self.parts = []
         while stack:
-            part, alive = stack.pop()
-            if goal.most < goal.least or part.bound > self.most(goal) + SLACK:
-                self.parts.append(part)
+            here = stack.pop()
+            if goal.most < goal.least or here.part.bound > self.most(goal) + SLACK:
+                self.parts.append(here.part)
                 continue
-            found, further = self._examine(relaxation, part, alive, goal)
+            found, further = self._examine(relaxation, here, goal)
             if found is not None:
                 best = found
                 goal = Goal(goal.level, goal.least, self._cost(found, goal.level) - 1, goal.settled)
             stack += further
         return best
 
-    def _examine(
-        self, relaxation: Relaxation, part: Part, alive: Flags, goal: Goal
-    ) -> tuple[Ints | None, list[tuple[Part, Flags]]]:
-        """Give the best choice of a part, or parts of it that are still to be examined, each with its columns."""
-        dearest = self.most(goal)
+    def _examine(self, relaxation: Relaxation, here: _Open, goal: Goal) -> tuple[Ints | None, list[_Open]]:
+        """Give the best choice of a part, or parts of it that are still to be examined."""
+        part, alive = here.part, here.alive
+        if here.basis is not None:
+            relaxation.return_to(here.basis)
         while True:
             alive = self._groups.ordered(alive)
-            solved = self._bounded(relaxation, part, alive, goal)
+            solved = self._solved(relaxation, part, alive, goal)
             if solved is None:
                 return None, []
-            value, values = solved
-            part = Part(part.mask, max(part.bound, min(value, dearest)))
-            alive &= self._useful
+            alive &= solved.useful
+            part = Part(part.mask, solved.bound)
+            values = solved.values
             if goal.level != IMBALANCE and (np.abs(values - np.round(values)) < EPSILON).all():
                 # Nothing in this part costs less at any of the levels that the weights count.
                 self.parts.append(part)
@@ -135,47 +166,47 @@ class Tree:
             if not splits:
                 self.parts.append(part)
                 return self._ask(alive, goal), []
-            sides, closed = self._strongest(relaxation, alive, splits, dearest, value)
+            trials, closed = self._tried(relaxation, alive, splits, solved)
             if not closed:
+                strongest = max(trials, key=lambda trial: trial.gain)
                 return None, [
-                    (Part(part.mask & side, max(part.bound, min(bound, dearest))), alive & side)
-                    for side, bound in sides
+                    _Open(Part(part.mask & side, part.bound), alive & side, probe.basis)
+                    for probe, side in strongest.sides
                 ]
             for side, other in closed:
-                self.parts.append(Part(part.mask & side, dearest))
+                self.parts.append(Part(part.mask & side, max(part.bound, self.most(goal))))
                 part = Part(part.mask & other, part.bound)
                 alive &= other
 
-    def _bounded(
-        self, relaxation: Relaxation, part: Part, alive: Flags, goal: Goal
-    ) -> tuple[float, Floats] | None:
-        """Give what the part costs at least by the weights, with a solution of the relaxation; leave useful columns in `_useful`.
+    def _solved(self, relaxation: Relaxation, part: Part, alive: Flags, goal: Goal) -> _Solved | None:
+        """Solve the relaxation of a part.
 
-        None if nothing in it reaches the goal; it is kept for later goals then, unless it holds no choice at all.
+        None if nothing in it reaches the goal; the part is kept for later goals then, unless it holds no choice at all.
         """
-        dearest = self.most(goal)
+        most = self.most(goal)
         relaxation.restrict(alive)
         try:
             value = relaxation.solve(self.weights, self._left())
-            if value > dearest + SLACK:
-                # Columns that were too dear are left out of `alive`: the whole part's bound is no more than this.
-                self.parts.append(Part(part.mask, max(part.bound, dearest)))
+            # Columns that were too dear are left out of `alive`, so the whole part's bound is `most` at best.
+            bound = max(part.bound, min(value, most))
+            if value > most + SLACK:
+                self.parts.append(Part(part.mask, bound))
                 return None
-            self._useful = relaxation.reduced <= dearest - value + SLACK
+            useful = relaxation.reduced <= most - value + SLACK
             if goal.level != IMBALANCE:
-                return value, relaxation.values()
-            relaxation.restrict(alive & self._useful)
-            uneven = relaxation.solve((0, 0, 0, 1), self._left(), warm=True)
+                return _Solved(bound, value, most, relaxation.values(), useful)
+            relaxation.restrict(alive & useful)
+            value = relaxation.solve((0, 0, 0, 1), self._left(), warm=True)
         except InfeasibleError:
             return None
-        if uneven > goal.most + SLACK:
+        if value > goal.most + SLACK:
             return None
-        self._useful &= relaxation.reduced <= goal.most - uneven + SLACK
-        return value, relaxation.values()
+        useful &= relaxation.reduced <= goal.most - value + SLACK
+        return _Solved(bound, value, goal.most, relaxation.values(), useful)
 
     def _splits(self, alive: Flags, values: Floats) -> list[Split]:
         found = self._groups.splits(alive, values) or self._by_move(values)
-        return sorted(found, key=lambda split: -split.doubt)[:PROBES]
+        return sorted(found, key=lambda split: -split.doubt)
 
     def _by_move(self, values: Floats) -> list[Split]:
         """Split by how far that hit appointment moves about which the relaxation is least decided."""
@@ -193,33 +224,34 @@ class Tree:
         near = cost <= floor(mean[chosen])
         return [Split((others | near, others | ~near), 0.5)]
 
-    def _strongest(
-        self, relaxation: Relaxation, alive: Flags, splits: list[Split], dearest: float, value: float
-    ) -> tuple[list[tuple[Flags, float]], list[tuple[Flags, Flags]]]:
-        """Try the splits out: give the sides of the one that raises the bound most, and the sides that can be closed.
+    def _tried(
+        self, relaxation: Relaxation, alive: Flags, splits: list[Split], solved: _Solved
+    ) -> tuple[list[_Trial], list[tuple[Flags, Flags]]]:
+        """Try splits out, all of them by a few steps and the best by more.
 
-        The former come with their bounds, the lower one last; the latter with the other side, which holds all that is better.
+        Sides that hold nothing better than what is known come second, each with the other side.
         """
-        best, most, closed = [], -1.0, []
-        for split in splits:
-            probes = relaxation.probe(
-                [alive & side for side in split.sides], self.weights, STEPS, self._left()
-            )
-            shut = [probe.exact and probe.value > dearest + SLACK for probe in probes]
-            if any(shut):
-                number = shut.index(True)
-                closed.append((split.sides[number], split.sides[1 - number]))
-                continue
-            gains = [max(EPSILON, min(probe.value, dearest + 1) - value) for probe in probes]
-            if gains[0] * gains[1] > most:
-                most = gains[0] * gains[1]
-                best = [
-                    (side, probe.value if probe.exact else -inf)
-                    for _, side, probe in sorted(
-                        zip(gains, split.sides, probes, strict=True), key=lambda side: -side[0]
-                    )
-                ]
-        return best, closed
+        trials: list[_Trial] = []
+        closed: list[tuple[Flags, Flags]] = []
+        for steps, count in STEPS:
+            if closed:
+                break
+            trials.sort(key=lambda trial: -trial.gain)
+            chosen = [trial.split for trial in trials[:count]] if trials else splits[:count]
+            trials = []
+            for split in chosen:
+                masks = [alive & side for side in split.sides]
+                probes = relaxation.probe(masks, solved.most + SLACK, steps, self._left())
+                shut = [probe.exact and probe.value > solved.most + SLACK for probe in probes]
+                if any(shut):
+                    number = shut.index(True)
+                    closed.append((split.sides[number], split.sides[1 - number]))
+                gains = [max(EPSILON, min(probe.value, solved.most + 1) - solved.value) for probe in probes]
+                # The side with the lower bound comes last, which is the first to be examined.
+                order = sorted((0, 1), key=lambda number: -gains[number])
+                sides = [(probes[number], split.sides[number]) for number in order]
+                trials.append(_Trial(split, gains[0] * gains[1], sides))
+        return trials, closed
 
     def _reaches(self, chosen: Ints, goal: Goal) -> bool:
         return all(

@@ -52,10 +52,14 @@ class InfeasibleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the relaxation would cost among fewer columns: infinity if it would be infeasible, a lower bound if not `exact`."""
+    """What the relaxation would cost among fewer columns, and the basis to go on from.
+
+    Infinity if there is no solution that cheap; a mere guess if not `exact`.
+    """
 
     value: float
     exact: bool
+    basis: highspy.HighsBasis | None
 
 
 class Relaxation:
@@ -80,6 +84,7 @@ class Relaxation:
         self._rows = first + len(self._targets)
         self._inside: Ints = np.zeros(0, dtype=np.int64)
         self._outside: Flags = np.ones(len(columns), dtype=bool)
+        self._cost: Floats = np.zeros(len(columns))
         # Two columns for each target come first: grains below it, and grains above it.
         self._deviations = 2 * len(self._targets)
         self._highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types here
@@ -92,7 +97,7 @@ class Relaxation:
 
         `warm` says that the last solution keeps all bounds. Raises OutOfTimeError and InfeasibleError.
         """
-        cost = np.asarray(weights[:IMBALANCE], dtype=np.float64) @ self.columns.cost
+        cost = self._cost = np.asarray(weights[:IMBALANCE], dtype=np.float64) @ self.columns.cost
         deviation = np.full(self._deviations, float(weights[IMBALANCE]))
         inside = np.concatenate([deviation, cost[self._inside]])
         self._highs.changeColsCost(len(inside), np.arange(len(inside), dtype=np.int32), inside)
@@ -112,21 +117,21 @@ class Relaxation:
                 return float(self._highs.getInfo().objective_function_value)
             self._add(wanted, cost)
 
-    def probe(
-        self, masks: Sequence[Flags], weights: Sequence[float], steps: int, seconds: float
-    ) -> list[Probe]:
-        """Tell for each mask what the weighted sum would cost at least if only its columns were alive, by `steps` of the simplex.
+    def probe(self, masks: Sequence[Flags], most: float, steps: int, seconds: float) -> list[Probe]:
+        """Tell for each mask what the last objective costs at least if only its columns are alive, as far as `steps` of the simplex tell.
 
-        The last solution stays the one to go on from, but `values` and `reduced` can't be asked until the next `solve`.
+        More than `most` needn't be told exactly. The last solution's basis is the one that each begins at, and stays in force;
+        `values` and `reduced` can't be asked until the next `solve`.
         """
-        cost = np.asarray(weights[:IMBALANCE], dtype=np.float64) @ self.columns.cost
         missing = np.flatnonzero(self._outside & np.logical_or.reduce(masks))
         if len(missing):
-            self._add(missing, cost)
+            # They don't improve the solution, so it stays the best.
+            self._add(missing, self._cost)
             self._highs.run()
-        before, basis = self.alive, self._highs.getBasis()
+        before, basis = self.alive, self.basis()
         self._highs.setOptionValue("simplex_strategy", 1)
         self._highs.setOptionValue("simplex_iteration_limit", steps)
+        self._highs.setOptionValue("objective_bound", most)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, seconds))
         found = []
         for mask in masks:
@@ -135,13 +140,14 @@ class Relaxation:
             status = self._highs.getModelStatus()
             if status == highspy.HighsModelStatus.kTimeLimit:
                 raise OutOfTimeError
-            if status == highspy.HighsModelStatus.kInfeasible:
-                found.append(Probe(inf, exact=True))
+            if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
+                found.append(Probe(inf, True, None))
             else:
                 value = float(self._highs.getInfo().objective_function_value)
-                found.append(Probe(value, exact=status == highspy.HighsModelStatus.kOptimal))
+                found.append(Probe(value, status == highspy.HighsModelStatus.kOptimal, self.basis()))
             self._highs.setBasis(basis)
         self._highs.setOptionValue("simplex_iteration_limit", FAR)
+        self._highs.setOptionValue("objective_bound", inf)
         self.restrict(before)
         return found
 
@@ -162,10 +168,12 @@ class Relaxation:
 
     def return_to(self, basis: highspy.HighsBasis) -> None:
         """Begin the next `solve` at this basis; columns that were added since are none of it."""
-        more = self._deviations + len(self._inside) - len(basis.col_status)
-        basis.col_status = [*basis.col_status, *[highspy.HighsBasisStatus.kLower] * more]
-        more = self._rows - len(basis.row_status)
-        basis.row_status = [*basis.row_status, *[highspy.HighsBasisStatus.kBasic] * more]
+        columns = self._deviations + len(self._inside) - len(basis.col_status)
+        if columns:
+            basis.col_status = [*basis.col_status, *[highspy.HighsBasisStatus.kLower] * columns]
+        rows = self._rows - len(basis.row_status)
+        if rows:
+            basis.row_status = [*basis.row_status, *[highspy.HighsBasisStatus.kBasic] * rows]
         self._highs.setBasis(basis)
 
     def values(self) -> Floats:

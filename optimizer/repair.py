@@ -102,6 +102,11 @@ class _Root:
     reduced: Floats
     basis: highspy.HighsBasis
 
+    @classmethod
+    def of(cls, relaxation: Relaxation, value: float) -> _Root:
+        """Take the solution that the relaxation has just found."""
+        return cls(value, relaxation.values(), relaxation.reduced, relaxation.basis())
+
     def useful(self, dearest: int) -> Flags:
         """Mark the columns that a choice of this cost at most can use."""
         found: Flags = self.reduced <= dearest - self.value + SLACK
@@ -128,6 +133,7 @@ class _Task:
         self.weights = (0, STRICT * self.weight, 1, 0)
         self.tree = Tree(columns, self.weights, self._ask, lambda: self.left)
         self.root: _Root | None = None
+        self.within: _Root | None = None
 
     @property
     def left(self) -> float:
@@ -223,7 +229,7 @@ class _Task:
         relaxation.bound(CHANGED, 0, inf)
         relaxation.restrict(np.ones(len(self.columns), dtype=bool))
         value = relaxation.solve(self.weights, self.left)
-        self.root = _Root(value, relaxation.values(), relaxation.reduced, relaxation.basis())
+        self.root = _Root.of(relaxation, value)
         self.least = [least, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
 
     def _relax_changed(self, relaxation: Relaxation) -> Flags:
@@ -235,6 +241,7 @@ class _Task:
         relaxation.restrict(self.useful)
         value = relaxation.solve(self.weights, self.left) - self.weights[MOVED] * moved
         self.least[CHANGED] = max(self.least[CHANGED], ceil(value - EPSILON))
+        self.within = _Root.of(relaxation, value + self.weights[MOVED] * moved)
         alive: Flags = self.useful & (relaxation.reduced <= self.least[CHANGED] - value + SLACK)
         return alive
 
@@ -403,10 +410,9 @@ class _Task:
         assert self.incumbent is not None
         if self._objective(self.incumbent).clerk_changes > changed:
             relaxation.bound(CHANGED, 0, inf)
-            relaxation.restrict(self.useful)
-            value = relaxation.solve(self.weights, self.left)
-            root = _Root(value, relaxation.values(), relaxation.reduced, relaxation.basis())
-            self._dive(relaxation, root, self.useful)
+            assert self.within is not None
+            relaxation.return_to(self.within.basis)
+            self._dive(relaxation, self.within, self.useful)
         most = self._objective(self.incumbent).clerk_changes - 1
         if most >= changed:
             self._better(relaxation, self.useful, CHANGED, (changed, most))
