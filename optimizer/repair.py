@@ -351,7 +351,7 @@ class _Task:
         return found
 
     def _ask(self, alive: Flags, goal: Goal) -> Ints | None:
-        return self._choose(alive, goal.bounds(), goal.level)
+        return self._choose(alive, goal.bounds(), goal.level, doubtful=True)
 
     def _dive(self, relaxation: Relaxation, root: _Root, allowed: Flags) -> None:
         """Look for good choices by some dives from this solution of the relaxation; leave it where it began."""
@@ -419,8 +419,10 @@ class _Task:
         self.least[CHANGED] = self._objective(self.incumbent).clerk_changes
         self.sure.add(CHANGED)
 
-    def _choose(self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None) -> Ints | None:
-        question = Question(alive, bounds, level, fewer_changes=level == MOVED)
+    def _choose(
+        self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None, *, doubtful: bool = False
+    ) -> Ints | None:
+        question = Question(alive, bounds, level, fewer_changes=level == MOVED, doubtful=doubtful)
         choice = choose(self.columns, question, self.left, seed=self.seed)
         if choice.columns is not None:
             self._keep(choice.columns)

@@ -23,6 +23,15 @@ FAR = 10**9
 """Beyond any bound that matters."""
 
 
+HEURISTICS = (
+    "mip_heuristic_run_feasibility_jump",
+    "mip_heuristic_run_rens",
+    "mip_heuristic_run_rins",
+    "mip_heuristic_run_root_reduced_cost",
+)
+"""Options of HiGHS that look for good choices."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What came out: the chosen columns if there are any, and whether nothing better exists among those offered.
@@ -40,12 +49,14 @@ class Question:
 
     With no `level` any choice within the bounds will do. With `fewer_changes` and the level of moved grains, clerk
     changes count after these: the relaxations are far less degenerate then, and whoever looks for few changes next begins with few.
+    Where probably nothing keeps the bounds, `doubtful` saves the time of looking for a choice before refuting it.
     """
 
     alive: Flags
     bounds: dict[int, tuple[int, int]]
     level: int | None
     fewer_changes: bool = False
+    doubtful: bool = False
 
 
 class _Rows:
@@ -85,6 +96,10 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
         cost = most * cost
         cost[: len(chosen)] += columns.cost[CHANGED, chosen]
         highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
+    if question.doubtful:
+        for heuristic in HEURISTICS:
+            highs.setOptionValue(heuristic, False)
+        highs.setOptionValue("mip_heuristic_effort", 0.0)
     highs.setOptionValue("time_limit", max(0.0, seconds))
     highs.setOptionValue("random_seed", seed)
     highs.run()
