@@ -239,6 +239,8 @@ class _Task:
         relaxation.bound(MOVED, moved, moved)
         relaxation.bound(CHANGED, 0, inf)
         relaxation.restrict(self.useful)
+        if self.within is not None:
+            relaxation.return_to(self.within.basis)
         value = relaxation.solve(self.weights, self.left) - self.weights[MOVED] * moved
         self.least[CHANGED] = max(self.least[CHANGED], ceil(value - EPSILON))
         self.within = _Root.of(relaxation, value + self.weights[MOVED] * moved)
@@ -275,6 +277,8 @@ class _Task:
             return self.incumbent
         near = alive & (reduced <= most - value + SLACK)
         relaxation.bound(CHANGED, 0, self.least[CHANGED])
+        assert self.within is not None
+        relaxation.return_to(self.within.basis)
         found = self._better(relaxation, near, IMBALANCE, (even, most))
         return self.incumbent if found is None else found
 
