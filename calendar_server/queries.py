@@ -7,7 +7,7 @@ the index leaves over. Objects are parsed one at a time when a client wants them
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urlsplit
 
 from calendar_server import agenda, dispatch, multistatus
 from calendar_server.ical import query
@@ -207,7 +207,7 @@ def _names(where: CollectionRow, root: Element, prefix: str) -> tuple[list[str],
     for element in root.iterfind(_D + "href"):
         text = (element.text or "").strip()
         try:
-            path = unquote(urlparse(text).path)
+            path = unquote(urlsplit(text).path)
         except ValueError:
             path = text
         name = path.removeprefix(head)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote, unquote
+
 import pytest
 
 from calendar_server.ical.appointment import to_ical
@@ -23,6 +26,11 @@ def journal(uid: str) -> str:
     return text.replace("VEVENT", "VJOURNAL").replace("DTEND:20261207T130000Z\r\n", "")
 
 
+def listing(client: Dav) -> str:
+    """What a client sees of its calendar, as it is sent."""
+    return client.send("PROPFIND", CALENDAR, propfind("<getetag/>"), Depth="1").text
+
+
 def test_a_calendar_takes_only_what_it_was_made_for(clerk1):
     refused = clerk1.put(f"{CALENDAR}j.ics", journal("j"))
     assert refused.status_code == 403
@@ -34,6 +42,31 @@ def test_a_calendar_takes_only_what_it_was_made_for(clerk1):
     moved = clerk1.send("MOVE", "/clerk1/notes/j.ics", Destination=f"{clerk1.url}{CALENDAR}j.ics")
     assert moved.status_code == 403
     assert clerk1.send("GET", "/clerk1/notes/j.ics").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grün.ics",
+        "Größe – 5 €.ics",
+        "日程💥.ics",
+        "urn:uuid:7d4a.ics",
+        'it\'s "1, 2"?*.ics',
+        "a%2Fb+c;d#e.ics",
+    ],
+)
+def test_a_name_may_have_any_character(clerk1, name):
+    path = CALENDAR + quote(name, safe="")
+    text = event("20261207T120000Z", "20261207T130000Z", uid="named")
+    assert clerk1.put(path, text).status_code == 201
+    (listed,) = set(re.findall(rf"<href>({CALENDAR}[^<]+)</href>", listing(clerk1)))
+    assert unquote(listed) == CALENDAR + name
+    assert "UID:named" in clerk1.send("GET", listed).text
+    wanted = f"<C:calendar-multiget {NS}><prop><C:calendar-data/></prop><href>{listed}</href></C:calendar-multiget>"
+    assert "UID:named" in clerk1.send("REPORT", CALENDAR, wanted).text
+    moved = clerk1.send("MOVE", listed, Destination=f"{clerk1.url}{CALENDAR}{quote('ü' + name, safe='')}")
+    assert moved.status_code == 201
+    assert clerk1.send("DELETE", CALENDAR + quote("ü" + name, safe="")).status_code == 204
 
 
 def test_a_calendar_made_without_a_choice_takes_all_types(clerk1):

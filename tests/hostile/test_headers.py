@@ -52,6 +52,10 @@ def test_malformed_credentials_let_nobody_in(url, value):
     assert answer.status in {400, 401, 431}
 
 
+def test_a_path_that_is_no_text_is_refused(url):
+    assert request(url, "GET", "/clerk1/calendar/%ff.ics").status == 400
+
+
 @pytest.mark.parametrize(
     "name", ["X-Script-Name", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Remote-User", "X-Forwarded-For"]
 )
