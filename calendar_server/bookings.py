@@ -17,7 +17,7 @@ from icalendar.prop import vText
 
 from calendar_server import refusals
 from calendar_server.ical import appointment as properties
-from calendar_server.ical.appointment import Appointment, NotAnAppointmentError
+from calendar_server.ical.appointment import Appointment, BadPersonsError, NotAnAppointmentError
 from calendar_server.ical.objects import Transparency
 from calendar_server.refusals import RefusedError
 from calendar_server.storage.rows import Kind
@@ -119,6 +119,8 @@ def _clean(event: Component, office: Office) -> bool:
 def _read(event: Event, zone: ZoneInfo) -> Appointment:
     try:
         return properties.from_event(event, zone)
+    except BadPersonsError as error:
+        raise RefusedError(refusals.PERSONS_LIMIT, str(error)) from error
     except NotAnAppointmentError as error:
         raise RefusedError(refusals.NEEDS_A_TIME, str(error)) from error
 
@@ -178,7 +180,8 @@ def prepare(
     """Make of a client's event what is to be stored.
 
     `stored` is what is there now, `last_sequence` the revision at which an earlier one of this uid was deleted. `authoritative` writers (the site)
-    may change protected properties, but not the name in what is booked. Refuses with "appointment-needs-a-time", "unknown-service" or "name-fixed".
+    may change protected properties, but not the name in what is booked. Refuses with "appointment-needs-a-time", "persons-limit", "unknown-service"
+    or "name-fixed".
     """
     event = single_event(obj)
     before = _read(single_event(stored), office.zone) if stored is not None else None
@@ -264,7 +267,7 @@ def content_of(appointment: Appointment, *, now: int) -> Content:
 
 
 def read(obj: CalendarObject, office: Office) -> Appointment:
-    """Return what an event asks for. Refuses with "appointment-needs-a-time" what is no appointment."""
+    """Return what an event asks for. Refuses with "appointment-needs-a-time" or "persons-limit" what is no appointment."""
     return _read(single_event(obj), office.zone)
 
 

@@ -344,7 +344,9 @@ class Calendars:
     ) -> Put:
         view = writer.collections.only(Role.VIEW)
         if stored is not None and not preconditions.if_match:
-            if stored.digest == bookings.digest_of(obj, office):
+            asked = bookings.digest_of(obj, office)
+            # The booking repeated, or what has become of it since, sent back by whoever fetched it.
+            if asked == stored.digest or asked == bookings.digest_of(self.parse(stored.text, office), office):
                 return Put(created=False, etag=None)
             raise RefusedError(refusals.ALREADY_BOOKED)
         booking = self._prepare(writer, office, view, href, obj, stored, actor)
@@ -353,6 +355,8 @@ class Calendars:
         share = self._share_of(writer, office, booking, stored, actor, together)
         source = None if stored is None else writer.collections.by_id(stored.collection_id)
         clerk = source.owner if source is not None else ""
+        if stored is None and booking.appointment.cancelled:
+            raise RefusedError(refusals.NOTHING_TO_BOOK, "the event is cancelled")
         if booking.rescheduled and not booking.appointment.cancelled:
             clerk = self._place(
                 writer,

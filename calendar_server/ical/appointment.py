@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 _ESCAPED = re.compile(r"\\([\\;,nN])")
+_PERSONS = re.compile("0*[1-9][0-9]?")
 
 PRODID = "-//termin//Terminvergabe//DE"
 
@@ -71,6 +72,10 @@ PROTECTED = (
 
 class NotAnAppointmentError(ValueError):
     """The text isn't one VEVENT that can be read as an appointment; the message names the property."""
+
+
+class BadPersonsError(NotAnAppointmentError):
+    """A service is for no number of persons that there could be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +251,8 @@ def _services(event: Component) -> tuple[ServiceLine, ...]:
     lines = []
     for value in found if isinstance(found, list) else [] if found is None else [found]:
         persons = str(value.params.get("PERSONS", "1"))
-        if not persons.isdecimal() or not 1 <= int(persons[:4]) <= 99:
-            raise NotAnAppointmentError(f"{SERVICE};PERSONS must be a number from 1 to 99")
+        if not _PERSONS.fullmatch(persons):
+            raise BadPersonsError(f"{SERVICE};PERSONS must be a number from 1 to 99")
         lines.append(ServiceLine(str(value), int(persons)))
     return tuple(lines)
 
@@ -283,7 +288,8 @@ def parse_utc(text: str) -> datetime | None:
 def from_event(event: Component, zone: ZoneInfo) -> Appointment:
     """Read a VEVENT as an appointment; `zone` is the office's, for floating times and for display.
 
-    Raises NotAnAppointmentError if UID, DTSTART or an end are missing or unusable.
+    Raises NotAnAppointmentError if UID, DTSTART or an end are missing or unusable, or the time until which it is held;
+    BadPersonsError for a number of persons.
     """
     uid = _text(event, "UID")
     start = _instant(event, "DTSTART", zone)
@@ -297,6 +303,11 @@ def from_event(event: Component, zone: ZoneInfo) -> Appointment:
         end = (start.astimezone(UTC) + duration).astimezone(zone)
     if end <= start:
         raise NotAnAppointmentError("an appointment must end after it starts")
+    held = _text(event, HOLD_UNTIL)
+    hold_until = parse_utc(held)
+    if held and hold_until is None:
+        # Read as none, it would make an appointment of what was to be kept for minutes.
+        raise NotAnAppointmentError(f"{HOLD_UNTIL} must be a time in UTC like 20261207T070000Z")
     categories: Any = event.get("CATEGORIES")
     groups = categories if isinstance(categories, list) else [categories] if categories is not None else []
     sequence: Any = event.get("SEQUENCE", 0)
@@ -319,7 +330,7 @@ def from_event(event: Component, zone: ZoneInfo) -> Appointment:
         location=_text(event, "LOCATION"),
         contact=_text(event, "CONTACT"),
         categories=tuple(str(name) for group in groups for name in group.cats),
-        hold_until=parse_utc(_text(event, HOLD_UNTIL)),
+        hold_until=hold_until,
         pinned=is_true(_text(event, PINNED)),
         cancelled=_text(event, "STATUS").upper() == "CANCELLED",
         reason=_text(event, REASON),

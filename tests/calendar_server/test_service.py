@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +94,39 @@ def test_another_content_under_the_same_uid_is_refused(service):
     with pytest.raises(RefusedError) as refused:
         book(service, appointment(start=at(7, 9)))
     assert refused.value.rule == "already-booked"
+
+
+def test_what_was_fetched_may_be_sent_back(service):
+    book(service, appointment())
+    book(service, appointment(start=at(7, 9)), if_match="*")
+    with service.database.read() as connection:
+        text = reading.booking(connection, "buergerbuero", "a1@test").text
+    head = ChangeLog(service.database, BERLIN).head("buergerbuero")
+    assert not service.put(VIEW, "a1@test.ics", text, SITE).created
+    assert ChangeLog(service.database, BERLIN).head("buergerbuero") == head
+
+
+def test_a_booking_that_comes_cancelled_is_refused(service):
+    with pytest.raises(RefusedError) as refused:
+        book(service, replace(appointment(), cancelled=True))
+    assert refused.value.rule == "nothing-to-book"
+
+
+@pytest.mark.parametrize("persons", ["0", "-1", "100", "0010000", "x", ""])
+def test_a_service_is_for_a_number_of_persons(service, persons):
+    text = to_ical(appointment(), now=NOW).replace("PERSONS=1:", f"PERSONS={persons}:")
+    with pytest.raises(RefusedError) as refused:
+        service.put(VIEW, "a1@test.ics", text, SITE)
+    assert refused.value.rule == "persons-limit"
+
+
+@pytest.mark.parametrize("until", ["soon", "20261207T080000", "20261207T256100Z"])
+def test_a_hold_until_no_time_is_refused(service, until):
+    text = to_ical(replace(appointment(), hold_until=at(7, 7)), now=NOW)
+    text = re.sub("X-TERMIN-HOLD-UNTIL:.*", f"X-TERMIN-HOLD-UNTIL:{until}\r", text)
+    with pytest.raises(RefusedError) as refused:
+        service.put(VIEW, "a1@test.ics", text, SITE)
+    assert refused.value.rule == "appointment-needs-a-time"
 
 
 @pytest.mark.parametrize("start", [at(7, 7, 45), at(7, 15, 45), at(8, 9), at(9, 11, 45), at(25, 9)])
