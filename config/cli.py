@@ -5,6 +5,7 @@ A command's module is imported when it's asked for, so that `termin check-config
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -96,4 +97,14 @@ def termin() -> None:
 
 def main() -> None:
     """Run the command line."""
-    termin.main(prog_name="termin")
+    try:
+        termin.main(prog_name="termin")
+    except Exception as error:
+        # Only now: most commands need none of it.
+        from config.processes.failure import reason_of  # noqa: PLC0415
+
+        reason = reason_of(error)
+        if reason is None:
+            raise
+        click.echo(f"Error: {reason}", err=True)
+        sys.exit(1)

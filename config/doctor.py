@@ -125,7 +125,7 @@ def _data_folder(_settings: Settings, data: Path) -> Iterator[Finding]:
 
 def _database(settings: Settings, data: Path) -> Iterator[Finding]:
     url = database.url(settings, data)
-    if url.startswith("sqlite") and not (data / "termin.sqlite").exists():
+    if not database.is_there(settings, data):
         yield Finding(Level.HINT, "database", "there is none yet: the first start makes it")
         return
     opened = Database.open(url)

@@ -8,9 +8,10 @@ which needs two connections doing that at once, can't happen.
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,13 @@ class _WriterQueue:
             self._file = None
 
 
+def _make_for_owner(path: str) -> None:
+    """Make the file if it isn't there, readable for its owner alone. SQLite gives its other files the same mode."""
+    # Where it can't be made, connecting tells why.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
@@ -158,6 +166,7 @@ class Database:
             if not path or path == ":memory:":
                 raise ValueError("SQLite needs a file: several threads and processes share the database")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
+            _make_for_owner(path)
             engine = create_engine(
                 parsed,
                 poolclass=QueuePool,

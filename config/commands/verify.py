@@ -35,7 +35,10 @@ def verify(*, config: Path, data: Path, as_json: bool) -> None:
     Everything that is stored twice is computed anew and compared, so it takes a few seconds for some thousand appointments. Status 1 if
     anything is wrong. The program may run meanwhile.
     """
-    found = list(_violations(settings_of(config), data))
+    settings = settings_of(config)
+    if not database.is_there(settings, data):
+        raise click.ClickException(f"there is nothing to verify in {data}")
+    found = list(_violations(settings, data))
     if as_json:
         rows = [{"rule": one.rule, "where": one.where, "what": one.what} for one in found]
         click.echo(json.dumps(rows, ensure_ascii=False))

@@ -23,7 +23,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = _reason(error)
+        reason = reason_of(error)
         if reason is None:
             log.exception("the process can't go on")
         else:
@@ -31,12 +31,16 @@ def explained() -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-def _reason(error: Exception) -> str | None:
+def reason_of(error: Exception) -> str | None:
+    """Return what somebody can mend, in a line; None if it's a mistake in the program."""
     if isinstance(error, ConfigError | SecretsError):
         return str(error)
     # A host of the site alone has no SQLAlchemy, and then no such error.
     database = sys.modules.get("sqlalchemy.exc")
-    if database is not None and isinstance(error, database.OperationalError):
+    if database is not None and isinstance(error, database.DatabaseError):
+        # The very DatabaseError is what SQLite says of a file that is no database; other subclasses tell of our statements.
+        if type(error) not in {database.DatabaseError, database.OperationalError}:
+            return None
         lines = str(error.orig).splitlines()
         return f"the database can't be used: {lines[0] if lines else type(error.orig).__name__}"
     return None

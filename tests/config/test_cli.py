@@ -40,15 +40,18 @@ def termin(*arguments: object, stdin: str = "") -> Done:
     return Done(result.exit_code, result.stdout, result.stderr)
 
 
-def test_the_installed_program_says_what_it_can_and_ends_as_told(folder: Folder) -> None:
+def installed(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the program as people do."""
     program = Path(sys.executable).with_name("termin")
-    helped = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_the_installed_program_says_what_it_can_and_ends_as_told(folder: Folder) -> None:
+    helped = installed("--help")
     assert helped.returncode == 0
     assert all(f"\n  {name} " in helped.stdout for name in COMMANDS)
     folder.replace("town.toml", 'zone = "Europe/Berlin"', 'zone = "Mars/Base"')
-    refused = subprocess.run(
-        [program, "check-config", folder.path], capture_output=True, text=True, check=False
-    )
+    refused = installed("check-config", folder.path)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "town.toml: zone: 'Mars/Base'" in refused.stderr
 
@@ -193,3 +196,19 @@ def test_secret_addresses_are_shown_once_listed_and_revoked(
 def test_what_is_written_is_for_its_owner_alone(where: tuple[object, ...], tmp_path: Path) -> None:
     termin("user", "list", *where)
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "data" / "termin.sqlite").stat().st_mode) == 0o600
+
+
+def test_a_database_that_cannot_be_used_is_told_in_a_line(
+    where: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "termin.sqlite").write_text("no database, but longer than the head of one" * 9)
+    done = installed("verify", *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: the database can't be used: file is not a database\n"
+    monkeypatch.setenv("TERMIN_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/termin")
+    done = installed("user", "list", *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: the database can't be used: connection failed")
+    assert done.stderr.count("\n") == 1

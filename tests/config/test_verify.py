@@ -40,6 +40,13 @@ def test_a_town_that_is_as_it_should_be(data):
     assert (done.exit_code, done.output) == (0, "everything is as it should be\n")
 
 
+def test_a_folder_without_data_is_not_as_it_should_be(tmp_path):
+    done = run(tmp_path / "typo")
+    assert done.exit_code == 1
+    assert "there is nothing to verify" in done.output
+    assert not (tmp_path / "typo").exists()
+
+
 def test_what_is_broken_is_told_with_its_place(data):
     opened = Database.open(database.url(SETTINGS, data))
     with opened.write() as connection:
