@@ -30,7 +30,7 @@ from booking_web.notifications import mailbox
 from booking_web.notifications.smtp import Security, SmtpConnection
 from booking_web.notifications.transport import BlockedError
 from calendar_server.storage.database import Database
-from config import compose, database, secrets
+from config import compose, database, running, secrets
 from config.processes.worker import mailbox_settings, smtp_settings
 
 if TYPE_CHECKING:
@@ -198,6 +198,9 @@ def _proxy(settings: Settings, _data: Path) -> Iterator[Finding]:
 
 
 def _calendars(settings: Settings, data: Path) -> Iterator[Finding]:
+    if (where := running.address_of(data, "calendar")) is not None:
+        # `termin serve` may have been told another address than the configuration has.
+        settings = settings.with_ports(site=None, staff=None, dav=where[1], host=where[0])
     url = compose.dav_internal_url(settings)
     pool = urllib3.PoolManager(timeout=_SECONDS, retries=False)
     before = time.time()

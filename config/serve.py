@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import ipaddress
-import os
 import socket
 import time
 from contextlib import ExitStack
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from config import compose
+from config import compose, running
 from config.processes.launch import HEARTBEAT, ROLES, Launch
 from config.secrets import SecretsError, ensure
 from config.supervisor import Spec, StartError, Supervisor, stop_on_signals
@@ -54,7 +52,12 @@ def serve(settings: Settings, data: Path, *, roles: Sequence[str] = ROLES, demo:
     with ExitStack() as held:
         prepare_data(settings, launch.data, demo=demo)
         for role in roles:
-            _lock(held, launch.data, role)
+            try:
+                running.hold(held, launch.data, role, launch.host, launch.port(role))
+            except running.RunsAlreadyError as error:
+                raise ServeError(
+                    f"another termin serve runs the {role} on {launch.data}: stop it or choose another folder (--data)"
+                ) from error
         check_ports(launch, roles)
         if "worker" in roles:
             # Left by an earlier run; the worker writes it anew after its first round.
@@ -117,18 +120,6 @@ def check_ports(launch: Launch, roles: Sequence[str]) -> None:
                 raise ServeError(
                     f"port {port} on {launch.host} is in use: choose another with {option}"
                 ) from error
-
-
-def _lock(held: ExitStack, data: Path, role: str) -> None:
-    """Two workers on one data folder would send each mail twice: each role runs once."""
-    descriptor = os.open(data / f".{role}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    held.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ServeError(
-            f"another termin serve runs the {role} on {data}: stop it or choose another folder (--data)"
-        ) from error
 
 
 def _spec(role: str, launch: Launch) -> Spec:

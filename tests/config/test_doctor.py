@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
 
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.storage.database import Database
-from config import database, secrets
+from config import database, running, secrets
 from config import doctor as module
 from config.commands.doctor import doctor
 from config.doctor import Level, examine
@@ -82,6 +84,16 @@ def test_a_calendar_server_that_is_none(folder, data):
         folder, data, "caldav", TERMIN_SERVER_DAV_INTERNAL_URL=f"http://127.0.0.1:{free_port()}"
     )
     assert (level, "doesn't answer" in text) == (Level.PROBLEM, True)
+
+
+def test_a_calendar_server_is_sought_where_it_runs(folder, data):
+    configured = str(free_port())
+    with calendar_server(database.url(folder.load(), data)) as server, ExitStack() as held:
+        running.hold(held, data, "calendar", "127.0.0.1", urlsplit(server.url).port)
+        _, text = only(folder, data, "caldav", TERMIN_SERVER_DAV_PORT=configured)
+        assert server.url in text
+    level, text = only(folder, data, "caldav", TERMIN_SERVER_DAV_PORT=configured)
+    assert (level, f":{configured} doesn't answer" in text) == (Level.PROBLEM, True)
 
 
 def smtp(port: int) -> dict[str, str]:
