@@ -56,6 +56,8 @@ def text(fields: Mapping[str, Any], name: str, errors: list[FieldError], *, requ
     if not isinstance(value, str):
         errors.append(FieldError(name, "type"))
         return ""
+    if required and not value:
+        errors.append(FieldError(name, "required"))
     return value
 
 

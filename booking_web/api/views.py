@@ -308,7 +308,7 @@ def confirm(token: str) -> Response:
         raise InvalidError(errors)
     start, within = held.appointment.start, _activate_within(proof)
     try:
-        booked = _appointments(proof).confirm(token, choice, start, person, activate_within=within)
+        booked = _appointments(proof).confirm_once(token, choice, start, person, activate_within=within)
         return _created(booked)
     except ProofUsedError as error:
         raise InvalidError([FieldError(PROOF_FIELD, "proof")]) from error

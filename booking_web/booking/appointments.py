@@ -162,7 +162,8 @@ class Appointments:
         for _ in range(_ATTEMPTS):
             stored = self._find(choice.office, uid)
             if stored is not None and not self._has_run_out(stored.appointment):
-                if (stored.appointment.services, stored.appointment.start) != (wanted.services, start):
+                held = stored.appointment
+                if (held.services, held.start, held.group) != (wanted.services, start, choice.group):
                     raise KeyReusedError
                 return self._booked(choice.office, stored.appointment)
             whole = self._as_group(wanted, choice, stored)
@@ -237,6 +238,22 @@ class Appointments:
                 continue
             return self._booked(office, wanted)
         raise UnavailableError("the appointment kept changing")
+
+    def confirm_once(
+        self,
+        token: str,
+        choice: Choice,
+        start: datetime,
+        person: Person,
+        *,
+        activate_within: timedelta | None = None,
+    ) -> Booked:
+        """The same for a program, which isn't shown what stands: what is booked for another person is refused (KeyReusedError)."""
+        booked = self.confirm(token, choice, start, person, activate_within=activate_within)
+        wanted = make_appointment(choice, booked.appointment.uid, start, person, secret=self._secret)
+        if not _same_person(wanted, booked.appointment):
+            raise KeyReusedError
+        return booked
 
     def _awaiting(self, wanted: Appointment, within: timedelta, stored: Stored | None) -> Appointment:
         """The same as a hold until her address is confirmed. Correcting what was entered doesn't keep the time longer."""
@@ -316,7 +333,7 @@ class Appointments:
         if key is not None:
             stored = self._find(choice.office, uid)
             if stored is not None:
-                return self._repeat(choice.office, wanted, stored.appointment)
+                return self._repeat(choice, wanted, stored.appointment)
         self._check_start(choice.office, choice.service_ids, start)
         wanted = self._as_group(wanted, choice, None)
         try:
@@ -325,7 +342,7 @@ class Appointments:
             stored = self._find(choice.office, uid)
             if stored is None:
                 raise SlotTakenError(start) from error
-            return self._repeat(choice.office, wanted, stored.appointment)
+            return self._repeat(choice, wanted, stored.appointment)
         return self._booked(choice.office, wanted)
 
     def find(self, token: str) -> Booked:
@@ -468,16 +485,17 @@ class Appointments:
     def _booked(self, office: OfficeInfo, appointment: Appointment) -> Booked:
         return Booked(make_token(self._secret, office.id, appointment.uid), office, appointment)
 
-    def _repeat(self, office: OfficeInfo, wanted: Appointment, stored: Appointment) -> Booked:
+    def _repeat(self, choice: Choice, wanted: Appointment, stored: Appointment) -> Booked:
         """A key that came before: the same person and services mean the same booking, wherever it has moved since."""
         same = (
             stored.services == wanted.services
-            and (stored.name, stored.email, stored.phone) == (wanted.name, wanted.email, wanted.phone)
+            and stored.group == choice.group
+            and _same_person(wanted, stored)
             and (stored.start == wanted.start or stored.sequence > 0)
         )
         if not same:
             raise KeyReusedError
-        return self._booked(office, stored)
+        return self._booked(choice.office, stored)
 
     def _identify(self, token: str) -> tuple[OfficeInfo, str]:
         offices = {office.id: office for office in self._town.offices}
@@ -595,6 +613,12 @@ def _size(appointment: Appointment) -> int:
 
 def _is_same_time(stored: Appointment, wanted: Appointment) -> bool:
     return bool(stored.parts) and (stored.start, stored.services) == (wanted.start, wanted.services)
+
+
+def _same_person(wanted: Appointment, stored: Appointment) -> bool:
+    """True if nothing that was entered about the person differs, but for the reminder, which she may have switched since."""
+    entered = ("name", "email", "phone", "remarks", "language", "needs")
+    return all(getattr(wanted, name) == getattr(stored, name) for name in entered)
 
 
 def _same_booking(wanted: Appointment, stored: Appointment) -> bool:

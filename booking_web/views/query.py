@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from calendar_server.ical.appointment import Appointment
 
 _SERVICES_LIMIT = 30
+# fromisoformat takes more: ordinal and week dates, digits of all scripts, and whatever follows a NUL.
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(
+    _DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def choice_from_query() -> Choice:
@@ -47,8 +53,8 @@ def members_of(booked: Booked) -> list[tuple[int, datetime, datetime]]:
 
 
 def read_start(text: str | None) -> datetime | None:
-    """Read an ISO 8601 time with its offset; None if it isn't one."""
-    if not text or len(text) > 40:
+    """Read a time with its offset (RFC 3339, seconds may be left out); None if it isn't one."""
+    if not text or not _TIME.fullmatch(text):
         return None
     try:
         start = datetime.fromisoformat(text)
@@ -59,7 +65,7 @@ def read_start(text: str | None) -> datetime | None:
 
 def read_day(text: str | None) -> date | None:
     """Read a date such as 2026-12-07; None if it isn't one."""
-    if not text or len(text) != 10:
+    if not text or not _DAY.fullmatch(text):
         return None
     try:
         day = date.fromisoformat(text)

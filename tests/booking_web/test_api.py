@@ -126,13 +126,39 @@ def test_a_repeat_with_the_same_key_gives_the_same_answer(citizens):
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "Max Muster"}, {"start": MONDAY_9}, {"services": [{"id": "fundbuero"}]}]
+    "change",
+    [
+        {"name": "Max Muster"},
+        {"start": MONDAY_9},
+        {"services": [{"id": "fundbuero"}]},
+        {"phone": "0291 205 0"},
+        {"remarks": "Bitte klingeln."},
+        {"language": "en"},
+        {"needs": ["wheelchair"]},
+        {"group": 2},
+    ],
 )
 def test_a_key_with_other_content_is_refused(citizens, change):
     post(citizens, "appointments", booking(), Idempotency_Key="k1")
     answer = post(citizens, "appointments", booking(**change), Idempotency_Key="k1")
     assert answer.status_code == 422
     assert answer.json["code"] == "idempotency-key-reused"
+
+
+@pytest.mark.parametrize(
+    "entered",
+    [
+        {"remarks": 'Zeile 1\r\nZeile 2\n Schluss; a,b \\n "c" 💥 '},
+        {"name": "O'Neill, José; Frau \\ von", "phone": "+49 (291) 205-0"},
+        {"needs": ["interpreter", "wheelchair"], "language": "uk", "reminder": True},
+        {"group": 2},
+    ],
+)
+def test_a_repeat_is_recognised_whatever_was_entered(citizens, entered):
+    first = post(citizens, "appointments", booking(**entered), Idempotency_Key="k1")
+    assert first.status_code == 201
+    again = post(citizens, "appointments", booking(**entered), Idempotency_Key="k1")
+    assert (again.status_code, again.json) == (201, first.json)
 
 
 def test_keys_of_different_partners_are_apart(citizens):
@@ -221,6 +247,8 @@ def test_a_hold_takes_the_time_and_becomes_an_appointment(citizens):
     assert made.json["uid"] == held.json["uid"]
     assert made.json["status"] == "confirmed"
     assert post(citizens, f"holds/{token}/confirm", person).json == made.json
+    other = post(citizens, f"holds/{token}/confirm", {**person, "name": "Max Muster"})
+    assert (other.status_code, other.json["code"]) == (422, "idempotency-key-reused")
 
 
 def test_a_hold_with_the_same_key_is_the_same_hold(citizens):
@@ -229,8 +257,9 @@ def test_a_hold_with_the_same_key_is_the_same_hold(citizens):
     citizens.clock.advance(minutes=2)
     again = post(citizens, "holds", wish, Idempotency_Key="1")
     assert again.json == first.json
-    other = post(citizens, "holds", {**wish, "start": MONDAY_9}, Idempotency_Key="1")
-    assert other.json["code"] == "idempotency-key-reused"
+    for change in ({"start": MONDAY_9}, {"group": 2}):
+        other = post(citizens, "holds", {**wish, **change}, Idempotency_Key="1")
+        assert other.json["code"] == "idempotency-key-reused"
     partner = post(citizens, "holds", wish, Idempotency_Key="1", Authorization=f"Bearer {API_KEY}")
     assert partner.json["uid"] != first.json["uid"]
 
@@ -276,6 +305,10 @@ def test_a_token_is_needed_and_the_uid_is_none(citizens):
         ({"needs": ["cake"]}, "needs"),
         ({"needs": "wheelchair"}, "needs"),
         ({"start": "2026-12-07T08:00:00"}, "start"),
+        ({"start": "2026-12-07T08:00:00+01:00\0"}, "start"),
+        ({"start": "2026-W50-1T08:00:00+01:00"}, "start"),
+        ({"start": "2026-12-07T08:00:00+01:00 "}, "start"),
+        ({"start": "٢٠٢٦-12-07T08:00:00+01:00"}, "start"),
         ({"start": "2026-12-07T08:07:00+01:00"}, "start"),
         ({"start": "2026-11-30T08:00:00+01:00"}, "start"),
         ({"start": "2027-12-06T08:00:00+01:00"}, "start"),
@@ -283,6 +316,7 @@ def test_a_token_is_needed_and_the_uid_is_none(citizens):
         ({"start": 7}, "start"),
         ({"office": "nowhere"}, "office"),
         ({"office": ...}, "office"),
+        ({"office": ""}, "office"),
         ({"services": []}, "services"),
         ({"services": ...}, "services"),
         ({"services": "reisepass"}, "services"),
@@ -315,6 +349,7 @@ def test_all_mistakes_come_at_once(shared):
         "",
         "service=reisepass&office=nowhere",
         "service=reisepass&from=tomorrow",
+        "service=reisepass&from=2026-W50-1",
         "service=reisepass&from=2026-12-31&to=2026-12-01",
     ],
 )
