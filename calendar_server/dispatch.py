@@ -17,7 +17,7 @@ from calendar_server.storage.rows import InstanceRow, Kind, Role
 from optimizer import instance as model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Connection
 
@@ -54,6 +54,16 @@ def calendars(where: reading.OfficeCollections, office: Office) -> Calendars:
 def local_day(epoch: int, office: Office) -> date:
     """Return the day of an instant in the office's zone."""
     return datetime.fromtimestamp(epoch, office.zone).date()
+
+
+def _days_of(instance: InstanceRow, first: int, last: int, office: Office) -> Iterator[date]:
+    """The days on which an instance meets [first, last)."""
+    # Cut first: what has no time (a task, say) reaches further than there are dates.
+    day = local_day(max(instance.start, first), office)
+    until = local_day(min(max(instance.start, instance.end - 1), last - 1), office)
+    while day <= until:
+        yield day
+        day += timedelta(days=1)
 
 
 def working_periods(clerk: Clerk, day: date, office: Office) -> list[tuple[int, int]]:
@@ -208,12 +218,9 @@ def boards(
     first, last = windows[0].start, windows[-1].end
     by_day: dict[date, list[InstanceRow]] = {day: [] for day in days}
     for instance in agenda.instances(connection, where.ids, first, last, office):
-        day = max(local_day(instance.start, office), days[0])
-        until = min(local_day(max(instance.start, instance.end - 1), office), days[-1])
-        while day <= until:
+        for day in _days_of(instance, first, last, office):
             if day in by_day:
                 by_day[day].append(instance)
-            day += timedelta(days=1)
     return [
         Board(each.day, each.start, office_day(office, where, each.day, by_day[each.day], now), each)
         for each in windows
@@ -234,12 +241,9 @@ def clerk_days(
     buckets: dict[tuple[str, date], list[InstanceRow]] = {}
     for instance in agenda.instances(connection, ids, first, last, office):
         clerk_id = where.clerk_of[instance.collection_id]
-        day = max(local_day(instance.start, office), min(everyone))
-        until = min(local_day(max(instance.start, instance.end - 1), office), max(everyone))
-        while day <= until:
+        for day in _days_of(instance, first, last, office):
             if day in wanted[clerk_id]:
                 buckets.setdefault((clerk_id, day), []).append(instance)
-            day += timedelta(days=1)
     returning = returns.live(connection, office.id, first, last, now)
     return [
         _with_returning(

@@ -156,8 +156,9 @@ def _bare_event(each: InstanceRow, row: ObjectRow | None, source: _Source) -> st
     lines = [
         f"UID:{uid}@termin",
         f"DTSTAMP:{utc_stamp(source.where.modified if row is None else row.modified)}",
-        _moment("DTSTART", each.start, source.office.zone),
-        _moment("DTEND", each.end, source.office.zone),
+        # Cut to what the feed covers: an instance may reach further than there are dates.
+        _moment("DTSTART", max(each.start, source.start), source.office.zone),
+        _moment("DTEND", min(each.end, source.end), source.office.zone),
     ]
     if row is None:
         lines += ["SUMMARY:Belegt", "CLASS:PRIVATE"]

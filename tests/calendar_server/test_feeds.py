@@ -12,6 +12,7 @@ from calendar_server.accounts import AccountError, Accounts
 from calendar_server.client import CalendarClient, RefusedError
 from calendar_server.feeds import MOST, Feeds, path_of
 from tests.calendar_server.test_declined import OUTLOOK, THUNDERBIRD, meeting
+from tests.calendar_server.test_scheduling import event
 from tests.clients.dav import Dav
 from tests.support.calendar import PASSWORD, calendar_server
 from tests.support.databases import fresh_sqlite
@@ -138,6 +139,13 @@ def test_a_holds_place_and_what_is_free_are_not_shown(town, feed, clock):
     free = meeting(OUTLOOK, "ACCEPTED").replace("TRANSP:OPAQUE", "STATUS:CANCELLED")
     Dav(town, "clerk1", "x").put("/clerk1/calendar/m.ics", free)
     assert [event.get("STATUS") for event in events(feed).values()] in ([], ["CANCELLED"])
+
+
+def test_what_reaches_further_than_there_are_dates_stops_nothing(town, feed):
+    booked(town)
+    text = event("00010101T000000Z", "99991231T235959Z", uid="m")
+    assert Dav(town, "clerk1", "x").put("/clerk1/calendar/m.ics", text).status_code == 201
+    assert len(Calendar.from_ical(requests.get(feed, timeout=10).text).walk("VEVENT")) == 2
 
 
 def test_a_series_keeps_its_hours_over_both_nights(town, feed):

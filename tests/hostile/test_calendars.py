@@ -157,6 +157,15 @@ def reports() -> list[str]:
     ]
 
 
+def the_office_works(url: str) -> None:
+    """What stands in one calendar keeps the site from nothing: it reads everybody's times, and books."""
+    assert request(url, "GET", "/buergerbuero/busy/").status == 200
+    booking = event("booking@hostile", "DTSTART:20261209T080000Z", "DTEND:20261209T083000Z")
+    path = "/buergerbuero/appointments/booking.ics"
+    assert request(url, "PUT", path, booking).status in {201, 403}
+    assert request(url, "DELETE", path).status in {204, 404}
+
+
 def stands(url: str, body: bytes, collection: str, account: str) -> None:
     """PUT it; whether it was taken or not, nothing that is asked afterwards fails."""
     path = f"/{collection}/hostile.ics"
@@ -174,6 +183,7 @@ def stands(url: str, body: bytes, collection: str, account: str) -> None:
             assert 200 <= answer.status < 500, report
         if put.status in {201, 204}:
             assert request(url, "GET", path).status == 200
+        the_office_works(url)
     finally:
         assert request(url, "DELETE", path).status < 500
 
@@ -195,6 +205,22 @@ def test_an_opening_window_that_never_ends_stops_nobody(url, rule):
 )
 def test_times_and_texts_of_any_kind(url, lines, collection):
     stands(url, event("time@hostile", *lines), collection, "lead")
+
+
+TASKS = {
+    "no time": (),
+    "due": ("DUE:20261207T080000Z",),
+    "due at the end": ("DUE:99991231T235959Z",),
+    "completed in year 1": ("COMPLETED:00010101T000000Z",),
+    "created": ("CREATED:20261201T080000Z",),
+    "start": (START,),
+}
+
+
+@pytest.mark.parametrize("lines", TASKS.values(), ids=TASKS)
+def test_a_task_of_any_kind(url, lines):
+    text = event("task@hostile", "SUMMARY:Akten sortieren", *lines).replace(b"VEVENT", b"VTODO")
+    stands(url, text, "clerk1/calendar", "clerk1")
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
