@@ -113,8 +113,14 @@ class Desk:
     def _workplace(self, office_id: str, account: Account) -> Office:
         """The office of a clerk, or what else the account may see."""
         office = self._calendars.directory.office(office_id)
-        is_clerk = account.role is AccountRole.CLERK and account.office == office_id
-        return office if office is not None and is_clerk else self._office(office_id, account)
+        # Where a clerk works is in the configuration; her account doesn't say.
+        if (
+            office is not None
+            and account.role is AccountRole.CLERK
+            and self._calendars.directory.office_of(account.name) is office
+        ):
+            return office
+        return self._office(office_id, account)
 
     def _route(
         self, method: str, path: list[str], environ: WSGIEnviron, account: Account

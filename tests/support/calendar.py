@@ -45,7 +45,7 @@ def add_accounts(accounts: Accounts, offices: Directory) -> None:
     for office in offices.offices:
         for clerk in office.clerks:
             mail = f"{clerk.id}@example.org"
-            accounts.ensure(Account(clerk.id, AccountRole.CLERK, office.id, clerk.name, mail), PASSWORD)
+            accounts.ensure(Account(clerk.id, AccountRole.CLERK, "", clerk.name, mail), PASSWORD)
 
 
 @dataclass(frozen=True)
