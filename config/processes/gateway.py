@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import io
 import ipaddress
+import json
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -98,11 +99,11 @@ class Gateway:
                     length = await _read_body(scope, receive, body)
             except _GoneError:
                 # Without an answer granian would give one of its own, 500, to a client that is still there.
-                return _plain(HTTPStatus.BAD_REQUEST)
+                return _problem(HTTPStatus.BAD_REQUEST)
             except TimeoutError:
-                return _plain(HTTPStatus.REQUEST_TIMEOUT)
+                return _problem(HTTPStatus.REQUEST_TIMEOUT)
             except _RefusedError as error:
-                return _plain(error.status)
+                return _problem(error.status)
             body.seek(0)
             return await self._answer(scope, body, length)
 
@@ -119,7 +120,7 @@ class Gateway:
             return _run(self._app, environ)
         except Exception:
             log.exception("a request failed", method=environ["REQUEST_METHOD"])
-            return _plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+            return _problem(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def _read_body(scope: Message, receive: Receive, body: IO[bytes]) -> int:
@@ -216,9 +217,10 @@ def _run(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> _Answe
     return answer
 
 
-def _plain(status: HTTPStatus) -> _Answer:
-    body = f"{status.phrase}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+def _problem(status: HTTPStatus) -> _Answer:
+    # In the form that programs expect of the API (RFC 9457): only the applications know which paths are its own.
+    body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status}).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     if status is not HTTPStatus.INTERNAL_SERVER_ERROR:
         # What is left of the body isn't another request.
         headers.append((b"connection", b"close"))

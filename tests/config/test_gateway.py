@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 from wsgiref.validate import validator
@@ -167,6 +168,8 @@ def test_too_large_a_body_is_refused(headers: Any, chunks: tuple[bytes, ...]) ->
     answer = ask(echo, *chunks, headers=headers)
     assert answer.status == 413
     assert (b"connection", b"close") in answer.sent[0]["headers"]
+    assert (b"content-type", b"application/problem+json") in answer.sent[0]["headers"]
+    assert json.loads(answer.body)["status"] == 413
 
 
 @pytest.mark.parametrize("limit", ["PAUSE_SECONDS", "WHOLE_SECONDS"])
@@ -226,7 +229,8 @@ def test_an_application_that_fails_is_a_500_without_details(capfd: pytest.Captur
         raise ValueError("personal data")
 
     answer = ask(app)
-    assert (answer.status, answer.body) == (500, b"Internal Server Error\n")
+    told = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+    assert (answer.status, json.loads(answer.body)) == (500, told)
     capfd.readouterr()
 
 
