@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from optimizer.office import office_from_json
 from optimizer.solution import assignments_from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,18 +44,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run = {"repair": _repair, "check": _check, "smptsp": _smptsp}[chosen.command]
         return run(chosen)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Name the file in whatever is wrong with it (ValueError)."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+        raise ValueError(f"not JSON: {error}") from error
     if not isinstance(data, dict):
-        raise ValueError(f"{path}: not a JSON object")  # noqa: TRY004 - input, not a wrong call
+        raise ValueError("not a JSON object")  # noqa: TRY004 - input, not a wrong call
     return data
 
 
@@ -69,9 +81,13 @@ def _repair(chosen: argparse.Namespace) -> int:
     status = 0
     for path in chosen.instances:
         try:
-            office = office_from_json(_read(path))
-            plan = repair(office, seconds=chosen.seconds, seed=chosen.seed)
-        except (ValueError, InfeasibleError) as error:
+            with _about(path):
+                plan = repair(office_from_json(_read(path)), seconds=chosen.seconds, seed=chosen.seed)
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
+            status = 1
+            continue
+        except InfeasibleError as error:
             sys.stderr.write(f"{path}: {error}\n")
             status = 1
             continue
@@ -80,9 +96,11 @@ def _repair(chosen: argparse.Namespace) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> int:
-    office = office_from_json(_read(chosen.instance))
-    solution = _read(chosen.solution)
-    assignments = assignments_from_json(solution)
+    with _about(chosen.instance):
+        office = office_from_json(_read(chosen.instance))
+    with _about(chosen.solution):
+        solution = _read(chosen.solution)
+        assignments = assignments_from_json(solution)
     faults = check.faults(office, assignments)
     costs = check.objective(office, assignments)
     levels = {
@@ -107,9 +125,10 @@ def _smptsp(chosen: argparse.Namespace) -> int:
     status = 0
     for path in chosen.files:
         try:
-            instance = smptsp.read(path.stem, path.read_text(encoding="utf-8"))
+            with _about(path):
+                instance = smptsp.read(path.stem, path.read_text(encoding="utf-8"))
         except ValueError as error:
-            sys.stderr.write(f"{path}: {error}\n")
+            sys.stderr.write(f"{error}\n")
             status = 1
             continue
         plan = smptsp.fewest_persons(instance, seconds=chosen.seconds, seed=chosen.seed)

@@ -86,5 +86,5 @@ def assignments_from_json(data: Mapping[str, Any]) -> tuple[Assignment, ...]:
         )
     except KeyError as error:
         raise ValueError(f"the solution has no {error.args[0]!r}") from error
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the solution has a value of the wrong kind: {error}") from error

@@ -198,8 +198,17 @@ def test_a_bad_file_is_named_with_its_fault_and_others_still_count(tmp_path, cap
     assert main(["repair", str(bad), str(good)]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["instance"] == "small"
-    assert "bad.json" in err
+    assert err.count("bad.json") == 1
     assert message in err
+
+
+def test_a_missing_file_keeps_no_other_from_being_solved(tmp_path, capsys):
+    good = tmp_path / "good.json"
+    good.write_text(json.dumps(DAY))
+    assert main(["repair", str(tmp_path / "missing.json"), str(good)]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["instance"] == "small"
+    assert err == f"{tmp_path / 'missing.json'}: No such file or directory\n"
 
 
 def test_a_missing_file_or_malformed_solution_is_reported(tmp_path, capsys):
@@ -210,9 +219,11 @@ def test_a_missing_file_or_malformed_solution_is_reported(tmp_path, capsys):
     solution.write_text('{"assignment": [{"id": 0}]}')
     assert main(["check", str(instance), str(solution)]) == 1
     assert "the solution has no 'clerk'" in capsys.readouterr().err
-    solution.write_text('{"assignment": 3}')
-    assert main(["check", str(instance), str(solution)]) == 1
-    assert "wrong kind" in capsys.readouterr().err
+    for text in ('{"assignment": 3}', '{"assignment": [{"id": 0, "clerk": 0, "day": 0, "start": "x"}]}'):
+        solution.write_text(text)
+        assert main(["check", str(instance), str(solution)]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith(f"{solution}: the solution has a value of the wrong kind")
 
 
 @pytest.mark.parametrize(
