@@ -115,6 +115,7 @@ SITE: tuple[Route, ...] = (
         ("DELETE",),
     ),
     Route("/api/v1/appointments/<token>/move", "api_move", api.move, "token", ("POST",)),
+    Route("/api/v1/appointments/<token>/accept", "api_agree", api.accept, "token", ("POST",)),
     Route("/api/v1/appointments/<token>/termin.ics", "api_ics", api.ics, "token"),
     Route("/api/v1/waiting", "api_wait", waiting_api.add, "partner-or-public", ("POST",)),
     Route("/api/v1/waiting/<token>", "api_wish", waiting_api.show, "token"),

@@ -207,6 +207,7 @@ def _appointment(booked: Booked) -> dict[str, Any]:
         "end": _moment(appointment.end, booked),
         "status": _status(appointment),
         "held_until": _moment(until, booked) if until else None,
+        "promised_start": _moment(appointment.proposed, booked) if appointment.proposed else None,
         "appointments": _members(booked),
         "sequence": appointment.sequence,
         "token": booked.token,
@@ -345,6 +346,11 @@ def move(token: str) -> Response:
         return jsonify(_appointment(appointments.move(token, start)))
     except SlotTakenError as error:
         return _taken(choice_of(site.settings.town, site.appointments.find(token).appointment), error)
+
+
+def accept(token: str) -> Response:
+    """Agree to the time that the office proposes."""
+    return jsonify(_appointment(_appointments().accept(token)))
 
 
 def cancel(token: str) -> Response:

@@ -204,6 +204,8 @@ def test_every_answer_fits_the_description(citizens):
         f"/appointments/{made['token']}/move",
         json={"start": "2026-12-09T09:00:00+01:00"},
     )
+    ask(f"{one}/accept", "post", f"/appointments/{made['token']}/accept")
+    ask(f"{one}/accept", "post", f"/appointments/{held['token']}/accept")
     ask(one, "delete", f"/appointments/{made['token']}")
     ask(one, "delete", f"/appointments/{made['token']}")
     group = {

@@ -162,3 +162,21 @@ def _same(made):
         "name": "Max Muster",
         "email": "max@example.org",
     }
+
+
+def test_a_program_sees_the_proposal_and_agrees(citizens, moved):
+    browser, path = citizens.browser(), f"/api/v1/appointments/{moved['token']}"
+    found = browser.get(path).json
+    assert found["start"] == "2026-12-07T10:00:00+01:00"
+    assert found["promised_start"] == "2026-12-07T08:00:00+01:00"
+    for _ in range(2):
+        agreed = browser.post(f"{path}/accept")
+        assert agreed.status_code == 200
+        assert (agreed.json["start"], agreed.json["promised_start"]) == (found["start"], None)
+    assert stored(citizens, moved["uid"]).proposed is None
+
+
+def test_a_program_cannot_agree_to_a_hold(citizens):
+    wish = {"office": "buergerbuero", "services": [{"id": "reisepass"}], "start": "2026-12-07T08:00:00+01:00"}
+    held = post(citizens, "holds", wish).json
+    assert citizens.browser().post(f"/api/v1/appointments/{held['token']}/accept").status_code == 404

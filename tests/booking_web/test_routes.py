@@ -60,6 +60,7 @@ MACHINES = [
     "/api/v1/appointments/<token> DELETE token",
     "/api/v1/appointments/<token>/members/<int(max=99):number> DELETE token",
     "/api/v1/appointments/<token>/move POST token",
+    "/api/v1/appointments/<token>/accept POST token",
     "/api/v1/appointments/<token>/termin.ics GET token",
     "/api/v1/waiting POST partner-or-public",
     "/api/v1/waiting/<token> GET token",
