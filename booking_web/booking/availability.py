@@ -7,7 +7,6 @@ starts found for a day (by services and duration) can be kept with it.
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,6 +37,9 @@ _REMEMBERED = 64
 """Wishes of an office that are answered beforehand, as long as they were asked within `_LATELY` seconds: each costs some
 milliseconds for each day that changes."""
 _LATELY = 900.0
+_JUST_NOW = 0.25
+_YIELD = 3
+"""While somebody has asked within so many seconds, the thread that answers beforehand rests so many times as long as it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -558,11 +560,14 @@ class Follower:
         # What somebody asked for lately comes first, in every office.
         feeds = sorted(self.feeds.values(), key=lambda feed: feed.asked_at, reverse=True)
         for feed in feeds:
+            began = self._monotonic()
             for _ in feed.preparing(self._usual.get(feed.office.id, ())):
-                # Somebody who asks meanwhile goes first.
-                time.sleep(0)
-                if self._stop.is_set() or self._monotonic() >= until:
+                # Somebody who asks meanwhile goes first: threads of one interpreter take turns, and none of them has precedence.
+                now = self._monotonic()
+                asked = max(each.asked_at for each in feeds) >= now - _JUST_NOW
+                if self._stop.wait((now - began) * _YIELD if asked else 0) or self._monotonic() >= until:
                     return False
+                began = self._monotonic()
         return True
 
     def _run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -23,6 +24,8 @@ _AT_ONCE = 1024
 """Connections; further ones wait in the kernel."""
 _KILL_AFTER_SECONDS = 3
 _HEAD_MILLISECONDS = 15_000
+_SWITCH_SECONDS = 0.0005
+"""How long a thread that computes lets others wait. Python's 5 ms come again at each of the several waits of one request."""
 
 
 def serve(
@@ -40,6 +43,7 @@ def serve(
 
     def load(_target: str) -> Gateway:
         end_with_parent(pipe)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         with explained():
             app = build()
         return Gateway(

@@ -7,6 +7,7 @@ import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from threading import Event
 from time import monotonic, sleep
 
 import pytest
@@ -368,6 +369,36 @@ def test_an_office_that_cant_be_read_keeps_no_other_from_it_and_comes_back(offic
         assert not first.version
         city.away = set()
         eventually(lambda: first.version)
+
+
+class Rests(Event):
+    """An event that nobody sets, and that remembers for how long it was waited."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def wait(self, timeout=None):
+        self.seconds.append(timeout)
+        return False
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_who_asks_goes_before_what_is_answered_beforehand(town, office, passport, asked):
+    wire = Wire([BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),))])
+    ticks = (tick / 1_000 for tick in range(100_000))
+    with serving(wire) as url:
+        follower = Follower(
+            [office], CalendarClient(url, "site", "x"), ticks.__next__, usual=usual_choices(town)
+        )
+        feed = follower.feeds[office.id]
+        feed.fresh(0)
+        if asked:
+            feed.offers(passport, NOW)
+        follower._stop = rests = Rests()
+        assert follower._prepare(float("inf"))
+    assert rests.seconds
+    assert all(seconds > 0 for seconds in rests.seconds) == asked
 
 
 def test_the_nearest_times_are_near_and_in_order(feed_of, office, passport):
