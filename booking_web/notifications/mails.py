@@ -25,6 +25,7 @@ import flask_mail
 
 from booking_web.notifications.addresses import mailbox
 from booking_web.notifications.letters import as_html, as_text
+from booking_web.notifications.one_line import on_one_line
 from booking_web.notifications.told import Kind
 from calendar_server.ical import itip
 
@@ -173,8 +174,7 @@ def compose(
 
 def display_name(text: str) -> str:
     """Return a name as it stands in a header: short, and on one line without signs that aren't printed, like a no-break space."""
-    name = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return name[:_NAME_LIMIT].rstrip()
+    return on_one_line(text, _NAME_LIMIT)
 
 
 def _charset(body_encoding: int) -> Charset:

@@ -18,6 +18,8 @@ from urllib.parse import unquote
 
 from icalendar import Calendar, Component
 
+from booking_web.notifications.one_line import on_one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message
@@ -242,5 +244,4 @@ def _failure(block: Message) -> str:
     status = str(block.get("Status", "")).strip()
     if str(block.get("Action", "")).strip().lower() != "failed" or not status.startswith(("4", "5")):
         return ""
-    said = f"{status} {block.get('Diagnostic-Code', '')}"
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in said).split())[:500]
+    return on_one_line(f"{status} {block.get('Diagnostic-Code', '')}")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import flask_mail
 
 from booking_web.notifications.mails import CalendarMessage
+from booking_web.notifications.one_line import on_one_line
 from booking_web.notifications.transport import BlockedError, DeferredError, RefusedError, UncertainError
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _said(error: Exception) -> str:
 
 def _readable(text: str) -> str:
     """What a server said, on one line; a relay passes on what strangers' servers say, and databases refuse some of that."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:500]
+    return on_one_line(text)
 
 
 def _xtext(text: str) -> str:
