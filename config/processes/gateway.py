@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import ipaddress
 import json
@@ -34,8 +35,8 @@ log = structlog.get_logger(__name__)
 
 MAX_BODY = 10_000_000
 """Bytes; the applications have limits of their own below it."""
+_LONGEST_NUMBER = 18
 _IN_MEMORY = 65_536
-_BODY_FOLLOWS = frozenset({b"content-length", b"transfer-encoding"})
 PAUSE_SECONDS = 15.0
 """The longest that a client may pause while it sends a body."""
 WHOLE_SECONDS = 120.0
@@ -85,18 +86,19 @@ class Gateway:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        if any(name in _BODY_FOLLOWS for name, _ in scope["headers"]):
-            answer = await self._with_body(scope, receive)
-        else:
+        length = _length(scope)
+        if length == 0:
             answer = await self._answer(scope, io.BytesIO(), 0)
+        else:
+            answer = await self._with_body(scope, receive, length)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _with_body(self, scope: Message, receive: Receive) -> _Answer:
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+    async def _with_body(self, scope: Message, receive: Receive, length: int | None) -> _Answer:
+        small = length is not None and length <= _IN_MEMORY
+        with io.BytesIO() if small else tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             try:
-                async with asyncio.timeout(WHOLE_SECONDS):
-                    length = await _read_body(scope, receive, body)
+                length = await _read_body(receive, body, length)
             except _GoneError:
                 # Without an answer granian would give one of its own, 500, to a client that is still there.
                 return _problem(HTTPStatus.BAD_REQUEST)
@@ -113,7 +115,22 @@ class Gateway:
             _believe_proxy(environ)
         if self._at_hand is not None and not length and self._at_hand(environ):
             return self._call(environ)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, environ)
+        # As `run_in_executor` does, with one future less.
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[_Answer] = loop.create_future()
+        self._pool.submit(self._work, environ, loop, answered)
+        return await answered
+
+    def _work(
+        self, environ: dict[str, Any], loop: asyncio.AbstractEventLoop, answered: asyncio.Future[_Answer]
+    ) -> None:
+        answer = None
+        try:
+            answer = self._call(environ)
+        finally:
+            # A loop that is closed has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_deliver, answered, answer)
 
     def _call(self, environ: dict[str, Any]) -> _Answer:
         try:
@@ -123,34 +140,53 @@ class Gateway:
             return _problem(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _read_body(scope: Message, receive: Receive, body: IO[bytes]) -> int:
-    """Read the whole body into `body` and return its length."""
+def _deliver(answered: asyncio.Future[_Answer], answer: _Answer | None) -> None:
+    if not answered.done():
+        answered.set_result(answer or _problem(HTTPStatus.INTERNAL_SERVER_ERROR))
+
+
+def _length(scope: Message) -> int | None:
+    """Return how long the body will be, 0 without one, None if that isn't told beforehand."""
+    length: int | None = 0
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
-            raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    length = 0
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            length = int(value) if value.isdigit() and len(value) <= _LONGEST_NUMBER else None
+    return length
+
+
+async def _read_body(receive: Receive, body: IO[bytes], length: int | None) -> int:
+    """Read the whole body, of `length` if that is known, into `body` and return its length."""
+    if length is not None and length > MAX_BODY:
+        raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    got = 0
     while True:
-        async with asyncio.timeout(PAUSE_SECONDS):
+        async with asyncio.timeout_at(min(clock() + PAUSE_SECONDS, begun + WHOLE_SECONDS)):
             message = await receive()
         if message["type"] == "http.disconnect":
             raise _GoneError
         chunk = message.get("body", b"")
-        length += len(chunk)
-        if length > MAX_BODY:
+        got += len(chunk)
+        if got > MAX_BODY:
             raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         body.write(chunk)
-        if not message.get("more_body", False):
-            return length
+        # What is whole needs no further message to say so: each one is a way through three threads.
+        if not message.get("more_body", False) or got == length:
+            return got
 
 
 def _environ(scope: Message, body: IO[bytes], length: int) -> dict[str, Any]:
     """Return the WSGI environment. Nothing of this process's own environment is in it."""
     client, server = scope.get("client"), scope.get("server")
     path = scope.get("raw_path") or scope["path"].encode()
+    path = path.partition(b"?")[0]
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path.partition(b"?")[0]).decode("latin-1"),
+        "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": str(server[0]) if server else "",
@@ -168,17 +204,30 @@ def _environ(scope: Message, body: IO[bytes], length: int) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
-        # A name with an underscore would look like the one with a hyphen, and could pass for what a proxy set.
-        if b"_" in name or name in {b"content-length", b"transfer-encoding"}:
+        key = _variable(name)
+        if not key:
             continue
-        key = name.decode("latin-1").upper().replace("-", "_")
-        key = key if key == "CONTENT_TYPE" else f"HTTP_{key}"
         text = value.decode("latin-1")
-        separator = "; " if key == "HTTP_COOKIE" else ","
-        environ[key] = f"{environ[key]}{separator}{text}" if key in environ else text
-    if length or any(name == b"content-length" for name, _ in scope["headers"]):
+        if key == "CONTENT_LENGTH":
+            environ[key] = str(length)
+        elif key in environ:
+            separator = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] = f"{environ[key]}{separator}{text}"
+        else:
+            environ[key] = text
+    if length:
         environ["CONTENT_LENGTH"] = str(length)
     return environ
+
+
+@functools.lru_cache(256)
+def _variable(name: bytes) -> str:
+    """Return the variable of a header's name; "" for one that isn't handed on."""
+    # A name with an underscore would look like the one with a hyphen, and could pass for what a proxy set.
+    if b"_" in name or name == b"transfer-encoding":
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
 
 
 def _believe_proxy(environ: dict[str, Any]) -> None:

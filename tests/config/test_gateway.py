@@ -172,6 +172,23 @@ def test_too_large_a_body_is_refused(headers: Any, chunks: tuple[bytes, ...]) ->
     assert json.loads(answer.body)["status"] == 413
 
 
+@pytest.mark.parametrize("pieces", [(b"abcd",), (b"a", b"bcd"), (b"x" * 70_000, b"y" * 70_000)])
+def test_a_body_of_known_length_is_whole_without_a_further_message(
+    monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(gateway, "PAUSE_SECONDS", 1.0)
+    length = b"%d" % sum(map(len, pieces))
+    answer = ask(echo, *pieces, headers=[(b"content-length", length)])
+    assert (answer.status, answer.body) == (200, b"".join(pieces))
+
+
+def test_nothing_is_waited_for_where_nothing_comes() -> None:
+    client = Client()
+    scope = {**SCOPE, "headers": [(b"content-length", b"0")]}
+    asyncio.run(asyncio.wait_for(Gateway(echo, threads=1)(scope, client.receive, client.send), 20))
+    assert (client.status, client.body) == (200, b"")
+
+
 @pytest.mark.parametrize("limit", ["PAUSE_SECONDS", "WHOLE_SECONDS"])
 def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(gateway, limit, 0.05)
@@ -232,6 +249,13 @@ def test_an_application_that_fails_is_a_500_without_details(capfd: pytest.Captur
     told = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
     assert (answer.status, json.loads(answer.body)) == (500, told)
     capfd.readouterr()
+
+
+def test_a_thread_that_an_application_ends_leaves_an_answer() -> None:
+    def app(_environ: dict[str, Any], _start_response: Any) -> list[bytes]:
+        raise SystemExit
+
+    assert ask(app).status == 500
 
 
 def test_an_iterator_is_used_up_and_closed_and_write_comes_first() -> None:

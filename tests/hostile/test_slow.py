@@ -80,6 +80,20 @@ def test_one_connection_serves_many_requests(url):
             assert read_answer(connection).status == 200
 
 
+def test_one_connection_serves_many_requests_with_bodies(url):
+    """Each body ends where its length says, wherever a packet ends."""
+    head = f"PROPFIND /clerk1/calendar/ HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization('clerk1')}\r\nDepth: 0\r\n"
+    with connect(url) as connection:
+        for number in range(40):
+            body = PROPFIND + b" " * (number * 3_000)
+            ask = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            at = len(ask) * number // 40
+            connection.sendall(ask[:at])
+            time.sleep(0.002)
+            connection.sendall(ask[at:])
+            assert read_answer(connection).status == 207
+
+
 def test_requests_one_after_another_without_waiting(url):
     ask = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     last = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
