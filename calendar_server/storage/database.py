@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 from collections import deque
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,14 @@ from sqlalchemy.pool import QueuePool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from sqlalchemy import URL, Connection, Engine
 
 _POOL = 32
 _BUSY_SECONDS = 30
+_WAITING = 16
+"""Connections that wait for the next read, at most; each keeps a cache of its own."""
 
 
 class FairLock:
@@ -123,27 +126,102 @@ def _prepare_sqlite(engine: Engine) -> None:
             driver.execute("BEGIN")
 
 
+class _Readers:
+    """SQLite connections that wait for the next read; the one that read last reads again, since its cache is the warmest.
+
+    For SQLAlchemy each is in one transaction all the time, and SQLite is told where a read begins and ends: so neither the pool nor a transaction's
+    objects stand before each of them, which together take longer than all that a client that polls is answered with.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[Connection] = []
+        self._closed = False
+
+    def take(self) -> Connection:
+        """Return a connection at the beginning of a read."""
+        try:
+            connection = self._waiting.pop()
+        except IndexError:
+            connection = self._engine.connect()
+            connection.begin()
+            return connection
+        try:
+            _driver_of(connection).execute("BEGIN")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def give_back(self, connection: Connection, *, sound: bool) -> None:
+        """End the read; a connection that isn't `sound` goes back to the pool, which makes it so."""
+        if not sound or connection.invalidated or self._closed or len(self._waiting) >= _WAITING:
+            connection.close()
+            return
+        try:
+            _driver_of(connection).execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        self._waiting.append(connection)
+
+    def close(self) -> None:
+        self._closed = True
+        while self._waiting:
+            self._waiting.pop().close()
+
+
+def _driver_of(connection: Connection) -> Any:
+    return connection.connection.driver_connection
+
+
+class _Read:
+    """One read of SQLite."""
+
+    __slots__ = ("_connection", "_readers")
+
+    def __init__(self, readers: _Readers) -> None:
+        self._readers = readers
+
+    def __enter__(self) -> Connection:
+        self._connection = self._readers.take()
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._readers.give_back(self._connection, sound=not isinstance(error, DBAPIError))
+
+
 class _Snapshot:
     """The one read transaction of a block, opened when it's needed, and anew after a write; each `with` of it is one `read`."""
 
     def __init__(self, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._reading = reading
-        self._open = ExitStack()
+        self._open: AbstractContextManager[Connection] | None = None
         self._connection: Connection | None = None
 
     def __enter__(self) -> Connection:
         if self._connection is None:
-            self._connection = self._open.enter_context(self._reading())
+            opening = self._reading()
+            self._connection = opening.__enter__()
+            self._open = opening
         return self._connection
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if isinstance(error, DBAPIError):
             # PostgreSQL answers nothing more in a transaction in which a statement failed.
-            self.close()
+            self._end(kind, error, trace)
 
     def close(self) -> None:
-        self._connection = None
-        self._open.close()
+        self._end(None, None, None)
+
+    def _end(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ending, self._open, self._connection = self._open, None, None
+        if ending is not None:
+            ending.__exit__(kind, error, trace)
 
 
 class Database:
@@ -152,6 +230,7 @@ class Database:
     def __init__(self, engine: Engine, queue: _WriterQueue | None) -> None:
         self.engine = engine
         self._queue = queue
+        self._readers = None if queue is None else _Readers(engine)
         self._local = threading.local()
 
     @staticmethod
@@ -212,15 +291,17 @@ class Database:
         snapshot: _Snapshot | None = getattr(self._local, "snapshot", None)
         return self._reading() if snapshot is None else snapshot
 
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return self._reading_postgresql() if self._readers is None else _Read(self._readers)
+
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _reading_postgresql(self) -> Iterator[Connection]:
         with self.engine.connect() as connection:
-            if not self.is_sqlite:
-                connection = connection.execution_options(  # noqa: PLW2901 - the same connection, narrowed
-                    isolation_level="REPEATABLE READ", postgresql_readonly=True
-                )
-            with connection.begin():
-                yield connection
+            narrowed = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with narrowed.begin():
+                yield narrowed
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -254,6 +335,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if self._readers is not None:
+            self._readers.close()
         self.engine.dispose()
         if self._queue is not None:
             self._queue.close()

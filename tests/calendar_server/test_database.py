@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import pytest
 from sqlalchemy import text
@@ -12,6 +14,7 @@ from calendar_server.storage.database import Database
 from calendar_server.storage.migrate import migrate
 from calendar_server.storage.reading import meta_value
 from calendar_server.storage.writing import set_meta
+from tests.support.databases import fresh_sqlite
 
 
 @pytest.fixture
@@ -74,3 +77,57 @@ def test_a_statement_that_fails_ends_the_state_alone(database):
         with pytest.raises(DBAPIError), database.read() as connection:
             connection.execute(text("SELECT no_such_column FROM meta"))
         assert value(database) == "before"
+
+
+def test_reads_after_one_another_see_what_was_written_between(database):
+    for number in range(3):
+        write(database, str(number))
+        assert value(database) == str(number)
+        assert elsewhere(value, database) == str(number)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), KeyboardInterrupt()])
+def test_a_read_that_ends_in_an_error_leaves_the_next_one_a_new_state(database, error):
+    def read():
+        with database.read() as connection:
+            assert meta_value(connection, "key") == "before"
+            raise error
+
+    write(database, "before")
+    with pytest.raises(type(error)):
+        read()
+    write(database, "after")
+    assert value(database) == "after"
+
+
+def test_a_statement_that_fails_leaves_the_next_read_usable(database):
+    write(database, "before")
+    with pytest.raises(DBAPIError), database.read() as connection:
+        connection.execute(text("SELECT no_such_column FROM meta"))
+    assert value(database) == "before"
+
+
+def test_connections_that_wait_hold_no_state_and_are_few(tmp_path):
+    database = Database.open(fresh_sqlite(tmp_path))
+    migrate(database)
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(database.read())
+        write(database, "after")
+    assert database.engine.pool.checkedout() <= 16
+    with database.write() as connection:
+        set_meta(connection, "key", "later")
+    # What a connection still reads couldn't be taken out of the log (https://sqlite.org/pragma.html#pragma_wal_checkpoint).
+    with closing(sqlite3.connect(database.engine.url.database)) as other:
+        busy, left, _ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert (busy, left) == (0, 0)
+    database.close()
+
+
+def test_a_read_that_outlives_the_database_keeps_no_connection(tmp_path):
+    database = Database.open(fresh_sqlite(tmp_path))
+    migrate(database)
+    with database.read() as connection:
+        database.close()
+    # What comes back last isn't kept for a read that won't come.
+    assert connection.closed
