@@ -19,7 +19,7 @@ _NAMESPACES = (
 _HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<multistatus {_NAMESPACES}>'
 # XML 1.0 section 2.2 has no way to write these characters at all; texts that are stored have none of the first kind.
 _UNWRITABLE = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
-_NO_CHARACTERS = ("\ufffe".encode(), "\uffff".encode())
+_NO_CHARACTERS = ("\ufffe", "\uffff")
 # Names that need neither percent-encoding nor escaping: nearly all of them.
 _PLAIN = re.compile(r"[A-Za-z0-9@:._~-]+")
 CONTENT_TYPE = "application/xml; charset=utf-8"
@@ -81,11 +81,11 @@ def document(responses: Iterable[str], sync_token: str = "") -> bytes:
     """Return the whole answer, without the characters that XML has no way to write."""
     token = f"<sync-token>{escape(sync_token)}</sync-token>" if sync_token else ""
     # Once for all of it: looking for them in each of a thousand texts would take longer than reading these from the database.
-    body = f"{_HEAD}{''.join(responses)}{token}</multistatus>".encode(errors="replace")
-    body = body.translate(None, _UNWRITABLE)
-    for sequence in _NO_CHARACTERS:
-        body = body.replace(sequence, b"")
-    return body
+    text = f"{_HEAD}{''.join(responses)}{token}</multistatus>"
+    # As text, which knows of itself whether it has anything but ASCII.
+    for character in () if text.isascii() else _NO_CHARACTERS:
+        text = text.replace(character, "")
+    return text.encode(errors="replace").translate(None, _UNWRITABLE)
 
 
 def error(namespace: str, name: str) -> bytes:
