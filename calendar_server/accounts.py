@@ -238,7 +238,7 @@ class Accounts:
         return account
 
     def _verify(self, stored: str, password: str) -> bool:
-        known = hmac.new(self._key, f"{stored}\0{password}".encode(), "sha256").digest()
+        known = hmac.digest(self._key, f"{stored}\0{password}".encode(), "sha256")
         with self._lock:
             if known in self._verified:
                 self._verified.move_to_end(known)

@@ -220,10 +220,9 @@ class TerminApplication(Application):
 
     def _welcome(self, account: Account) -> None:
         """Make somebody's principal at her first request."""
-        if (
-            self.calendars.find(account.name) is None
-            and "W" in self._access(account, f"/{account.name}/").own
-        ):
+        with self.calendars.database.read() as connection:
+            known = reading.is_collection(connection, account.name)
+        if not known and "W" in self._access(account, f"/{account.name}/").own:
             # Made by nobody in particular: her request may be one that changes nothing.
             self.calendars.create_principal(account.name, {}, Actor("system"))
 

@@ -105,6 +105,14 @@ def collection(connection: Connection, path: str) -> CollectionRow | None:
     return None if row is None else _collection(row)
 
 
+_IS_THERE = Prepared(select(collections.c.id).where(collections.c.path == bindparam("path")))
+
+
+def is_collection(connection: Connection, path: str) -> bool:
+    """Tell whether there is a collection at `path` (no slashes at its ends)."""
+    return _IS_THERE.value(connection, path=path) is not None
+
+
 def children(connection: Connection, parent: str) -> list[CollectionRow]:
     """Return the collections right below `parent` ("" is the root)."""
     return [_collection(row) for row in _BY_PARENT.all(connection, parent=parent)]
