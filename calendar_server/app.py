@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 import structlog
 from icalendar.error import GloballyUniqueTZIDGuessed
 from radicale import config as radicale_config
-from radicale import httputils, xmlutils
+from radicale import httputils
 from radicale.app import Application
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -31,6 +31,7 @@ from calendar_server import (
     multistatus,
     principals,
     properties,
+    propertyupdate,
     queries,
     refusals,
     reports,
@@ -70,6 +71,17 @@ MAX_RESOURCE = 1_000_000
 _DAV = "1, 3, calendar-access, calendar-auto-schedule, extended-mkcol"
 """The compliance classes (RFC 4918 section 18, RFC 4791 section 5.1, RFC 6638 section 2, RFC 5689 section 3.1); no locks, so no class 2."""
 _EXPAND_PROPERTY = "{DAV:}expand-property"
+_PROPERTY_UPDATE = "{DAV:}propertyupdate"
+_MAKING = {
+    "MKCALENDAR": ("{urn:ietf:params:xml:ns:caldav}mkcalendar", "C:mkcalendar-response"),
+    "MKCOL": ("{DAV:}mkcol", "mkcol-response"),
+}
+"""The root of the body, and that of the answer which tells why nothing was made."""
+_A_CALENDAR = (
+    b'<mkcol xmlns="DAV:"><set><prop><resourcetype><collection/><C:calendar xmlns:C="urn:ietf:params:xml:ns:caldav"/>'
+    b"</resourcetype></prop></set></mkcol>"
+)
+_UNSUPPORTED = frame.told(415, "A body that this method doesn't know.")
 _RELEASED_ONLY = "HTTP_X_TERMIN_RELEASED_ONLY"
 """The site sends it with what the public books (`calendar_server.service.Actor.released_only`)."""
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS, _NOT_MODIFIED = 200, 201, 204, 207, 304
@@ -493,27 +505,46 @@ class TerminApplication(Application):
         if "l" in letters or not set("wW") & set(letters):
             return frame.NOT_ALLOWED
         root = request.xml()
+        if root is not None and root.tag != _PROPERTY_UPDATE:
+            return frame.BAD_REQUEST
         href = multistatus.href(request.prefix, *request.name.split("/"), collection=True)
-        refused = properties.refused_changes(root, href)
-        if refused is not None:
-            return _multistatus(multistatus.document([refused]))
-        changes = xmlutils.props_from_request(root)
+        update = propertyupdate.read(root, properties.PROTECTED, self._year())
+        if update.refused:
+            response = f"<response><href>{href}</href>{update.propstats()}</response>"
+            return _multistatus(multistatus.document([response]))
         if self.calendars.find(request.path) is None:
             # An object has no properties that can be set; what isn't there has none at all.
             target = self._target(request.path)
             if target is not None and self._listed(*target) is not None:
                 raise refusals.ForbiddenError(request.path)
             raise refusals.MissingError(request.path)
-        self.calendars.change_props(request.name, changes, _actor(request))
-        return _multistatus(multistatus.document([properties.changed(changes, href)]))
+        self.calendars.change_props(request.name, update.changes, _actor(request))
+        return _multistatus(multistatus.document([properties.changed(update.tags, href)]))
+
+    def _year(self) -> int:
+        return datetime.fromtimestamp(self.calendars.now(), UTC).year
 
     # What is Radicale's ----------------------------------------------------------------------------------------------
 
     def _make(self, request: Request) -> Response:
         """Let Radicale make a collection (MKCALENDAR, MKCOL); it asks our plugins for the rights and to store it."""
         method = request.environ["REQUEST_METHOD"]
+        if not set("wW") & set(self._access(request.account, request.path).own):
+            return frame.NOT_ALLOWED
+        wanted, answered = _MAKING[method]
+        # RFC 4918 section 9.3 asks that a body which MKCOL doesn't know is told by 415.
+        unknown = frame.BAD_REQUEST if method == "MKCALENDAR" else _UNSUPPORTED
+        try:
+            root = request.xml()
+        except BadXmlError:
+            return frame.BAD_REQUEST if _is_xml(request) else unknown
+        if root is not None and root.tag != wanted:
+            return unknown
+        update = propertyupdate.read(root, properties.PROTECTED, self._year(), creating=True)
+        if update.refused:
+            return _not_made(answered, update)
         handler: Callable[..., Any] = getattr(super(), f"do_{method}")
-        with self._storage.acting(_actor(request)):
+        with self._storage.acting(_actor(request), update.props):
             answer = handler(request.environ, request.prefix, request.path, request.user, set(), {})
         if answer == httputils.NOT_ALLOWED:
             return frame.NOT_ALLOWED
@@ -521,12 +552,9 @@ class TerminApplication(Application):
         return Response(status, dict(headers), body.encode() if isinstance(body, str) else body or b"")
 
     def _read_xml_request_body(self, environ: Mapping[str, Any], request_info: object) -> Element | None:
-        del request_info
-        try:
-            return xmlbody.parse(environ["wsgi.input"].read())
-        except BadXmlError as error:
-            # Radicale answers 400 to a RuntimeError from here.
-            raise RuntimeError(str(error)) from error
+        """What Radicale needs to know of the body, which was read before: whether a calendar is to be made."""
+        del environ, request_info
+        return xmlbody.parse(_A_CALENDAR) if self._storage.makes_calendar() else None
 
 
 def _listed_busy(item: BusyItem, where: CollectionRow) -> reading.Listed:
@@ -539,6 +567,17 @@ def _well_known(prefix: str, path: str) -> Response:
     if path.rstrip("/").endswith(("/.well-known/caldav", "/.well-known/carddav")):
         return Response(301, {"Location": f"{prefix}/"})
     return frame.NOT_FOUND
+
+
+def _is_xml(request: Request) -> bool:
+    kind = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    return not kind or kind in {"text/xml", "application/xml"}
+
+
+def _not_made(root: str, update: propertyupdate.Update) -> Response:
+    """Tell why there is no new collection (RFC 5689 section 3)."""
+    body = f'<?xml version="1.0" encoding="utf-8"?>\n<{root} {multistatus.NAMESPACES}>{update.propstats()}</{root}>'
+    return Response(403, {"Content-Type": multistatus.CONTENT_TYPE}, body.encode())
 
 
 def _multistatus(body: bytes) -> Response:

@@ -12,11 +12,12 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_NAMESPACES = (
+NAMESPACES = (
     'xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/" '
     'xmlns:CR="urn:ietf:params:xml:ns:carddav" xmlns:T="urn:termin"'
 )
-_HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<multistatus {_NAMESPACES}>'
+_HEAD = f'<?xml version="1.0" encoding="utf-8"?>\n<multistatus {NAMESPACES}>'
+_PREFIXES = {"DAV:": "", "urn:ietf:params:xml:ns:caldav": "C:", "http://calendarserver.org/ns/": "CS:"}
 # XML 1.0 section 2.2 has no way to write these characters at all; texts that are stored have none of the first kind.
 _UNWRITABLE = bytes(byte for byte in range(0x20) if byte not in b"\t\n\r")
 _NO_CHARACTERS = ("\ufffe", "\uffff")
@@ -28,6 +29,23 @@ CONTENT_TYPE = "application/xml; charset=utf-8"
 def escape(text: str) -> str:
     """Return text as XML character data; a carriage return as a reference, since parsers would turn it into a line feed."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+
+
+def attribute(text: str) -> str:
+    """Return text as the value of an XML attribute in double quotes; white space as references, which parsers would turn into spaces."""
+    return escape(text).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def element(tag: str, content: str | None = None) -> str:
+    """Return an element of this tag (as ElementTree writes it) with this XML in it."""
+    namespace, brace, name = tag.removeprefix("{").rpartition("}")
+    if namespace in _PREFIXES:
+        full, declared = _PREFIXES[namespace] + name, ""
+    elif brace:
+        full, declared = f"X:{name}", f' xmlns:X="{attribute(namespace)}"'
+    else:
+        full, declared = name, ' xmlns=""'
+    return f"<{full}{declared}/>" if not content else f"<{full}{declared}>{content}</{full}>"
 
 
 def data(text: str) -> str:

@@ -84,13 +84,17 @@ class TerminStorage(BaseStorage):
         self._local = threading.local()
 
     @contextmanager
-    def acting(self, actor: Actor) -> Iterator[None]:
-        """Name who acts in this thread for the length of a request."""
-        self._local.actor = actor
+    def acting(self, actor: Actor, props: Mapping[str, str]) -> Iterator[None]:
+        """Name who acts in this thread for the length of a request, and the properties of what is made."""
+        self._local.actor, self._local.props = actor, props
         try:
             yield
         finally:
-            self._local.actor = None
+            self._local.actor, self._local.props = None, {}
+
+    def makes_calendar(self) -> bool:
+        """True if what is made in this thread was asked to be a calendar."""
+        return bool(self._local.props.get("tag"))
 
     def _actor(self) -> Actor:
         actor = getattr(self._local, "actor", None)
@@ -116,7 +120,9 @@ class TerminStorage(BaseStorage):
     ) -> tuple[TerminCollection, dict[str, Any], list[str]]:
         # Calendars as a whole are the application's (`calendar_server.wholes`).
         assert items is None
-        row = self.calendars.create_calendar(pathutils.strip_path(href), props or {}, self._actor())
+        row = self.calendars.create_calendar(
+            pathutils.strip_path(href), {**(props or {}), **self._local.props}, self._actor()
+        )
         return TerminCollection(row), {}, []
 
     @contextmanager

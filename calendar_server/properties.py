@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from radicale import xmlutils
-
-from calendar_server import multistatus
+from calendar_server import multistatus, propertyupdate
+from calendar_server.ical import floating
 from calendar_server.ical.query import COLLATIONS
-from calendar_server.multistatus import escape
+from calendar_server.multistatus import element, escape
 from calendar_server.storage.rows import CollectionRow, Role
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 _D = "{DAV:}"
 _C = "{urn:ietf:params:xml:ns:caldav}"
 _CS = "{http://calendarserver.org/ns/}"
-_PREFIXES = {"DAV:": "", "urn:ietf:params:xml:ns:caldav": "C:", "http://calendarserver.org/ns/": "CS:"}
 _REPORTS_OF_CALENDARS = (
     "<supported-report><report><sync-collection/></report></supported-report>"
     "<supported-report><report><C:calendar-multiget/></report></supported-report>"
@@ -184,6 +182,12 @@ def _own_link(on: Resource) -> str | None:
     return _link(on.prefix, on.collection.path) if on.is_principal else None
 
 
+def _timezone_id(on: Resource) -> str | None:
+    text = on.collection.props.get("C:calendar-timezone") if on.is_calendar else None
+    name = floating.name_of_zone(text) if text else None
+    return None if name is None else escape(name)
+
+
 LIVE: dict[str, Callable[[Resource], str | None]] = {
     _D + "resourcetype": _resource_type,
     _D + "displayname": _display_name,
@@ -219,6 +223,7 @@ LIVE: dict[str, Callable[[Resource], str | None]] = {
         "".join(f"<C:supported-collation>{name}</C:supported-collation>" for name in COLLATIONS)
     ),
     _C + "max-resource-size": lambda on: str(on.max_size) if on.is_calendar else None,
+    propertyupdate.TIMEZONE_ID: _timezone_id,
     _CS + "getctag": lambda on: escape(_ctag(on)) if on.is_calendar else None,
 }
 # RFC 4791 section 5.2 and RFC 6638 section 2 ask that these are not returned for an allprop request.
@@ -232,61 +237,36 @@ _NOT_FOR_ALL = frozenset(
         _C + "supported-calendar-data",
         _C + "supported-collation-set",
         _C + "max-resource-size",
+        _C + "calendar-description",
+        propertyupdate.TIMEZONE,
+        propertyupdate.TIMEZONE_ID,
         _D + "supported-report-set",
         _D + "current-user-privilege-set",
     }
 )
 
 
-def _element(tag: str, content: str | None) -> str:
-    namespace, _, name = tag.removeprefix("{").rpartition("}")
-    if namespace in _PREFIXES:
-        full, declared = _PREFIXES[namespace] + name, ""
-    elif namespace:
-        full, declared = f"X:{name}", f' xmlns:X="{escape(namespace)}"'
-    else:
-        full, declared = name, ' xmlns=""'
-    return f"<{full}{declared}/>" if not content else f"<{full}{declared}>{content}</{full}>"
-
-
 def _dead(on: Resource, tag: str) -> str | None:
     if on.item is not None:
         return None
-    text: str | None = on.collection.props.get(xmlutils.make_human_tag(tag))
+    text: str | None = on.collection.props.get(propertyupdate.name_of(tag))
     return None if text is None else escape(text)
 
 
-PROTECTED = frozenset(LIVE) - {_D + "displayname"}
+def _whole(on: Resource, tag: str) -> str | None:
+    """What somebody set as a property, if that was more than text."""
+    if on.item is not None:
+        return None
+    return on.collection.props.get(propertyupdate.whole_name(propertyupdate.name_of(tag)))
+
+
+PROTECTED = frozenset(LIVE) - {_D + "displayname", propertyupdate.TIMEZONE_ID}
 """What PROPPATCH can't change; a calendar's components are chosen when it is made (RFC 4791 section 5.2.3)."""
 
 
-def refused_changes(root: Element | None, href: str) -> str | None:
-    """Return the response to a PROPPATCH that wants to change a protected property, None if there is none in it.
-
-    Either all changes are made or none (RFC 4918 section 9.2), so the others fail with it.
-    """
-    if root is None:
-        return None
-    tags = list(dict.fromkeys(tag.tag for prop in root.iterfind(f"*/{_D}prop") for tag in prop))
-    refused = "".join(_element(tag, None) for tag in tags if tag in PROTECTED)
-    if not refused:
-        return None
-    rest = "".join(_element(tag, None) for tag in tags if tag not in PROTECTED)
-    dependent = (
-        f"<propstat><prop>{rest}</prop><status>HTTP/1.1 424 Failed Dependency</status></propstat>"
-        if rest
-        else ""
-    )
-    return (
-        f"<response><href>{href}</href><propstat><prop>{refused}</prop><status>HTTP/1.1 403 Forbidden</status>"
-        f"<error><cannot-modify-protected-property/></error></propstat>{dependent}</response>"
-    )
-
-
-def changed(names: Iterable[str], href: str) -> str:
-    """Return the response to a PROPPATCH that has changed these (names as Radicale keeps them)."""
-    tags = "".join(_element(xmlutils.make_clark(name), None) for name in names)
-    return multistatus.found(href, tags, "")
+def changed(tags: Iterable[str], href: str) -> str:
+    """Return the response to a PROPPATCH that has changed these."""
+    return multistatus.found(href, "".join(map(element, tags)))
 
 
 class Request:
@@ -303,18 +283,18 @@ class Request:
             raise ValueError("not a propfind")
         prop = root.find(_D + "prop")
         if prop is not None:
-            self.tags = list(dict.fromkeys(element.tag for element in prop))
+            self.tags = list(dict.fromkeys(one.tag for one in prop))
         self.names_only = root.find(_D + "propname") is not None
         include = root.find(_D + "include")
-        self._included = [] if include is None else [element.tag for element in include]
+        self._included = [] if include is None else [one.tag for one in include]
 
     def _every_tag(self, on: Resource) -> list[str]:
         tags = [tag for tag in LIVE if tag not in _NOT_FOR_ALL or self.names_only or tag in self._included]
         if on.item is None:
             tags += [
                 tag
-                for name in on.collection.props
-                if name != "tag" and (tag := xmlutils.make_clark(name)) not in LIVE
+                for tag in propertyupdate.tags_in(on.collection.props)
+                if tag not in LIVE and (tag not in _NOT_FOR_ALL or self.names_only or tag in self._included)
             ]
         return tags
 
@@ -335,29 +315,32 @@ class Request:
         missing: list[str] = []
         for tag in self._every_tag(on) if self.tags is None else self.tags:
             if tag in _OF_OBJECTS and not self.names_only:
-                begin, end = _element(tag, "|").split("|")
+                begin, end = element(tag, "|").split("|")
                 found += [begin, _OF_OBJECTS[tag], end]
                 continue
-            content = self._content(on, tag)
-            if content is not None:
-                found.append(_element(tag, None if self.names_only else content))
+            written = self._written(on, tag)
+            if written is not None:
+                found.append(written)
             elif self.tags is not None:
-                missing.append(_element(tag, None))
+                missing.append(element(tag))
         return found, "".join(missing)
 
-    @staticmethod
-    def _content(on: Resource, tag: str) -> str | None:
+    def _written(self, on: Resource, tag: str) -> str | None:
+        """The property as XML, None if the resource doesn't have it."""
         live = LIVE.get(tag)
-        return live(on) if live is not None else _dead(on, tag)
+        content = live(on) if live is not None else _dead(on, tag)
+        if content is None or self.names_only:
+            return None if content is None else element(tag)
+        return _whole(on, tag) or element(tag, content)
 
     def response(self, on: Resource) -> str:
         """Return the response for one resource."""
         found: list[str] = []
         missing: list[str] = []
         for tag in self._every_tag(on) if self.tags is None else self.tags:
-            content = self._content(on, tag)
-            if content is not None:
-                found.append(_element(tag, None if self.names_only else content))
+            written = self._written(on, tag)
+            if written is not None:
+                found.append(written)
             elif self.tags is not None:
-                missing.append(_element(tag, None))
+                missing.append(element(tag))
         return multistatus.found(on.href(), "".join(found), "".join(missing))

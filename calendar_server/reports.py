@@ -46,7 +46,7 @@ class Wanted:
         prop = root.find(_D + "prop")
         tags = [_D + "getetag"] if prop is None else [element.tag for element in prop]
         known = {_D + "getetag", _C + "calendar-data", _D + "getcontenttype"}
-        missing = "".join(_empty(tag) for tag in tags if tag not in known)
+        missing = "".join(multistatus.element(tag) for tag in tags if tag not in known)
         return Wanted(
             _D + "getetag" in tags, _C + "calendar-data" in tags, _D + "getcontenttype" in tags, missing
         )
@@ -63,11 +63,6 @@ class Wanted:
         if self.data:
             parts.append(f"<C:calendar-data>{multistatus.data(text)}</C:calendar-data>")
         return multistatus.found(where, "".join(parts), self.missing)
-
-
-def _empty(tag: str) -> str:
-    namespace, _, name = tag.removeprefix("{").rpartition("}")
-    return f'<X:{name} xmlns:X="{multistatus.escape(namespace)}"/>' if namespace else f'<{name} xmlns=""/>'
 
 
 class Reports:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import IntegrityError
 
-from calendar_server import addresses, bookings, dispatch, refusals, returns
+from calendar_server import addresses, bookings, dispatch, propertyupdate, refusals, returns
 from calendar_server.caller import Caller
 from calendar_server.fairness import Fairness, allow_resend
 from calendar_server.ical.appointment import from_ical
@@ -699,7 +699,8 @@ class Calendars:
         office = self.directory.office_of(owner)
         role = Role.CLERK if office else Role.PLAIN
         tag = props.get("tag", "VCALENDAR")
-        return CollectionRow(0, path, role, tag, office.id if office else "", owner, {**props}, 0, 0, 0)
+        kept = _require_small({**props})
+        return CollectionRow(0, path, role, tag, office.id if office else "", owner, kept, 0, 0, 0)
 
     @staticmethod
     def _create(writer: Writer, where: CollectionRow) -> CollectionRow:
@@ -755,7 +756,7 @@ class Calendars:
             if current is None:
                 current = self._create(writer, where)
             elif not props.items() <= current.props.items():
-                current = writer.set_props(current, {**current.props, **props})
+                current = writer.set_props(current, self._changed(current, props))
             self._replace_all(writer, current, parsed, contents, actor)
         return found is None
 
@@ -798,10 +799,13 @@ class Calendars:
             current = reading.collection(writer.connection, where.path)
             if current is None:
                 raise MissingError(path)
-            after = {**current.props, **changes}
-            props = {name: value for name, value in after.items() if value is not None}
+            props = self._changed(current, changes)
             if props != current.props:
                 writer.set_props(current, props)
+
+    @staticmethod
+    def _changed(where: CollectionRow, changes: Mapping[str, str | None]) -> dict[str, str]:
+        return _require_small(propertyupdate.merged(where.props, changes))
 
     def delete_calendar(self, path: str, actor: Actor, preconditions: Preconditions = ANY) -> None:
         """Delete a calendar with its events. Refuses while it has appointments, and for the calendars that an office needs."""
@@ -857,6 +861,12 @@ def _require_component(where: CollectionRow, component: str) -> None:
     allowed = where.props.get("C:supported-calendar-component-set", "")
     if allowed and component not in allowed.split(","):
         raise RefusedError("supported-calendar-component", namespace=refusals.CALDAV)
+
+
+def _require_small(props: dict[str, str]) -> dict[str, str]:
+    if sum(len(name) + len(value) for name, value in props.items()) > propertyupdate.MAX_SIZE:
+        raise RefusedError(refusals.PROPERTIES_TOO_LARGE)
+    return props
 
 
 def _narrowed(obj: CalendarObject, office: Office) -> frozenset[str]:

@@ -35,7 +35,6 @@ from calendar_server.ical.values import (
 
 if TYPE_CHECKING:
     from datetime import tzinfo
-    from zoneinfo import ZoneInfo
 
 COMPONENTS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY"})
 MAX_INSTANCES = 12_000
@@ -93,7 +92,7 @@ class CalendarObject:
         series: Series | None,
         fixed: tuple[Instance, ...],
         transparencies: tuple[Transparency, ...],
-        office: ZoneInfo,
+        office: tzinfo,
         zones: Zones,
     ) -> None:
         self.text = text
@@ -169,7 +168,7 @@ class Zones:
 
     __slots__ = ("_found", "_own", "_root", "office")
 
-    def __init__(self, root: Component, office: ZoneInfo) -> None:
+    def __init__(self, root: Component, office: tzinfo) -> None:
         self._root = root
         self.office = office
         self._found: dict[str, tzinfo] = {}
@@ -268,7 +267,7 @@ def _length(found: dict[str, Property], start: Moment, end_name: str, zones: Zon
     return Span(1, 0) if start.is_date else Span(0, 0)
 
 
-def _rule(component: Component, start: Moment, office: ZoneInfo) -> Rule | None:
+def _rule(component: Component, start: Moment, office: tzinfo) -> Rule | None:
     rules = component.all("RRULE")
     if not rules:
         return None
@@ -452,7 +451,7 @@ def _uid(indexes: list[dict[str, Property]]) -> str:
 def parse_object(
     text: str | bytes,
     *,
-    zone: ZoneInfo,
+    zone: tzinfo,
     absence_words: frozenset[str] = frozenset(),
     addresses: frozenset[str] = frozenset(),
     max_bytes: int = 1_000_000,

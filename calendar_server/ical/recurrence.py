@@ -29,7 +29,7 @@ from calendar_server.ical.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from zoneinfo import ZoneInfo
+    from datetime import tzinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Occurrence:
     recurrence_id: Moment | None
 
 
-def _day_of(one: Moment, office: ZoneInfo) -> int:
+def _day_of(one: Moment, office: tzinfo) -> int:
     """The day, as local seconds, that a RECURRENCE-ID or EXDATE of an all-day series names."""
     if one.zone is UTC and one.local % DAY:
         # Exchange writes the office's midnight in UTC.
@@ -85,7 +85,7 @@ class _Matcher:
 
     __slots__ = ("days", "instants")
 
-    def __init__(self, moments: Iterable[Moment], first: Moment | None, office: ZoneInfo) -> None:
+    def __init__(self, moments: Iterable[Moment], first: Moment | None, office: tzinfo) -> None:
         self.days: dict[int, int] = {}
         self.instants: dict[int, int] = {}
         for number, one in enumerate(moments):
@@ -108,7 +108,7 @@ class Series:
 
     master: Entry | None
     overrides: tuple[Entry, ...]
-    office: ZoneInfo
+    office: tzinfo
     _exceptions: _Matcher = field(init=False)
     _replaced: _Matcher = field(init=False)
     _future: tuple[tuple[int, int, Entry], ...] = field(init=False)

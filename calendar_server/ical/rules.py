@@ -22,7 +22,7 @@ from calendar_server.ical.values import DAY, InvalidValueError, Moment, moment, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from zoneinfo import ZoneInfo
+    from datetime import tzinfo
 
 MAX_PER_YEAR = 2_000
 """Instances that a rule may have within 366 days: five a day are 1,830."""
@@ -120,7 +120,7 @@ def _by_day(text: str) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _until(text: str, first: Moment, office: ZoneInfo) -> int:
+def _until(text: str, first: Moment, office: tzinfo) -> int:
     """The last second that UNTIL allows: of a DATE beside a DTSTART with a time, all of that day (as RFC 2445 clients mean it)."""
     try:
         last = moment(text, None if first.floating else first.zone, office)
@@ -154,7 +154,7 @@ _BY = ("SECOND", "MINUTE", "HOUR", "DAY", "MONTHDAY", "YEARDAY", "WEEKNO", "MONT
 _KNOWN = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", *(f"BY{part}" for part in _BY)})
 
 
-def parse_rule(value: str, first: Moment, office: ZoneInfo) -> Rule:
+def parse_rule(value: str, first: Moment, office: tzinfo) -> Rule:
     """Read an RRULE of a component that starts at `first`; RuleError names the part that is wrong."""
     parts = _parts(value)
     # RFC 7529: with the Gregorian scale and SKIP=OMIT the rule means what it means without.

@@ -10,10 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 DAY = 86_400
 EPOCH_LOCAL = date(1970, 1, 1).toordinal() * DAY
@@ -94,7 +90,7 @@ class Moment:
         return to_epoch(self.zone, self.local + span.days * DAY) + span.seconds
 
 
-def moment(value: str, zone: tzinfo | None, office: ZoneInfo, *, is_date: bool = False) -> Moment:
+def moment(value: str, zone: tzinfo | None, office: tzinfo, *, is_date: bool = False) -> Moment:
     """Read a DATE or DATE-TIME; `zone` is what its TZID stands for, `office` where floating times are read.
 
     A value of eight digits is a DATE with or without `VALUE=DATE`, as many clients write it;
@@ -132,7 +128,7 @@ def duration(value: str) -> Span:
     return span
 
 
-def period(value: str, zone: tzinfo | None, office: ZoneInfo) -> tuple[Moment, int]:
+def period(value: str, zone: tzinfo | None, office: tzinfo) -> tuple[Moment, int]:
     """Read a PERIOD as its start and its end in epoch seconds; an end before the start counts as the start."""
     first, slash, second = value.partition("/")
     start = moment(first, zone, office)
