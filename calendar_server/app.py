@@ -393,7 +393,9 @@ class TerminApplication(Application):
     def _calendar_report(self, request: Request, root: Element, where: CollectionRow, only: str) -> Response:
         """Answer a REPORT on a calendar, or on `only` one object in it."""
         if where.tag and root.tag in {queries.MULTIGET, queries.QUERY}:
-            return _multistatus(self.queries.answer(where, root, request.prefix, only))
+            # A client that says nothing of Depth means the calendar's objects, although RFC 3253 section 3.6 reads that as 0.
+            itself = request.header("DEPTH").strip() == "0"
+            return _multistatus(self.queries.answer(where, root, request.prefix, only, itself=itself))
         if where.tag and not only and root.tag == reports.SYNC:
             return _multistatus(self.reports.sync(where, root, request.prefix))
         if where.tag and not only and root.tag == queries.FREE_BUSY:

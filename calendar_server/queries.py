@@ -1,19 +1,23 @@
 """calendar-query, calendar-multiget and free-busy-query (RFC 4791 sections 7.8 to 7.10) on our storage.
 
 A filter that is only about time, as clients send it, is answered from the instance index; nothing is parsed. Other filters look at the objects that
-the index leaves over. Objects are parsed one at a time when a client wants them expanded or in parts.
+the index leaves over. Objects are parsed one at a time when a client wants them expanded or in parts, or
+wants floating times to be read in another zone than the office's, which the index is made for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from calendar_server import agenda, dispatch, multistatus
 from calendar_server.ical import query
 from calendar_server.ical.data import DataRequest, parse_calendar_data, render
+from calendar_server.ical.floating import InvalidZoneError, zone_of_calendar, zone_of_property
 from calendar_server.ical.freebusy import free_busy_text
 from calendar_server.ical.objects import InvalidObjectError
+from calendar_server.ical.tzids import named_zone
 from calendar_server.refusals import CALDAV, RefusedError
 from calendar_server.reports import Wanted
 from calendar_server.storage import reading
@@ -21,12 +25,12 @@ from calendar_server.storage.rows import CollectionRow, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import tzinfo
     from xml.etree.ElementTree import Element
 
     from sqlalchemy import Connection
 
     from calendar_server.busy_feed import BusyFeed
-    from calendar_server.offices import Office
     from calendar_server.service import Calendars
     from calendar_server.storage.reading import Shown
 
@@ -36,6 +40,8 @@ MULTIGET = _C + "calendar-multiget"
 QUERY = _C + "calendar-query"
 FREE_BUSY = _C + "free-busy-query"
 _LONGEST_FREE_BUSY = 400 * 86_400
+_SPREAD = 27 * 3_600
+"""Seconds that a floating time can lie apart in two zones, and a little more."""
 
 
 def _data_request(root: Element) -> DataRequest:
@@ -51,22 +57,48 @@ class Queries:
         self._calendars = calendars
         self._feed = feed
 
-    def answer(self, where: CollectionRow, root: Element, prefix: str, only: str = "") -> bytes:
+    def answer(
+        self, where: CollectionRow, root: Element, prefix: str, only: str = "", *, itself: bool = False
+    ) -> bytes:
         """Answer calendar-query or calendar-multiget; a query that was asked of one object is about `only` that one.
 
-        Refuses with the precondition that the request breaks.
+        A query with Depth: 0 is about the calendar `itself`, and no filter matches that. Refuses with the precondition that the request breaks.
         """
         try:
             wanted, data = Wanted.of(root), _data_request(root)
             if root.tag == MULTIGET:
                 return multistatus.document(self._multiget(where, root, prefix, wanted, data))
+            zone = self._zone(where, root)
             element = root.find(_C + "filter")
             condition = query.parse_filter(element) if element is not None else None
         except query.InvalidFilterError as error:
             raise RefusedError(error.precondition, str(error), namespace=CALDAV) from error
         if condition is None:
             raise RefusedError("valid-filter", "calendar-query needs a filter", namespace=CALDAV)
-        return multistatus.document(self._query(where, condition, prefix, wanted, data, only))
+        if itself and not only:
+            return multistatus.document(())
+        return multistatus.document(self._query(where, condition, prefix, wanted, data, only, zone))
+
+    def _zone(self, where: CollectionRow, root: Element) -> tzinfo | None:
+        """Return the zone in which floating times are to be read: the request's or else the calendar's (RFC 4791 section 7.3, RFC 7809 section 3.1).
+
+        None if that is the one in which the index has them.
+        """
+        text, name = root.findtext(_C + "timezone"), root.findtext(_C + "timezone-id")
+        zone: tzinfo | None = None
+        if name is not None:
+            zone = named_zone(name) if text is None else None
+            if zone is None:
+                raise RefusedError("valid-timezone", namespace=CALDAV)
+        elif text is not None:
+            try:
+                zone = zone_of_calendar(text)
+            except InvalidZoneError as error:
+                raise RefusedError("valid-calendar-data", str(error), namespace=CALDAV) from error
+        elif where.role in {Role.CLERK, Role.PLAIN}:
+            zone = zone_of_property(where.props.get("C:calendar-timezone", ""))
+        own = self._calendars.zone_of(where)
+        return None if isinstance(zone, ZoneInfo) and zone.key == own.key else zone
 
     def free_busy(self, where: CollectionRow, root: Element) -> str:
         """Answer free-busy-query with a VFREEBUSY of what the calendar's own objects take."""
@@ -81,7 +113,11 @@ class Queries:
             )
         now = self._calendars.now()
         with self._calendars.database.read() as connection:
-            taken = self._taken(connection, where, within, now)
+            zone = self._zone(where, root)
+            if zone is None:
+                taken = self._taken(connection, where, within, now)
+            else:
+                taken = list(self._taken_in_zone(connection, where, within, now, zone))
         return free_busy_text([taken], within.start, within.end, now)
 
     def _taken(
@@ -99,6 +135,18 @@ class Queries:
             for row in agenda.instances(connection, ids, within.start, within.end, office)
             if row.kind.is_booking and dispatch.is_live(row, now)
         ]
+
+    def _taken_in_zone(
+        self, connection: Connection, where: CollectionRow, within: query.TimeRange, now: int, zone: tzinfo
+    ) -> Iterator[tuple[int, int, int]]:
+        """The same of somebody's own calendar, with its floating times read in a zone."""
+        office = self._calendars.office_of(where)
+        expired = {row.id for row in reading.expired_holds(connection, office.id, now)} if office else set()
+        wide = query.TimeRange(within.start - _SPREAD, within.end + _SPREAD)
+        for number, row in self._touched(connection, where, wide):
+            if number not in expired:
+                obj = self._calendars.parse(row.text, office, where.owner, zone)
+                yield from obj.instances(within.start, within.end)
 
     def _multiget(
         self, where: CollectionRow, root: Element, prefix: str, wanted: Wanted, data: DataRequest
@@ -123,7 +171,7 @@ class Queries:
         for path in foreign:
             yield multistatus.gone(multistatus.escape(path))
 
-    def _query(
+    def _query(  # noqa: PLR0917 - what one request asked for
         self,
         where: CollectionRow,
         condition: query.Filter,
@@ -131,6 +179,7 @@ class Queries:
         wanted: Wanted,
         data: DataRequest,
         only: str,
+        zone: tzinfo | None,
     ) -> Iterator[str]:
         office = self._calendars.office_of(where)
         if where.role is Role.BUSY:
@@ -140,23 +189,23 @@ class Queries:
                 ):
                     yield wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
             return
-        simple = None if only else query.simple_time_range(condition)
-        show = self._shower(where, prefix, wanted, data)
+        simple = None if only or zone is not None else query.simple_time_range(condition)
+        show = self._shower(where, prefix, wanted, data, zone)
         with self._calendars.database.read() as connection:
             if only:
                 found: Iterable[Shown] = reading.shown_of_names(connection, where, [only]).values()
             else:
-                found = self._candidates(connection, where, condition, office)
+                found = self._candidates(connection, where, condition, zone)
             for row in found:
                 if simple is not None:
                     matches = simple[0] in {"", row.component}
                 else:
-                    matches = query.matches(condition, self._calendars.parse(row.text, office))
+                    matches = query.matches(condition, self._calendars.parse(row.text, office, zone=zone))
                 if matches:
                     yield show(row)
 
     def _candidates(
-        self, connection: Connection, where: CollectionRow, condition: query.Filter, office: Office | None
+        self, connection: Connection, where: CollectionRow, condition: query.Filter, zone: tzinfo | None
     ) -> Iterator[Shown]:
         """The objects that the time range of the filter's component leaves over; all of them if it has none."""
         comps = condition.calendar.comps
@@ -164,16 +213,26 @@ class Queries:
         if within is None:
             yield from reading.all_shown(connection, where)
             return
+        if zone is not None:
+            within = query.TimeRange(within.start - _SPREAD, within.end + _SPREAD)
+        for _, row in self._touched(connection, where, within):
+            yield row
+
+    def _touched(
+        self, connection: Connection, where: CollectionRow, within: query.TimeRange
+    ) -> Iterator[tuple[int, Shown]]:
+        """(row id, object) for what has an instance in a range, floating times read in the office's zone."""
+        office = self._calendars.office_of(where)
         ids = self._ids(connection, where)
         incomplete = {row.id: row for row in reading.unexpanded(connection, ids, within.start, within.end)}
         for number, shown in reading.shown_in(connection, where, ids, within.start, within.end):
             if number not in incomplete:
-                yield shown
+                yield number, shown
         for row in incomplete.values():
             if where.role is not Role.VIEW and self._calendars.parse(row.text, office).instances(
                 within.start, within.end, limit=1
             ):
-                yield reading.shown_of(row, where)
+                yield row.id, reading.shown_of(row, where)
 
     @staticmethod
     def _ids(connection: Connection, where: CollectionRow) -> list[int]:
@@ -182,7 +241,12 @@ class Queries:
         return [row.id for row in reading.office_collections(connection, where.office).of(Role.CLERK)]
 
     def _shower(
-        self, where: CollectionRow, prefix: str, wanted: Wanted, data: DataRequest
+        self,
+        where: CollectionRow,
+        prefix: str,
+        wanted: Wanted,
+        data: DataRequest,
+        zone: tzinfo | None = None,
     ) -> Callable[[Shown], str]:
         office = self._calendars.office_of(where)
         href = multistatus.below(_href(prefix, where, ""))
@@ -191,7 +255,7 @@ class Queries:
             text = row.text
             if wanted.data and not data.plain:
                 try:
-                    text = render(self._calendars.parse(text, office), data)
+                    text = render(self._calendars.parse(text, office, zone=zone), data)
                 except InvalidObjectError as error:
                     raise RefusedError(error.precondition, namespace=CALDAV) from error
             return wanted.response(href(row.name), row.etag, text, row.component)

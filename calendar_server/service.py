@@ -44,6 +44,7 @@ from optimizer.release import room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import tzinfo
 
     import icalendar
 
@@ -184,10 +185,17 @@ class Calendars:
         """Return the office that a collection belongs to, None for calendars of nobody's office."""
         return self.directory.office(where.office) if where.office else None
 
-    def parse(self, text: str | bytes, office: Office | None, owner: str = "") -> CalendarObject:
+    def zone_of(self, where: CollectionRow) -> ZoneInfo:
+        """Return the zone in which a collection's floating times are read, unless somebody who asks wants another one."""
+        office = self.office_of(where)
+        return _UTC if office is None else office.zone
+
+    def parse(
+        self, text: str | bytes, office: Office | None, owner: str = "", zone: tzinfo | None = None
+    ) -> CalendarObject:
         """Parse a calendar object. Refuses with the CALDAV precondition that it breaks (RFC 4791 section 5.3.2.1).
 
-        `owner` is the calendar's: what she declined is free.
+        `owner` is the calendar's: what she declined is free. `zone` is where floating times are read, if not the office's (`zone_of`).
         """
         known: frozenset[str] = frozenset()
         if owner and addresses.may_tell(text):
@@ -195,8 +203,10 @@ class Calendars:
                 known = addresses.of_owner(connection, owner)
         try:
             if office is None:
-                return parse_object(text, zone=_UTC, addresses=known)
-            return parse_object(text, zone=office.zone, absence_words=office.absence_words, addresses=known)
+                return parse_object(text, zone=zone or _UTC, addresses=known)
+            return parse_object(
+                text, zone=zone or office.zone, absence_words=office.absence_words, addresses=known
+            )
         except InvalidObjectError as error:
             raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
 

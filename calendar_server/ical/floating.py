@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -52,12 +53,18 @@ def zone_of_calendar(text: str) -> tzinfo:
     return zone
 
 
-def name_of_zone(text: str) -> str | None:
-    """Return the IANA name of the zone of such an object, None if it has none."""
+@lru_cache(maxsize=64)
+def zone_of_property(text: str) -> tzinfo | None:
+    """Return the same for the text of a property that somebody once set; None if there is no such zone."""
     try:
-        zone = zone_of_calendar(text)
+        return zone_of_calendar(text) if text else None
     except InvalidZoneError:
         return None
+
+
+def name_of_zone(text: str) -> str | None:
+    """Return the IANA name of such a property's zone, None if it has none."""
+    zone = zone_of_property(text)
     return zone.key if isinstance(zone, ZoneInfo) else None
 
 
