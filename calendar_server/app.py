@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -29,6 +30,7 @@ from calendar_server import (
     feeds,
     frame,
     multistatus,
+    preferences,
     principals,
     properties,
     propertyupdate,
@@ -89,6 +91,7 @@ _CALENDAR = "text/calendar; charset=utf-8"
 _UNAUTHORIZED = frame.told(
     401, "A name and a password are needed.", {"WWW-Authenticate": 'Basic realm="termin"'}
 )
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _BUSY = frame.told(503, "The calendar is busy, try again.", {"Retry-After": "5"})
 _log = structlog.get_logger()
 
@@ -392,12 +395,17 @@ class TerminApplication(Application):
 
     def _calendar_report(self, request: Request, root: Element, where: CollectionRow, only: str) -> Response:
         """Answer a REPORT on a calendar, or on `only` one object in it."""
+        preferred = preferences.of(request)
         if where.tag and root.tag in {queries.MULTIGET, queries.QUERY}:
             # A client that says nothing of Depth means the calendar's objects, although RFC 3253 section 3.6 reads that as 0.
             itself = request.header("DEPTH").strip() == "0"
-            return _multistatus(self.queries.answer(where, root, request.prefix, only, itself=itself))
+            body = self.queries.answer(
+                where, root, request.prefix, only, itself=itself, minimal=preferred.minimal
+            )
+            return _multistatus(body, preferred.applied())
         if where.tag and not only and root.tag == reports.SYNC:
-            return _multistatus(self.reports.sync(where, root, request.prefix))
+            body = self.reports.sync(where, root, request.prefix, minimal=preferred.minimal)
+            return _multistatus(body, preferred.applied())
         if where.tag and not only and root.tag == queries.FREE_BUSY:
             text = self.queries.free_busy(where, root)
             return Response(_OK, {"Content-Type": _CALENDAR}, text.encode())
@@ -408,11 +416,11 @@ class TerminApplication(Application):
         if root.tag == principals.SEARCH_SET or request.account is None:
             return Response(_OK, {"Content-Type": multistatus.CONTENT_TYPE}, principals.SEARCHABLE.encode())
         found = self.principals.search(request.account, root, request.name)
-        wanted = properties.Request(None)
+        preferred = preferences.of(request)
+        wanted = properties.Request(None, minimal=preferred.minimal)
         wanted.tags = principals.wanted_tags(root)
-        return _multistatus(
-            multistatus.document(wanted.response(self._resource(request, row)) for row in found)
-        )
+        responses = (wanted.response(self._resource(request, row)) for row in found)
+        return _multistatus(multistatus.document(responses), preferred.applied())
 
     def _post(self, request: Request) -> Response:
         where = scheduling.mailbox(request.path)
@@ -432,8 +440,9 @@ class TerminApplication(Application):
     def _propfind(self, request: Request) -> Response:
         if not set("rR") & set(self._access(request.account, request.path).own):
             return frame.NOT_ALLOWED
+        preferred = preferences.of(request)
         try:
-            wanted = properties.Request(request.xml())
+            wanted = properties.Request(request.xml(), minimal=preferred.minimal)
         except ValueError:
             return frame.BAD_REQUEST
         depth = request.header("DEPTH", "infinity").strip().lower()
@@ -446,11 +455,10 @@ class TerminApplication(Application):
             found = self._listed(*target) if target is not None else None
             if target is None or found is None:
                 raise refusals.MissingError(request.path)
-            return _multistatus(
-                multistatus.document([wanted.response(self._resource(request, target[0], found))])
-            )
+            response = wanted.response(self._resource(request, target[0], found))
+            return _multistatus(multistatus.document([response]), preferred.applied())
         on = self._resource(request, where)
-        responses = [wanted.response(on)]
+        responses = [] if preferred.no_root and depth != "0" else [wanted.response(on)]
         if depth != "0" and where.tag:
             responses += wanted.responses(on, self._listing(where))
         elif depth != "0":
@@ -460,7 +468,7 @@ class TerminApplication(Application):
                 below = self._resource(request, child)
                 if set("rR") & set(below.letters):
                     responses.append(wanted.response(below))
-        return _multistatus(multistatus.document(responses))
+        return _multistatus(multistatus.document(responses), preferred.applied(no_root=depth != "0"))
 
     def _resource(
         self, request: Request, where: CollectionRow, item: reading.Listed | None = None
@@ -521,6 +529,9 @@ class TerminApplication(Application):
                 raise refusals.ForbiddenError(request.path)
             raise refusals.MissingError(request.path)
         self.calendars.change_props(request.name, update.changes, _actor(request))
+        preferred = preferences.of(request)
+        if preferred.minimal:
+            return Response(_OK, preferred.applied())
         return _multistatus(multistatus.document([properties.changed(update.tags, href)]))
 
     def _year(self) -> int:
@@ -551,6 +562,9 @@ class TerminApplication(Application):
         if answer == httputils.NOT_ALLOWED:
             return frame.NOT_ALLOWED
         status, headers, body, _ = answer
+        if status == _CREATED:
+            # Without Radicale's body, which repeats what was asked.
+            return Response(_CREATED, preferences.of(request).applied())
         return Response(status, dict(headers), body.encode() if isinstance(body, str) else body or b"")
 
     def _read_xml_request_body(self, environ: Mapping[str, Any], request_info: object) -> Element | None:
@@ -582,8 +596,8 @@ def _not_made(root: str, update: propertyupdate.Update) -> Response:
     return Response(403, {"Content-Type": multistatus.CONTENT_TYPE}, body.encode())
 
 
-def _multistatus(body: bytes) -> Response:
-    return Response(_MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": _DAV}, body)
+def _multistatus(body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+    return Response(_MULTI_STATUS, {"Content-Type": multistatus.CONTENT_TYPE, "DAV": _DAV, **headers}, body)
 
 
 def _actor(request: Request) -> Actor:

@@ -272,8 +272,9 @@ def changed(tags: Iterable[str], href: str) -> str:
 class Request:
     """The body of a PROPFIND: some properties, all of them, or only their names. An empty body asks for all."""
 
-    def __init__(self, root: Element | None) -> None:
-        """Read the body; ValueError if it isn't a propfind."""
+    def __init__(self, root: Element | None, *, minimal: bool = False) -> None:
+        """Read the body; ValueError if it isn't a propfind. `minimal`: nothing is said of what there isn't."""
+        self._minimal = minimal
         self.names_only = False
         self.tags: list[str] | None = None
         self._included: list[str] = []
@@ -321,7 +322,7 @@ class Request:
             written = self._written(on, tag)
             if written is not None:
                 found.append(written)
-            elif self.tags is not None:
+            elif self.tags is not None and not self._minimal:
                 missing.append(element(tag))
         return found, "".join(missing)
 
@@ -341,6 +342,6 @@ class Request:
             written = self._written(on, tag)
             if written is not None:
                 found.append(written)
-            elif self.tags is not None:
+            elif self.tags is not None and not self._minimal:
                 missing.append(element(tag))
         return multistatus.found(on.href(), "".join(found), "".join(missing))

@@ -58,14 +58,21 @@ class Queries:
         self._feed = feed
 
     def answer(
-        self, where: CollectionRow, root: Element, prefix: str, only: str = "", *, itself: bool = False
+        self,
+        where: CollectionRow,
+        root: Element,
+        prefix: str,
+        only: str = "",
+        *,
+        itself: bool = False,
+        minimal: bool = False,
     ) -> bytes:
         """Answer calendar-query or calendar-multiget; a query that was asked of one object is about `only` that one.
 
         A query with Depth: 0 is about the calendar `itself`, and no filter matches that. Refuses with the precondition that the request breaks.
         """
         try:
-            wanted, data = Wanted.of(root), _data_request(root)
+            wanted, data = Wanted.of(root, minimal=minimal), _data_request(root)
             if root.tag == MULTIGET:
                 return multistatus.document(self._multiget(where, root, prefix, wanted, data))
             zone = self._zone(where, root)

@@ -41,12 +41,12 @@ class Wanted:
     missing: str
 
     @staticmethod
-    def of(root: Element) -> Wanted:
-        """Read DAV:prop; without one, only the etag is wanted."""
+    def of(root: Element, *, minimal: bool = False) -> Wanted:
+        """Read DAV:prop; without one, only the etag is wanted. `minimal`: nothing is said of properties that objects don't have."""
         prop = root.find(_D + "prop")
         tags = [_D + "getetag"] if prop is None else [element.tag for element in prop]
         known = {_D + "getetag", _C + "calendar-data", _D + "getcontenttype"}
-        missing = "".join(multistatus.element(tag) for tag in tags if tag not in known)
+        missing = "".join(multistatus.element(tag) for tag in tags if tag not in known and not minimal)
         return Wanted(
             _D + "getetag" in tags, _C + "calendar-data" in tags, _D + "getcontenttype" in tags, missing
         )
@@ -72,10 +72,10 @@ class Reports:
         self._calendars = calendars
         self._feed = feed
 
-    def sync(self, where: CollectionRow, root: Element, prefix: str) -> bytes:
+    def sync(self, where: CollectionRow, root: Element, prefix: str, *, minimal: bool = False) -> bytes:
         """Answer sync-collection on a calendar as it was read in this request. Refuses with DAV:valid-sync-token a token that isn't valid (any more)."""
         token = (root.findtext(_D + "sync-token") or "").strip()
-        wanted = Wanted.of(root)
+        wanted = Wanted.of(root, minimal=minimal)
         if where.role is Role.BUSY:
             return self._sync_busy(where, token, wanted, prefix, paging.limit_of(root))
         with self._calendars.database.read() as connection:
