@@ -485,6 +485,7 @@ class TerminApplication(Application):
             item=item,
             email=account.email if account else "",
             max_size=MAX_RESOURCE,
+            homes=lambda: self.principals.homes(where, account),
         )
 
     def _token(self, where: CollectionRow) -> str:

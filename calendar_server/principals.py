@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from calendar_server.accounts import AccountRole
 from calendar_server.ical.addresses import normal
+from calendar_server.rights import APPOINTMENTS, rights_of
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Role
 
@@ -26,6 +27,7 @@ _CS = "{http://calendarserver.org/ns/}"
 SEARCH = _D + "principal-property-search"
 SEARCH_SET = _D + "principal-search-property-set"
 STAFF = frozenset({AccountRole.CLERK, AccountRole.LEAD, AccountRole.ADMIN})
+_LEADING = frozenset({AccountRole.LEAD, AccountRole.ADMIN})
 _BY_ADDRESS = frozenset({_C + "calendar-user-address-set", _CS + "email-address-set"})
 
 SEARCHABLE = (
@@ -58,6 +60,25 @@ class Principals:
             for row in rows
             if row.owner == account.name or directory.office(row.owner) or directory.clerk(row.owner)
         ]
+
+    def homes(self, principal: CollectionRow, account: Account | None) -> list[str]:
+        """Return where clients look for the calendars of a principal (RFC 4791 section 6.2.1); `account` is its own, None for an office.
+
+        Who leads offices finds the offices' calendars too. Many clients look at the first home only, and some can't read several (python-caldav 3.6), so an
+        own home without calendars is left out then.
+        """
+        offices = [
+            office.id
+            for office in self._calendars.directory.offices
+            if account is not None
+            and account.role in _LEADING
+            and "w" in rights_of(account, f"/{office.id}/{APPOINTMENTS}/", self._calendars.directory)
+        ]
+        if not offices:
+            return [principal.path]
+        with self._calendars.database.read() as connection:
+            own = any(row.tag for row in reading.children(connection, principal.path))
+        return [principal.path, *offices] if own else offices
 
     def by_address(self, account: Account, address: str) -> CollectionRow | None:
         """Return the principal that has this address and that `account` may know, None if there is none."""

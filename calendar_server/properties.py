@@ -43,7 +43,8 @@ _MAILBOXES = {Role.INBOX: "<C:schedule-inbox/>", Role.OUTBOX: "<C:schedule-outbo
 class Resource:
     """What properties are asked of: a collection, or an object in it.
 
-    `letters` are the rights on it (`calendar_server.rights`); `token` makes the calendar's sync token; `email` is the owner's, for principals.
+    `letters` are the rights on it (`calendar_server.rights`); `token` makes the calendar's sync token; `email` is the owner's, and
+    `homes` are the paths below which her calendars lie, both for principals.
     """
 
     prefix: str
@@ -54,6 +55,7 @@ class Resource:
     item: Listed | None = None
     email: str = ""
     max_size: int = 0
+    homes: Callable[[], list[str]] = list
 
     @property
     def is_calendar(self) -> bool:
@@ -182,6 +184,10 @@ def _own_link(on: Resource) -> str | None:
     return _link(on.prefix, on.collection.path) if on.is_principal else None
 
 
+def _homes(on: Resource) -> str | None:
+    return "".join(_link(on.prefix, home) for home in on.homes()) if on.is_principal else None
+
+
 def _timezone_id(on: Resource) -> str | None:
     text = on.collection.props.get("C:calendar-timezone") if on.is_calendar else None
     name = floating.name_of_zone(text) if text else None
@@ -206,7 +212,7 @@ LIVE: dict[str, Callable[[Resource], str | None]] = {
         (_REPORTS_OF_CALENDARS if on.is_calendar else "") + _REPORTS_OF_ALL
     ),
     _D + "sync-token": lambda on: escape(on.token()) if on.is_calendar else None,
-    _C + "calendar-home-set": _own_link,
+    _C + "calendar-home-set": _homes,
     _C + "calendar-user-address-set": _addresses,
     _C + "calendar-user-type": lambda on: (
         ("GROUP" if on.collection.office == on.collection.owner else "INDIVIDUAL")
