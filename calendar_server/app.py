@@ -219,7 +219,7 @@ class TerminApplication(Application):
                 self._welcome(account)
             answer = self.handlers[environ["REQUEST_METHOD"]](Request(environ, prefix, path, account))
         except NotDoneError as error:
-            answer = _not_done(error)
+            answer = _not_done(error, prefix)
         except BadXmlError:
             answer = frame.BAD_REQUEST
         except OperationalError as error:
@@ -297,6 +297,9 @@ class TerminApplication(Application):
         if not {"w", "O"} <= set(access.own):
             return frame.NOT_ALLOWED
         _require_calendar_data(request)
+        if request.name.count("/") > 1 and not request.path.endswith("/"):
+            # No calendar can lie there, so this was to be an object in one that isn't there (RFC 4918 section 9.7.1).
+            raise refusals.NoParentError(request.path)
         texts, props = wholes.parts_of(scheduling.left_to_clients(request.body()))
         created = self.calendars.replace_calendar(
             request.name, texts, props, _actor(request), _preconditions(request)
@@ -366,7 +369,9 @@ class TerminApplication(Application):
         if target is None:
             return frame.CONFLICT
         overwrite = request.header("OVERWRITE", "T").strip().upper() != "F"
-        created = self.calendars.move(*_place(source), *_place(target), _actor(request), overwrite=overwrite)
+        created = self.calendars.move(
+            *_place(source), *_place(target), _actor(request), _preconditions(request), overwrite=overwrite
+        )
         return Response(_CREATED if created else _NO_CONTENT)
 
     # Collections -----------------------------------------------------------------------------------------------------
@@ -381,7 +386,10 @@ class TerminApplication(Application):
         if root.tag in {principals.SEARCH, principals.SEARCH_SET}:
             return self._search_principals(request, root)
         if "r" not in access.own and "r" not in access.above:
-            return frame.NOT_ALLOWED
+            if root.tag != _EXPAND_PROPERTY and "R" in access.own:
+                raise RefusedError("supported-report", namespace=refusals.DAV)
+            if "R" not in access.own:
+                return frame.NOT_ALLOWED
         if root.tag == _EXPAND_PROPERTY or scheduling.mailbox(request.path) is not None:
             # Clients that ask for expand-property without being told that they can are content with an empty answer.
             return _multistatus(multistatus.document(()))
@@ -622,9 +630,10 @@ def _read(request: Request, etag: str, modified: int, text: Callable[[], str], *
     return Response(_OK, {**told, **named, "Content-Type": _CALENDAR}, text().encode())
 
 
-def _not_done(error: NotDoneError) -> Response:
+def _not_done(error: NotDoneError, prefix: str) -> Response:
     if isinstance(error, RefusedError):
-        body = multistatus.error(error.namespace, error.rule)
+        where = multistatus.href(prefix, *error.path.split("/")) if error.path else ""
+        body = multistatus.error(error.namespace, error.rule, where)
         wait = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
         return Response(403, {"Content-Type": multistatus.CONTENT_TYPE, **wait}, body)
     if isinstance(error, refusals.PreconditionFailedError):

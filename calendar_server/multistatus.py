@@ -106,8 +106,11 @@ def document(responses: Iterable[str], sync_token: str = "") -> bytes:
     return text.encode(errors="replace").translate(None, _UNWRITABLE)
 
 
-def error(namespace: str, name: str) -> bytes:
-    """Return a DAV:error with one precondition (RFC 4918 section 16)."""
+def error(namespace: str, name: str, where: str = "") -> bytes:
+    """Return a DAV:error with one precondition (RFC 4918 section 16), and in it the href of what stands in the way."""
     prefix = {"urn:termin": "T", "urn:ietf:params:xml:ns:caldav": "C", "DAV:": "D"}[namespace]
     declared = "" if prefix == "D" else f' xmlns:{prefix}="{namespace}"'
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<D:error xmlns:D="DAV:"><{prefix}:{name}{declared}/></D:error>'.encode()
+    inner = f"<{prefix}:{name}{declared}/>"
+    if where:
+        inner = f"<{prefix}:{name}{declared}><D:href>{where}</D:href></{prefix}:{name}>"
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<D:error xmlns:D="DAV:">{inner}</D:error>'.encode()

@@ -64,15 +64,22 @@ class NotDoneError(Exception):
 class RefusedError(NotDoneError):
     """A rule forbids it: 403 with the precondition element `{namespace}rule`. The message explains it to a developer.
 
-    `retry_after`: it may be tried again after so many seconds (Retry-After, RFC 9110 section 10.2.3); None if waiting doesn't help.
+    `path` is that of another resource which stands in the way, without slashes at its ends. `retry_after`: it may be tried again after so many seconds (Retry-After, RFC 9110 section 10.2.3); None if waiting doesn't help.
     """
 
     def __init__(
-        self, rule: str, message: str = "", *, namespace: str = TERMIN, retry_after: int | None = None
+        self,
+        rule: str,
+        message: str = "",
+        *,
+        namespace: str = TERMIN,
+        path: str = "",
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(message or rule)
         self.rule = rule
         self.namespace = namespace
+        self.path = path
         self.retry_after = retry_after
 
 

@@ -15,6 +15,7 @@ from calendar_server.plugin import sync_token
 from calendar_server.refusals import DAV, RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import CollectionRow, Role
+from calendar_server.xmlbody import BadXmlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,12 @@ class Reports:
         self._feed = feed
 
     def sync(self, where: CollectionRow, root: Element, prefix: str, *, minimal: bool = False) -> bytes:
-        """Answer sync-collection on a calendar as it was read in this request. Refuses with DAV:valid-sync-token a token that isn't valid (any more)."""
+        """Answer sync-collection on a calendar as it was read in this request. Refuses with DAV:valid-sync-token a token that isn't valid (any more).
+
+        BadXmlError for a level that there isn't; one that is missing means the only one that a calendar has.
+        """
+        if (root.findtext(_D + "sync-level") or "1").strip() not in {"1", "infinite"}:
+            raise BadXmlError("sync-level")
         token = (root.findtext(_D + "sync-token") or "").strip()
         wanted = Wanted.of(root, minimal=minimal)
         if where.role is Role.BUSY:

@@ -306,7 +306,7 @@ class Calendars:
         existing = reading.item(connection, where, href)
         preconditions.check(existing)
         if existing is not None and existing.uid != obj.uid:
-            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+            raise _uid_conflict(where, href)
         _require_component(where, obj.component)
         if office is not None and where.role in {Role.VIEW, Role.CLERK}:
             # Whoever takes an expired hold's place deletes it first, so one that is still there has its place.
@@ -323,8 +323,9 @@ class Calendars:
     def _put_plain(
         self, writer: Writer, where: CollectionRow, href: str, obj: CalendarObject, existing: ObjectRow | None
     ) -> Put:
-        if existing is None and reading.has_uid(writer.connection, where, obj.uid) is not None:
-            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+        other = reading.has_uid(writer.connection, where, obj.uid) if existing is None else None
+        if other is not None:
+            raise _uid_conflict(where, other.href)
         content = self._content(where, obj, writer.now)
         if existing is None:
             writer.insert(where, href, content)
@@ -621,7 +622,15 @@ class Calendars:
         return where if where.id == row.collection_id else writer.collections.by_id(row.collection_id)
 
     def move(
-        self, path: str, href: str, to_path: str, to_href: str, actor: Actor, *, overwrite: bool
+        self,
+        path: str,
+        href: str,
+        to_path: str,
+        to_href: str,
+        actor: Actor,
+        preconditions: Preconditions = ANY,
+        *,
+        overwrite: bool,
     ) -> bool:
         """MOVE an object (RFC 4918 section 9.9); True if nothing was there before. The rules of the target's calendar hold."""
         source, target = self._parent(path), self._parent(to_path)
@@ -632,6 +641,7 @@ class Calendars:
             row = reading.item(connection, source, href)
             if row is None:
                 raise MissingError(href)
+            preconditions.check(row)
             office = self.office_of(target)
             if office is not None:
                 self._release_expired(writer, office, row.uid)
@@ -667,7 +677,7 @@ class Calendars:
         _require_component(target, row.component)
         other = reading.has_uid(writer.connection, target, row.uid)
         if other is not None and other.id != row.id:
-            raise RefusedError("no-uid-conflict", namespace=refusals.CALDAV)
+            raise _uid_conflict(target, other.href)
         if target.role is holder.role:
             writer.transfer(row, holder, target, href)
             return
@@ -856,6 +866,11 @@ class Calendars:
         clerk = self._place(writer, office, bookings.Booking(held, content, False, True), prefer="")
         name = file_name(content.uid)
         writer.insert(self._calendar_of(writer, clerk), name, content, view_href=name)
+
+
+def _uid_conflict(where: CollectionRow, href: str) -> RefusedError:
+    """Tell which object has the uid (RFC 4791 section 5.3.2.1)."""
+    return RefusedError("no-uid-conflict", namespace=refusals.CALDAV, path=f"{where.path}/{href}")
 
 
 def _events(obj: CalendarObject) -> list[icalendar.Event]:

@@ -160,6 +160,52 @@ def test_methods_that_there_are_not_are_told_apart(clerk1, method):
     assert method not in answer.headers["Allow"].split(", ")
 
 
+def test_a_uid_that_is_taken_is_refused_with_the_address_of_who_has_it(clerk1):
+    text = event("20261207T120000Z", "20261207T130000Z", uid="taken")
+    assert clerk1.put(f"{CALENDAR}first%20one.ics", text).status_code == 201
+    refused = clerk1.put(f"{CALENDAR}second.ics", text)
+    assert refused.status_code == 403
+    assert (
+        f'<C:no-uid-conflict xmlns:C="urn:ietf:params:xml:ns:caldav"><D:href>{CALENDAR}first%20one.ics</D:href>'
+        in refused.text
+    )
+    clerk1.send("MKCALENDAR", "/clerk1/second/")
+    assert clerk1.put("/clerk1/second/a.ics", text).status_code == 201
+    moved = clerk1.send("MOVE", "/clerk1/second/a.ics", Destination=f"{clerk1.url}{CALENDAR}a.ics")
+    assert moved.status_code == 403
+    assert f"<D:href>{CALENDAR}first%20one.ics</D:href>" in moved.text
+
+
+def test_only_what_the_client_knows_is_moved(clerk1):
+    source, target = f"{CALENDAR}a.ics", f"{clerk1.url}{CALENDAR}b.ics"
+    etag = clerk1.put(source, event("20261207T120000Z", "20261207T130000Z")).headers["ETag"]
+    assert clerk1.send("MOVE", source, Destination=target, If_Match='"other"').status_code == 412
+    assert clerk1.send("MOVE", source, Destination=target, If_None_Match=etag).status_code == 412
+    assert clerk1.send("GET", source).status_code == 200
+    assert clerk1.send("MOVE", source, Destination=target, If_Match=etag).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/clerk1/none/a.ics", f"{CALENDAR}none/a.ics"])
+def test_nothing_is_put_into_a_calendar_that_is_not_there(clerk1, path):
+    assert clerk1.put(path, event("20261207T120000Z", "20261207T130000Z")).status_code == 409
+
+
+@pytest.mark.parametrize("name", ["sync-collection", "C:calendar-query", "version-tree"])
+def test_a_home_has_no_reports_of_its_own(clerk1, name):
+    refused = clerk1.send("REPORT", "/clerk1/", f"<{name} {NS}/>")
+    assert refused.status_code == 403
+    assert "supported-report" in refused.text
+    assert clerk1.send("REPORT", "/clerk2/", f"<{name} {NS}/>").text == clerk1.send("GET", "/clerk2/").text
+
+
+@pytest.mark.parametrize(
+    ("level", "status"), [("1", 207), ("infinite", 207), ("", 207), ("0", 400), ("x", 400)]
+)
+def test_a_sync_has_one_of_two_levels(clerk1, level, status):
+    body = f"<sync-collection {NS}><sync-token/><sync-level>{level}</sync-level><prop><getetag/></prop></sync-collection>"
+    assert clerk1.send("REPORT", CALENDAR, body).status_code == status
+
+
 def test_propfind_goes_one_level_deep_at_most(clerk1):
     found = clerk1.send("PROPFIND", "/clerk1/", propfind("<resourcetype/>"), Depth="infinity")
     assert set(multistatus(found)) == {"/clerk1/", CALENDAR}
