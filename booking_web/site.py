@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
-from babel import dates, numbers
+from babel import dates, lists, numbers
 from flask import current_app, g, request, url_for
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from booking_web.booking.tokens import read_token
 from booking_web.language import (
     NATIVE_NAMES,
     current_language,
@@ -27,6 +28,8 @@ from booking_web.town import RIGHT_TO_LEFT, language_tag, locale_of
 from optimizer.group import Arrangement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flask import Flask
 
     from booking_web.api.kept import KeptOffers
@@ -124,6 +127,27 @@ def clock_time(moment: datetime) -> str:
     return gettext("%(time)s Uhr", time=f"{moment.hour}:{moment.minute:02}")
 
 
+def moment(start: datetime) -> str:
+    """Such as "Montag, 7. Dezember 2026, 8:00 Uhr", by the clock of its own zone."""
+    return gettext("%(day)s, %(time)s", day=long_date(start.date()), time=clock_time(start))
+
+
+def short_moment(start: datetime) -> str:
+    """Such as "Montag, 7. Dezember, 8:00 Uhr"."""
+    return gettext("%(day)s, %(time)s", day=day_and_month(start.date()), time=clock_time(start))
+
+
+def span(start: datetime, end: datetime) -> str:
+    """Such as "8:00 Uhr bis etwa 8:20 Uhr"."""
+    return gettext("%(start)s bis etwa %(end)s", start=clock_time(start), end=clock_time(end))
+
+
+def listed(texts: Iterable[str]) -> Markup:
+    """Such as "Montag, Mittwoch und Freitag"; what is marked up stays so."""
+    escaped = [str(escape(text)) for text in texts]
+    return Markup(lists.format_list(escaped, locale=locale_name()))  # noqa: S704 (escaped above)
+
+
 def money(cents: int) -> str:
     """Such as "46,00 €"; nothing is "kostenlos"."""
     if cents == 0:
@@ -168,6 +192,21 @@ def arrangement_text(arrangement: Arrangement) -> str:
     }[arrangement]
 
 
+def nearby_office() -> OfficeInfo:
+    """Return the office that this request is about, without asking the calendar: by the token in its path or the choice in its address.
+
+    The first one if it's about none.
+    """
+    settings = current_site().settings
+    offices = {office.id: office for office in settings.town.offices}
+    named = request.args.get("office", "")
+    token = (request.view_args or {}).get("token")
+    if token:
+        found = read_token(settings.signing_secret, settings.town.host, offices, token)
+        named = found[0] if found else named
+    return offices.get(named, settings.town.offices[0])
+
+
 def _other_languages(languages: tuple[str, ...]) -> list[tuple[str, str, str]]:
     """Return (language tag, its own name, this page in it); nothing where a page belongs to one form being filled in."""
     if request.method != "GET" or request.endpoint is None or not g.get("localised", False):
@@ -203,6 +242,7 @@ def install_template_values(app: Flask, site: Site) -> None:
             "language": language_tag(language),
             "direction": "rtl" if language in RIGHT_TO_LEFT else "ltr",
             "other_languages": _other_languages(town.languages),
+            "nearby": nearby_office(),
             "embedded": g.get("embeddable", False),
             # A token stays where it is.
             "this_page": None if "token" in (request.view_args or {}) else request.path,
@@ -218,11 +258,16 @@ def install_template_values(app: Flask, site: Site) -> None:
         choice_values=choice_values,
         arrangement_text=arrangement_text,
         message_of=message_of,
+        span=span,
+        listed=listed,
     )
     app.jinja_env.filters.update(
         long_date=long_date,
         day_and_month=day_and_month,
         month_name=month_name,
         clock=clock_time,
+        moment=moment,
+        short_moment=short_moment,
+        local=marked,
         money=money,
     )

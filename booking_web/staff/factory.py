@@ -14,7 +14,7 @@ from booking_web import language, security
 from booking_web.assets import Assets
 from booking_web.language import NATIVE_NAMES, current_language, local
 from booking_web.looks import emblem_name, town_assets
-from booking_web.site import clock_time, day_and_month, long_date
+from booking_web.site import clock_time, day_and_month, long_date, short_moment
 from booking_web.staff import routes
 from booking_web.staff.calendar import WrongPasswordError
 from booking_web.staff.sessions import LONGEST, Sessions
@@ -80,6 +80,7 @@ def _install_templates(app: Flask, staff: Staff) -> None:
         long_date=long_date,
         day_and_month=day_and_month,
         clock=clock_time,
+        short_moment=short_moment,
         decimal=one_decimal,
         hours=hours,
         weekday_name=weekday_name,

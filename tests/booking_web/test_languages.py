@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.pofile import read_po
 from flask import g
+from markupsafe import Markup
 
 from booking_web.booking.search import search
 from booking_web.language import CATALOGUES, NATIVE_NAMES, load_translations
 from booking_web.notifications.letters import Letters
 from booking_web.notifications.told import Decision, Kind, Snapshot, Told
 from booking_web.notifications.wording import wording
-from booking_web.site import clock_time, day_and_month, money
+from booking_web.site import (
+    clock_time,
+    day_and_month,
+    listed,
+    moment,
+    money,
+    short_moment,
+    weekday_names,
+)
+from booking_web.site import span as times_between
 from booking_web.town import LANGUAGES, language_tag, locale_of
 from calendar_server.ical.appointment import from_ical
 from tests.booking_web.conftest import API_KEY, SECRET, site
@@ -99,6 +109,53 @@ def test_what_the_town_has_in_german_only_is_marked(shared):
     assert f'<span lang="de" dir="ltr">{only_german}</span>' in browser.get("/ar/impressum").text
     assert f" {only_german}</p>" in browser.get("/impressum").text
     assert f" {only_german}</p>" in browser.get("/leicht/impressum").text
+
+
+@pytest.mark.parametrize(
+    ("language", "when", "span", "days"),
+    [
+        ("de", "Montag, 7. Dezember, 8:00 Uhr", "8:00 Uhr bis etwa 8:20 Uhr", "Montag, Mittwoch und Freitag"),
+        ("en", "Monday, 7 December, 8:00", "8:00 to about 8:20", "Monday, Wednesday and Friday"),
+        ("tr", "7 Aralık Pazartesi, 8:00", "8:00 – yaklaşık 8:20", "Pazartesi, Çarşamba ve Cuma"),
+        ("uk", "понеділок, 7 грудня, 8:00", "з 8:00 приблизно до 8:20", "понеділок, середа і пʼятниця"),
+        # Arabic has a comma of its own, U+060C.
+        ("ar", "الاثنين، 7 ديسمبر، 8:00", "8:00 حتى حوالي 8:20", "الاثنين والأربعاء والجمعة"),
+        (
+            "leicht",
+            "Montag, 7. Dezember, 8:00 Uhr",
+            "8:00 Uhr bis etwa 8:20 Uhr",
+            "Montag, Mittwoch und Freitag",
+        ),
+    ],
+)
+def test_times_and_lists_are_joined_as_the_language_joins_them(shared, language, when, span, days):
+    start = datetime(2026, 12, 7, 8, tzinfo=ZoneInfo("Europe/Berlin"))
+    with shared.app.test_request_context():
+        g.language = language
+        assert short_moment(start) == when
+        assert moment(start).endswith("8:00 Uhr" if language in {"de", "leicht"} else "8:00")
+        assert times_between(start, start + timedelta(minutes=20)) == span
+        names = weekday_names()
+        assert listed([names[day][1] for day in (0, 2, 4)]) == days
+
+
+def test_what_is_listed_keeps_its_marks_and_nothing_else(shared):
+    with shared.app.test_request_context():
+        assert listed([Markup('<span lang="de">Pass</span>'), "a < b"]) == (
+            '<span lang="de">Pass</span> und a &lt; b'
+        )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_of_the_way_joins_a_day_and_a_time_by_a_comma_of_its_own(shared, language):
+    prefix = "" if language == "de" else f"/{language}"
+    text = shared.browser().get(f"{prefix}/termin/zeit?{CHOICE}").text
+    first = re.search(r'class="earliest">.*?<button[^>]*>([^<]+)</button>', text, re.DOTALL)
+    with shared.app.test_request_context():
+        g.language = language
+        assert first[1] == short_moment(
+            datetime.fromisoformat(re.search(r'name="start" value="([^"]+)"', text)[1])
+        )
 
 
 def test_every_page_leads_to_itself_in_each_other_language(shared):

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from booking_web.booking.tokens import make_token, random_uid
+from booking_web.site import nearby_office
 from calendar_server.offices import Directory
-from tests.booking_web.conftest import world
+from tests.booking_web.conftest import SECRET, site, world
 from tests.booking_web.test_api import booking, post
 from tests.booking_web.test_pages import Page, begin
 
@@ -63,3 +65,34 @@ def test_a_hold_in_one_office_ends_when_a_time_in_the_other_is_chosen(two_office
     begin(browser)
     begin(browser, choice="office=freienohl&service=fundbuero")
     assert two_offices.calendar.calendar("lead", "buergerbuero/appointments").events() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "office"),
+    [
+        ("/termin/freienohl-token/verschieben", 1),
+        ("/termin/zeit?office=freienohl&service=fundbuero", 1),
+        ("/termin/zeit?office=buergerbuero&service=fundbuero", 0),
+        (f"/termin/{'a' * 42}/verschieben", 0),
+        ("/nothing", 0),
+    ],
+)
+def test_who_cannot_go_on_is_told_the_telephone_number_of_her_office(two_offices, path, office):
+    """Without asking the calendar, which may be what is away."""
+    numbers = ("+49 30 23125 185", "+49 30 23125 199")
+    first, branch = two_offices.town.offices
+    town = replace(two_offices.town, offices=(first, replace(branch, phone=numbers[1])))
+    token = make_token(SECRET, "freienohl", random_uid(town.host))
+    with site(town, "http://127.0.0.1:9", two_offices.clock) as app:
+        answer = app.test_client().get(path.replace("freienohl-token", token), follow_redirects=True)
+        with app.test_request_context(path.replace("freienohl-token", token)):
+            assert nearby_office().phone == numbers[office]
+    assert answer.status_code in {404, 503}
+    assert numbers[1 - office] not in answer.text
+    assert answer.status_code != 503 or numbers[office] in answer.text
+
+
+def test_the_start_page_tells_each_offices_telephone_number(two_offices):
+    page = two_offices.browser().get("/").text
+    assert page.count('itemprop="telephone"') == 2
+    assert f">{two_offices.town.phone}</a>" in page
