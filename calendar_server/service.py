@@ -182,6 +182,10 @@ class Calendars:
         return int(self._clock().timestamp())
 
     def office_of(self, where: CollectionRow) -> Office | None:
+    def until(self, moment: int) -> float:
+        """How many seconds it is until `moment` (epoch seconds)."""
+        return moment - self._clock().timestamp()
+
         """Return the office that a collection belongs to, None for calendars of nobody's office."""
         return self.directory.office(where.office) if where.office else None
 

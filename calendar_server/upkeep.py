@@ -32,6 +32,7 @@ _ADDRESSES = "addresses"
 _BATCH = 200
 _ROLL_BEFORE = EXPAND_AHEAD - 60 * DAY
 _HOLDS_EVERY = 5.0
+_SHORTEST_PAUSE = 0.1
 _REST_EVERY = 900.0
 _WAITING_EVERY = 60.0
 _log = structlog.get_logger()
@@ -234,6 +235,18 @@ class Upkeep:
                     step()
                 except (DBAPIError, NotDoneError) as error:
                     _log.warning("upkeep failed", step=step.__name__, error=type(error).__name__)
-            stop.wait(_HOLDS_EVERY)
-            waited += _HOLDS_EVERY
-            tended += _HOLDS_EVERY
+            pause = self._pause()
+            stop.wait(pause)
+            waited += pause
+            tended += pause
+
+    def _pause(self) -> float:
+        """Seconds until there's something to do: the next hold's end, if it's sooner than the next round, so that its time is offered again at once."""
+        try:
+            with self._calendars.database.read() as connection:
+                end = reading.next_hold_end(connection, self._calendars.now())
+        except DBAPIError:
+            end = None
+        if end is None:
+            return _HOLDS_EVERY
+        return min(_HOLDS_EVERY, max(_SHORTEST_PAUSE, self._calendars.until(end)))

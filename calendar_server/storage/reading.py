@@ -517,6 +517,15 @@ def expired_holds(connection: Connection, office: str, now: int) -> list[ObjectR
     return [row for row in map(_object, _EXPIRED.all(connection, now=now)) if row.office == office]
 
 
+_NEXT_END = Prepared(select(func.min(objects.c.hold_until)).where(objects.c.hold_until > bindparam("now")))
+
+
+def next_hold_end(connection: Connection, now: int) -> int | None:
+    """Return when the next hold of any office ends after `now`, None if there's none (epoch seconds)."""
+    end: int | None = _NEXT_END.value(connection, now=now)
+    return end
+
+
 def names_and_etags(connection: Connection, where: CollectionRow) -> Iterable[tuple[str, str]]:
     """Return (name, etag) of all objects that a collection shows."""
     rows = connection.execute(select(href_column(where), objects.c.etag).where(members_of(where)))

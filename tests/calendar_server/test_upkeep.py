@@ -37,6 +37,30 @@ def test_expired_holds_are_released_and_live_ones_kept(service, clock):
     assert stored(service, "later@test") is not None
 
 
+class Rounds:
+    """A stop event for some rounds of the upkeep's loop: instead of waiting it moves the clock, and keeps what was asked for."""
+
+    def __init__(self, clock, rounds: int) -> None:
+        self.clock, self.left = clock, rounds
+        self.pauses: list[float] = []
+
+    def is_set(self) -> bool:
+        return self.left == 0
+
+    def wait(self, seconds: float) -> None:
+        self.left -= 1
+        self.pauses.append(seconds)
+        self.clock.now += timedelta(seconds=seconds)
+
+
+def test_a_hold_is_released_when_it_ends_and_not_some_seconds_later(service, clock):
+    book(service, appointment("soon@test", hold_until=clock.now + timedelta(seconds=7)))
+    rounds = Rounds(clock, 3)
+    Upkeep(service).run(rounds)
+    assert rounds.pauses == [5, pytest.approx(2), 5]
+    assert stored(service, "soon@test") is None
+
+
 def test_old_appointments_go_to_the_archive_and_nobody_is_told(service, clock):
     book(service, appointment("old@test"))
     book(service, appointment("new@test", at(9, 8)))
