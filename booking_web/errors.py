@@ -12,6 +12,7 @@ from booking_web.api.problems import problem
 from booking_web.booking.errors import (
     GoneError,
     InvalidError,
+    KeyEndedError,
     KeyReusedError,
     LimitedError,
     ListClosedError,
@@ -134,6 +135,13 @@ def _reused(_error: KeyReusedError) -> BaseResponse:
     return problem(422, "idempotency-key-reused", text)
 
 
+def _ended(_error: KeyEndedError) -> BaseResponse:
+    text = gettext(
+        "Die Buchung zu diesem Schlüssel gibt es nicht mehr. Eine neue Buchung braucht einen neuen Schlüssel."
+    )
+    return problem(409, "booking-ended", text)
+
+
 def _invalid(error: InvalidError) -> BaseResponse:
     listed = [{"field": each.field, "message": message_of(each), "code": each.code} for each in error.errors]
     if is_api():
@@ -150,6 +158,9 @@ def _http(error: HTTPException) -> BaseResponse:
         if is_api()
         else _page("error.html", status, status=status)
     )
+    if status == 415:
+        # RFC 9110 section 15.5.16
+        answer.headers["Accept"] = "application/json"
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
             answer.headers[name] = value
@@ -163,6 +174,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(TooLateError, _too_late)
     app.register_error_handler(SlotTakenError, _taken)
     app.register_error_handler(KeyReusedError, _reused)
+    app.register_error_handler(KeyEndedError, _ended)
     app.register_error_handler(LimitedError, _limited)
     app.register_error_handler(WishGoneError, _wish_gone)
     app.register_error_handler(ListClosedError, _list_closed)
@@ -182,6 +194,8 @@ def _detail(status: int) -> str:
         return gettext("Das geht unter dieser Adresse nicht.")
     if status == 413:
         return gettext("Die Anfrage ist zu groß.")
+    if status == 415:
+        return gettext("Der Inhalt muss application/json sein.")
     if status >= 500:
         return gettext("Bei uns ist ein Fehler passiert.")
     return gettext("Diese Anfrage verstehen wir nicht.")

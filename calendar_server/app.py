@@ -86,6 +86,8 @@ _A_CALENDAR = (
 _UNSUPPORTED = frame.told(415, "A body that this method doesn't know.")
 _RELEASED_ONLY = "HTTP_X_TERMIN_RELEASED_ONLY"
 """The site sends it with what the public books (`calendar_server.service.Actor.released_only`)."""
+_ONCE = "HTTP_X_TERMIN_ONCE"
+"""The site sends it with what was booked under a program's idempotency key (`calendar_server.service.Actor.once`)."""
 _OK, _CREATED, _NO_CONTENT, _MULTI_STATUS, _NOT_MODIFIED = 200, 201, 204, 207, 304
 _CALENDAR = "text/calendar; charset=utf-8"
 _UNAUTHORIZED = frame.told(
@@ -274,6 +276,7 @@ class TerminApplication(Application):
                 actor,
                 caller=fairness.caller_of(request.environ),
                 released_only=_RELEASED_ONLY in request.environ,
+                once=_ONCE in request.environ,
             )
         done = self.calendars.put(where.path, href, body, actor, _preconditions(request))
         headers = {} if done.etag is None or body != sent else {"ETag": done.etag}

@@ -129,14 +129,18 @@ class CalendarClient:
         etag: str | None = None,
         caller: Caller | None = None,
         released_only: bool = False,
+        once: bool = False,
     ) -> None:
         """PUT into the office's appointments: book it, or with `etag` replace it (move, confirm a hold, edit).
 
         A group (an appointment with `parts`) is booked whole or not at all. `caller` is the member of the public for whom it's done: limits count then (`calendar_server.fairness`). With `released_only` it must be
-        a time that the public may book now. Idempotent: the same uid and content again succeeds.
+        a time that the public may book now. Idempotent: the same uid and content again succeeds. With `once` it's refused ("booking-ended") if
+        the uid was booked before and is gone again, for as long as the calendar remembers what is gone.
         Raises RefusedError, ChangedError, UnavailableError.
         """
         told = _told(caller) | ({"X-Termin-Released-Only": "1"} if released_only else {})
+        if once:
+            told["X-Termin-Once"] = "1"
         if appointment.parts:
             known = _etags(etag)
             puts = [

@@ -301,6 +301,7 @@ class Desk:
             caller=fairness.caller_of(environ),
             released_only="HTTP_X_TERMIN_RELEASED_ONLY" in environ,
         )
+            once="HTTP_X_TERMIN_ONCE" in environ,
         self._calendars.write_together(
             office.id,
             [Part(entry["text"], entry.get("etag", "")) for entry in puts],

@@ -71,13 +71,14 @@ class Actor:
     """Who writes: the account's name for the change log; `authoritative` may set protected properties of a booking (the site).
 
     `caller` is the member of the public for whom the site books; None: staff, a partner, or the system. `released_only`: what is booked must
-    be released to the public (`calendar_server.offices.Office.release`).
+    be released to the public (`calendar_server.offices.Office.release`). `once`: what was booked and is gone again isn't booked anew.
     """
 
     name: str
     authoritative: bool = False
     caller: Caller | None = None
     released_only: bool = False
+    once: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -181,11 +182,11 @@ class Calendars:
         """The current time in epoch seconds."""
         return int(self._clock().timestamp())
 
-    def office_of(self, where: CollectionRow) -> Office | None:
     def until(self, moment: int) -> float:
         """How many seconds it is until `moment` (epoch seconds)."""
         return moment - self._clock().timestamp()
 
+    def office_of(self, where: CollectionRow) -> Office | None:
         """Return the office that a collection belongs to, None for calendars of nobody's office."""
         return self.directory.office(where.office) if where.office else None
 
@@ -364,6 +365,7 @@ class Calendars:
             if asked == stored.digest or asked == bookings.digest_of(self.parse(stored.text, office), office):
                 return Put(created=False, etag=None)
             raise RefusedError(refusals.ALREADY_BOOKED)
+        _refuse_what_ended(writer, view, href, stored, actor)
         booking = self._prepare(writer, office, view, href, obj, stored, actor)
         if booking.asks_again:
             allow_resend(self._limits, writer, office, obj.uid)
@@ -883,6 +885,14 @@ def _events(obj: CalendarObject) -> list[icalendar.Event]:
         return obj.events
     except InvalidObjectError as error:
         raise RefusedError(error.precondition, str(error), namespace=refusals.CALDAV) from error
+
+
+def _refuse_what_ended(
+    writer: Writer, view: CollectionRow, href: str, stored: ObjectRow | None, actor: Actor
+) -> None:
+    """Refuse what is to be booked once, was booked under this name before and is gone again, for as long as the office's view remembers."""
+    if actor.once and stored is None and reading.last_sequence(writer.connection, view, href) is not None:
+        raise RefusedError(refusals.ENDED)
 
 
 def _require_component(where: CollectionRow, component: str) -> None:

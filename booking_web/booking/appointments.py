@@ -18,6 +18,7 @@ from booking_web.booking.errors import (
     FieldError,
     GoneError,
     InvalidError,
+    KeyEndedError,
     KeyReusedError,
     LimitedError,
     ProofUsedError,
@@ -150,7 +151,8 @@ class Appointments:
     def hold_once(self, choice: Choice, start: datetime, key: str | None, scope: str) -> Booked:
         """Keep a time for a program. With an idempotency `key` (within `scope`) a repeat returns the same hold.
 
-        Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), UnavailableError.
+        Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), KeyEndedError (it became an appointment that the
+        office cancelled), UnavailableError.
         """
         self._check_start(choice.office, choice.service_ids, start)
         if key is None:
@@ -163,6 +165,8 @@ class Appointments:
             stored = self._find(choice.office, uid)
             if stored is not None and not self._has_run_out(stored.appointment):
                 held = stored.appointment
+                if held.cancelled:
+                    raise KeyEndedError
                 if (held.services, held.start, held.group) != (wanted.services, start, choice.group):
                     raise KeyReusedError
                 return self._booked(choice.office, stored.appointment)
@@ -321,7 +325,8 @@ class Appointments:
     ) -> Booked:
         """Book at once. With an idempotency `key` (within `scope`) a repeat returns the same appointment; `activate_within` as for `confirm`.
 
-        Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), UnavailableError.
+        Raises InvalidError, SlotTakenError, KeyReusedError (the key with other content), KeyEndedError (what it booked is cancelled),
+        UnavailableError.
         """
         if key is None:
             uid = random_uid(self._town.host)
@@ -337,7 +342,7 @@ class Appointments:
         self._check_start(choice.office, choice.service_ids, start)
         wanted = self._as_group(wanted, choice, None)
         try:
-            self._put(choice.office, wanted, None)
+            self._put(choice.office, wanted, None, once=key is not None)
         except ChangedError as error:
             stored = self._find(choice.office, uid)
             if stored is None:
@@ -495,6 +500,8 @@ class Appointments:
         )
         if not same:
             raise KeyReusedError
+        if stored.cancelled or self._has_run_out(stored):
+            raise KeyEndedError
         return self._booked(choice.office, stored)
 
     def _identify(self, token: str) -> tuple[OfficeInfo, str]:
@@ -560,6 +567,7 @@ class Appointments:
         stored: Stored | None,
         *,
         released_only: bool = True,
+        once: bool = False,
     ) -> None:
         try:
             self._client.book(
@@ -568,8 +576,11 @@ class Appointments:
                 etag=stored.etag if stored else None,
                 released_only=self._released_only and released_only,
                 caller=self._caller,
+                once=once,
             )
         except RefusedError as error:
+            if error.rule == "booking-ended":
+                raise KeyEndedError from error
             if error.rule in _LIMITS:
                 raise LimitedError(error.rule, error.retry_after or _RETRY_SECONDS) from error
             if error.rule == "proof-used":

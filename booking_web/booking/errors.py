@@ -77,3 +77,7 @@ class OfferOverError(BookingError):
 
 class KeyReusedError(BookingError):
     """The idempotency key came before, with other content."""
+
+
+class KeyEndedError(BookingError):
+    """The idempotency key came before, and what it booked is cancelled or has run out."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
 from icalendar import Calendar
 
-from tests.booking_web.conftest import API_KEY
+from booking_web.settings import Activation, Protection
+from tests.booking_web.conftest import API_KEY, world
 
 MONDAY_8 = "2026-12-07T08:00:00+01:00"
 MONDAY_9 = "2026-12-07T09:00:00+01:00"
@@ -25,10 +28,10 @@ def booking(**values):
     return {name: value for name, value in made.items() if value is not ...}
 
 
-def post(world, path, json, **headers):
-    return world.browser().post(
+def post(made, path, content, **headers):
+    return made.browser().post(
         f"/api/v1/{path}",
-        json=json,
+        json=content,
         headers={name.replace("_", "-"): value for name, value in headers.items()},
     )
 
@@ -249,6 +252,74 @@ def test_a_hold_takes_the_time_and_becomes_an_appointment(citizens):
     assert post(citizens, f"holds/{token}/confirm", person).json == made.json
     other = post(citizens, f"holds/{token}/confirm", {**person, "name": "Max Muster"})
     assert (other.status_code, other.json["code"]) == (422, "idempotency-key-reused")
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_a_late_repeat_never_books_again_what_was_cancelled(citizens, group):
+    """Else a retry that was stuck in a queue undoes the citizen's cancellation."""
+    wish = booking(group=group)
+    first = post(citizens, "appointments", wish, Idempotency_Key="k1").json
+    assert citizens.browser().delete(f"/api/v1/appointments/{first['token']}").status_code == 204
+    for _ in range(2):
+        again = post(citizens, "appointments", wish, Idempotency_Key="k1")
+        assert (again.status_code, again.json["code"]) == (409, "booking-ended")
+    assert MONDAY_8 in starts(citizens, "service=reisepass:2&service=beglaubigung", "2026-12-07")
+    assert post(citizens, "appointments", wish, Idempotency_Key="k2").status_code == 201
+
+
+def test_a_repeat_after_the_office_cancelled_is_told_so(citizens):
+    first = post(citizens, "appointments", booking(), Idempotency_Key="k1").json
+    lead = citizens.calendar.client("lead")
+    zone = citizens.town.offices[0].zone
+    stored = lead.read("buergerbuero", first["uid"], zone)
+    lead.book(replace(stored.appointment, cancelled=True), now=citizens.clock.now, etag=stored.etag)
+    again = post(citizens, "appointments", booking(), Idempotency_Key="k1")
+    assert (again.status_code, again.json["code"]) == (409, "booking-ended")
+
+
+def test_a_repeat_of_what_was_never_confirmed_is_told_so(town, directory, tmp_path):
+    protection = Protection(activation=Activation.ALWAYS)
+    with world(town, directory, tmp_path, protection=protection) as made:
+        first = post(made, "appointments", booking(), Idempotency_Key="k1")
+        assert first.json["status"] == "awaiting-activation"
+        assert post(made, "appointments", booking(), Idempotency_Key="k1").json["uid"] == first.json["uid"]
+        made.clock.advance(hours=3)
+        again = post(made, "appointments", booking(), Idempotency_Key="k1")
+        assert (again.status_code, again.json["code"]) == (409, "booking-ended")
+
+
+def test_a_hold_that_ran_out_is_kept_anew_under_its_key(citizens):
+    wish = booking(name=..., email=...)
+    first = post(citizens, "holds", wish, Idempotency_Key="1").json
+    citizens.clock.advance(minutes=11)
+    again = post(citizens, "holds", wish, Idempotency_Key="1")
+    assert again.status_code == 201
+    assert again.json["expires"] > first["expires"]
+
+
+@pytest.mark.parametrize("path", ["appointments", "holds", "waiting", f"appointments/{'a' * 42}/move"])
+@pytest.mark.parametrize(
+    "called", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json"]
+)
+def test_what_is_not_called_json_is_not_read_as_json(shared, path, called):
+    answer = shared.browser().post(f"/api/v1/{path}", data=json.dumps(booking()), content_type=called)
+    assert (answer.status_code, answer.mimetype) == (415, "application/problem+json")
+    assert answer.headers["Accept"] == "application/json"
+
+
+@pytest.mark.parametrize("called", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
+def test_json_may_say_its_charset_or_nothing(citizens, called):
+    answer = citizens.browser().post("/api/v1/appointments", data=json.dumps(booking()), content_type=called)
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"office": "buergerbuero", "office": "buergerbuero"}', '{"services": [{"id": "a", "id": "b"}]}'],
+)
+def test_a_name_that_comes_twice_is_refused(shared, text):
+    answer = shared.browser().post("/api/v1/appointments", data=text, content_type="application/json")
+    assert (answer.status_code, fields(answer)) == (422, {"body"})
 
 
 def test_a_hold_with_the_same_key_is_the_same_hold(citizens):
