@@ -14,6 +14,7 @@ from booking_web.staff.offices import colleagues, own_office
 from booking_web.staff.planning import count_waiting
 from booking_web.staff.state import current_staff
 from booking_web.views.query import read_day
+from calendar_server.client import RefusedError
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -45,6 +46,10 @@ def login_now() -> BaseResponse:
     try:
         calendar = staff.calendar(user, password)
         principals = calendar.principals()
+        calendar.desk.app_passwords()
+    except RefusedError:
+        # The password was right, so it doesn't count as an attempt.
+        return _login_again(user, "app", 422)
     except (WrongPasswordError, UnicodeError):
         staff.sessions.failed(user)
         return _login_again(user, "wrong", 422)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from base64 import b64encode
 
 import pytest
 
@@ -46,6 +47,27 @@ def test_a_long_name_is_cut_and_what_it_made_can_be_revoked(url, path):
     assert known["label"] == "ü" * 100
     assert request(url, "POST", f"{path}/{known['id']}/revoke", account="clerk2").status == 200
     assert request(url, "POST", f"{path}/{known['id']}/revoke", account="clerk2").status == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *OWN,
+        "/.termin/offices/buergerbuero/plans",
+        "/.termin/offices/buergerbuero/mails",
+        "/.termin/busy",
+        "/.termin/",
+    ],
+)
+@pytest.mark.parametrize("account", ["clerk4", "lead", "admin"])
+def test_the_password_of_one_device_opens_calendars_only(url, path, account):
+    made = request(url, "POST", OWN[1], b'{"label": "a lost telephone"}', account=account)
+    password = json.loads(made.body)["password"]
+    basic = b64encode(f"{account}:{password}".encode()).decode()
+    headers = {"Authorization": f"Basic {basic}"}
+    answer = request(url, "GET", path, account="", headers=headers)
+    assert (answer.status, json.loads(answer.body)) == (403, {"error": "app-password"})
+    assert request(url, "PROPFIND", "/", account="", headers={**headers, "Depth": "0"}).status == 207
 
 
 @pytest.mark.parametrize("path", OWN)
