@@ -89,6 +89,8 @@ class StaffSettings:
     """True when the pages are reached by https: cookies are then sent by https only."""
     demo: bool = False
     clock: Callable[[], datetime] = system_clock
+    notice_hours: int = 24
+    """A plan moves no appointment to a start sooner than this."""
     previews: Callable[[Town, OfficeInfo, datetime, tuple[str, ...]], Sequence[Any]] | None = None
     """Writes all mails of an office in some languages, as `booking_web.notifications.previews` does; None: there's nothing to look at."""
 

@@ -34,7 +34,7 @@ from calendar_server.accounts import Account, AccountError, AccountRole, Account
 from calendar_server.feeds import Feeds, path_of
 from calendar_server.ical import group
 from calendar_server.ical.appointment import MOST_TOGETHER
-from calendar_server.plans import Plan, PlanKind, Plans, Step
+from calendar_server.plans import Absence, Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, NotDoneError, PreconditionFailedError, RefusedError
 from calendar_server.service import Actor, Calendars, Part
 from calendar_server.storage import reading
@@ -383,7 +383,7 @@ def _number(text: str) -> int:
 
 
 def _full(plan: Plan) -> dict[str, Any]:
-    return {**plan.to_json(), "steps": [_step(step) for step in plan.steps], "decided_by": plan.decided_by}
+    return {**plan.to_json(), "steps": [_step(step) for step in plan.steps]}
 
 
 def _step(step: Step) -> dict[str, Any]:
@@ -438,11 +438,29 @@ def _proposal(office: str, body: dict[str, Any]) -> Plan:
             seconds=float(body["seconds"]),
             note=str(body.get("note", "")),
             auto_at=None if body.get("auto_at") is None else int(body["auto_at"]),
+            absence=_absence(body.get("absence")),
+            days=_days(body.get("days")),
         )
     except KeyError as error:
         raise _BadRequestError(f"{error.args[0]} is missing") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise _BadRequestError(str(error)) from error
+
+
+def _absence(found: Any) -> Absence | None:
+    if found is None:
+        return None
+    absence = Absence(str(found["clerk"]), _whole(found, "start"), _whole(found, "end"), str(found["title"]))
+    if absence.end <= absence.start or not absence.title.isprintable():
+        raise _BadRequestError("an absence has a title and ends after it starts")
+    return absence
+
+
+def _days(found: Any) -> tuple[date, date] | None:
+    if found is None:
+        return None
+    first, last = (date.fromisoformat(str(day)) for day in found)
+    return first, last
 
 
 def _whole(body: dict[str, Any], name: str) -> int:

@@ -3,6 +3,8 @@
 A plan names for each appointment the etag and the place that it was made from. Applying it checks every one of them, makes all changes, and
 checks that no clerk has two appointments at once, in one transaction; anything else than expected and nothing is changed ("stale-plan").
 Undoing is applying the reverse under the same checks.
+
+A plan for an absence enters it into the clerk's calendar in the same transaction, so that nobody books with her, and takes it out when it's undone.
 """
 
 from __future__ import annotations
@@ -10,19 +12,19 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from icalendar import Calendar
+from icalendar import Calendar, Event
 from icalendar.prop import vText
 from sqlalchemy import delete, insert, select, update
 
-from calendar_server import refusals
+from calendar_server import agenda, dispatch, refusals
 from calendar_server.ical import appointment as properties
 from calendar_server.ical.objects import Transparency
 from calendar_server.refusals import MissingError, RefusedError
-from calendar_server.service import Actor, Calendars, file_name
+from calendar_server.service import Actor, Calendars, expanded, file_name
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
 from calendar_server.storage.schema import plans
@@ -82,8 +84,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """A clerk who is away in [start, end), in epoch seconds; `title` is what her calendar then says."""
+
+    clerk: str
+    start: int
+    end: int
+    title: str = "abwesend"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A stored plan. `objective` names the levels that the planner compared; times are epoch seconds."""
+    """A stored plan. `objective` names the levels that the planner compared; times are epoch seconds.
+
+    `absence` is entered when the plan is applied. `days` are the first and the last day (included) that a balance evens out.
+    """
 
     id: str
     office: str
@@ -99,6 +114,8 @@ class Plan:
     decided: int | None = None
     decided_by: str = ""
     auto_at: int | None = None
+    absence: Absence | None = None
+    days: tuple[date, date] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The form of CONTRACTS, with more beside it."""
@@ -134,7 +151,11 @@ class Plan:
             "note": self.note,
             "created": moment(self.created),
             "created_by": self.created_by,
+            "decided": None if self.decided is None else moment(self.decided),
+            "decided_by": self.decided_by,
             "auto_at": None if self.auto_at is None else moment(self.auto_at),
+            "absence": None if self.absence is None else asdict(self.absence),
+            "days": None if self.days is None else [day.isoformat() for day in self.days],
         }
 
 
@@ -146,12 +167,15 @@ def _body(plan: Plan) -> str:
             "proven_optimal": plan.proven_optimal,
             "seconds": plan.seconds,
             "note": plan.note,
+            "absence": None if plan.absence is None else asdict(plan.absence),
+            "days": None if plan.days is None else [day.isoformat() for day in plan.days],
         }
     )
 
 
 def _plan(row: RowMapping) -> Plan:
     body = json.loads(row["body"])
+    absence, days = body.get("absence"), body.get("days")
     return Plan(
         id=row["id"],
         office=row["office"],
@@ -167,7 +191,49 @@ def _plan(row: RowMapping) -> Plan:
         decided=row["decided"],
         decided_by=row["decided_by"],
         auto_at=row["auto_at"],
+        absence=Absence(**absence) if absence else None,
+        days=(date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """What takes a plan back: the reverse steps, and the etag of the absence that it entered ("": none)."""
+
+    steps: tuple[Step, ...]
+    absence: str = ""
+
+    @staticmethod
+    def read(text: str) -> _Undo:
+        found = json.loads(text)
+        return _Undo(tuple(Step(**step) for step in found["steps"]), found["absence"])
+
+
+def _uid_of(plan_id: str) -> str:
+    """The uid of the absence that a plan enters."""
+    return f"absence-{plan_id}"
+
+
+def _entry(plan_id: str, absence: Absence, office: Office, now: int) -> str:
+    """The absence as an event: whole days where it begins and ends at midnight."""
+    start, end = (datetime.fromtimestamp(moment, office.zone) for moment in (absence.start, absence.end))
+    event = Event()
+    event.add("UID", _uid_of(plan_id))
+    event.add("DTSTAMP", datetime.fromtimestamp(now, UTC))
+    if start.time() == end.time() == time():
+        event.add("DTSTART", start.date())
+        event.add("DTEND", end.date())
+    else:
+        event.add("DTSTART", start.astimezone(UTC))
+        event.add("DTEND", end.astimezone(UTC))
+    event.add("SUMMARY", absence.title)
+    event.add("TRANSP", "OPAQUE")
+    calendar = Calendar()
+    calendar.add("VERSION", "2.0")
+    calendar.add("PRODID", "-//termin//Terminvergabe//DE")
+    calendar.add_component(event)
+    text: str = calendar.to_ical().decode()
+    return text
 
 
 class Plans:
@@ -177,9 +243,12 @@ class Plans:
         self._calendars = calendars
 
     def propose(self, plan: Plan, actor: Actor) -> Plan:
-        """Store a plan and return it with its id. Raises MissingError for an unknown office."""
-        if self._calendars.directory.office(plan.office) is None:
+        """Store a plan and return it with its id. Raises MissingError for an unknown office, and for who is away but no clerk of it."""
+        office = self._calendars.directory.office(plan.office)
+        if office is None:
             raise MissingError(plan.office)
+        if plan.absence is not None and office.clerk(plan.absence.clerk) is None:
+            raise MissingError(plan.absence.clerk)
         stored = replace(
             plan,
             id=secrets.token_hex(4),
@@ -263,17 +332,24 @@ class Plans:
         plan = self.get(plan_id)
         with self._calendars.writing(plan.office, Actor(f"plan:{plan_id}")) as writer:
             current = self._require(writer.connection, plan_id, PlanState.PROPOSED)
-            undo = self._change(writer, current.steps)
+            etag = self._enter(writer, current)
+            undo = _Undo(self._change(writer, current.steps), etag)
+            self._require_room(writer, current.steps)
             self._decide(writer, plan_id, PlanState.APPLIED, undo=undo, by=actor.name)
         return self.get(plan_id)
 
     def undo(self, plan_id: str, actor: Actor) -> Plan:
-        """Take back all changes of an applied plan, or none. Refuses with "stale-plan" if one of them was changed since."""
+        """Take back all changes of an applied plan, or none. Refuses with "stale-plan" if one of them was changed since.
+
+        The absence that it entered goes too; if the clerk has deleted it herself, that's all right.
+        """
         plan = self.get(plan_id)
         with self._calendars.writing(plan.office, Actor(f"plan:{plan_id}")) as writer:
-            self._require(writer.connection, plan_id, PlanState.APPLIED)
-            _, undo = self._get(writer.connection, plan_id)
-            self._change(writer, tuple(Step(**step) for step in json.loads(undo)), reverse=True)
+            current = self._require(writer.connection, plan_id, PlanState.APPLIED)
+            _, text = self._get(writer.connection, plan_id)
+            undo = _Undo.read(text)
+            self._take_out(writer, current, undo.absence)
+            self._change(writer, undo.steps, reverse=True)
             self._decide(writer, plan_id, PlanState.UNDONE, by=actor.name)
         return self.get(plan_id)
 
@@ -285,7 +361,7 @@ class Plans:
 
     @staticmethod
     def _decide(
-        writer: Writer, plan_id: str, state: PlanState, *, undo: tuple[Step, ...] | None = None, by: str = ""
+        writer: Writer, plan_id: str, state: PlanState, *, undo: _Undo | None = None, by: str = ""
     ) -> None:
         values: dict[str, Any] = {
             "state": state.value,
@@ -294,8 +370,63 @@ class Plans:
             "auto_at": None,
         }
         if undo is not None:
-            values["undo"] = json.dumps([asdict(step) for step in undo])
+            values["undo"] = json.dumps(asdict(undo))
         writer.connection.execute(update(plans).where(plans.c.id == plan_id).values(**values))
+
+    def _enter(self, writer: Writer, plan: Plan) -> str:
+        """Enter the plan's absence; returns its etag, "" if there is none to enter or an entry of her own covers it."""
+        away = plan.absence
+        if away is None:
+            return ""
+        office = self._calendars.directory.office(writer.office)
+        where = writer.collections.by_path(f"{away.clerk}/calendar")
+        if office is None or where is None:
+            raise RefusedError(refusals.STALE_PLAN, "the clerk isn't in the office any more")
+        ids = [row.id for row in writer.collections.of_owner(away.clerk)]
+        for entry in agenda.instances(writer.connection, ids, away.start, away.end, office):
+            is_own = entry.kind is Kind.EVENT and entry.transparency
+            if is_own and entry.start <= away.start and entry.end >= away.end:
+                return ""
+        text = _entry(plan.id, away, office, writer.now)
+        obj = self._calendars.parse(text, office, away.clerk)
+        content = expanded(obj, Kind.EVENT, frozenset(), writer.now)
+        writer.insert(where, file_name(obj.uid), content)
+        return etag_of(content.text)
+
+    @staticmethod
+    def _take_out(writer: Writer, plan: Plan, etag: str) -> None:
+        if plan.absence is None or not etag:
+            return
+        where = writer.collections.by_path(f"{plan.absence.clerk}/calendar")
+        row = None if where is None else reading.has_uid(writer.connection, where, _uid_of(plan.id))
+        if where is None or row is None:
+            return
+        if row.etag != etag:
+            raise RefusedError(refusals.STALE_PLAN, "the absence was changed since the plan was applied")
+        writer.remove(row, where)
+
+    def _require_room(self, writer: Writer, steps: tuple[Step, ...]) -> None:
+        """Refuse unless whoever gets an appointment works then and has nothing of her own, and a new time lies inside the opening hours."""
+        office = self._calendars.directory.office(writer.office)
+        assert office is not None
+        coming = [step for step in steps if not step.cancel]
+        days = sorted({dispatch.local_day(step.to_start, office) for step in coming})
+        if not days:
+            return
+        found = dispatch.boards(writer.connection, office, writer.collections, days, writer.now)
+        boards = {board.day: board for board in found}
+        for step in coming:
+            board = boards[dispatch.local_day(step.to_start, office)]
+            row = reading.booking(writer.connection, office.id, step.uid)
+            assert row is not None
+            assert row.last is not None
+            grains = board.office_day.grains
+            wanted = dispatch.bits(*dispatch.outer_grains(step.to_start, row.last, board.base, grains))
+            room = next((each.free for each in board.office_day.clerks if each.clerk == step.to_clerk), 0)
+            if not step.is_quiet:
+                room &= dispatch.window_bits(board.windows, row.services)
+            if wanted & ~room:
+                raise RefusedError(refusals.STALE_PLAN, "a place isn't free any more")
 
     def _change(self, writer: Writer, steps: tuple[Step, ...], *, reverse: bool = False) -> tuple[Step, ...]:
         """Make the changes and return the steps that take them back."""

@@ -6,17 +6,15 @@ booking never waits for a solver.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import g, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
-from icalendar import Calendar, Event
 
 from booking_web.planning import drafts
-from booking_web.reasons import ABSENCE
+from booking_web.planning.planner import Planner
 from booking_web.staff import periods
 from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
@@ -33,17 +31,14 @@ if TYPE_CHECKING:
     from booking_web.town import OfficeInfo
     from calendar_server.client import CalendarClient
 
-_BEYOND_DAYS = 35
 _LONGEST_DAYS = 120
 _SECONDS = 10.0
-_ABSENCE = "absence"
-_DAYS = "days"
 _VERBS = ("apply", "undo", "dismiss")
 
 
 @dataclass(frozen=True, slots=True)
 class _Absence:
-    """An absence as it stands in a plan's note, so that applying the plan can enter it into the calendar."""
+    """Who is away, in [start, end)."""
 
     clerk: str
     start: datetime
@@ -58,34 +53,13 @@ class _Absence:
         """The last day of it, if it's about whole days."""
         return self.end.date() - timedelta(days=1)
 
-    def note(self) -> str:
-        return f"{_ABSENCE}:{self.clerk}:{int(self.start.timestamp())}:{int(self.end.timestamp())}"
-
     @staticmethod
-    def of(note: str, zone: ZoneInfo) -> _Absence | None:
-        parts = note.split(":")
-        if len(parts) != 4 or parts[0] != _ABSENCE:
+    def of(found: dict[str, Any] | None, zone: ZoneInfo) -> _Absence | None:
+        """Return the absence of a plan's JSON."""
+        if found is None:
             return None
-        start, end = (datetime.fromtimestamp(int(part), zone) for part in parts[2:])
-        return _Absence(parts[1], start, end)
-
-
-@dataclass(frozen=True, slots=True)
-class _Days:
-    """The days that a balance evens out, as they stand in its plan's note."""
-
-    first: date
-    last: date
-
-    def note(self) -> str:
-        return f"{_DAYS}:{self.first}:{self.last}"
-
-    @staticmethod
-    def of(note: str) -> _Days | None:
-        parts = note.split(":")
-        if len(parts) != 3 or parts[0] != _DAYS:
-            return None
-        return _Days(date.fromisoformat(parts[1]), date.fromisoformat(parts[2]))
+        start, end = (datetime.fromtimestamp(found[name], zone) for name in ("start", "end"))
+        return _Absence(found["clerk"], start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +106,13 @@ def _snapshot(office: OfficeInfo, first: date, last: date, *, open_only: bool = 
     return Snapshot.from_json(_desk().snapshot(office.id, first, last, open_only=open_only))
 
 
+def _planner(office: OfficeInfo) -> Planner:
+    def take(first: date, last: date, *, open_only: bool) -> Snapshot:
+        return _snapshot(office, first, last, open_only=open_only)
+
+    return Planner(take, office.zone, _SECONDS, current_staff().settings.notice_hours)
+
+
 def today_at(office: OfficeInfo) -> date:
     """Return the day that it is in the office."""
     return current_staff().settings.clock().astimezone(office.zone).date()
@@ -172,7 +153,7 @@ def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status:
         plan=found,
         rows=rows,
         names=names,
-        absence=_Absence.of(found["note"], office.zone),
+        absence=_Absence.of(found["absence"], office.zone),
         problem=problem or ("replanned" if "instead" in request.args else ""),
     )
 
@@ -223,9 +204,6 @@ def decide(plan_id: str, verb: str) -> Response:
             if verb != "apply" or found["state"] != "proposed":
                 return _shown(office, _desk().plan(plan_id), problem="stale", status=409)
             return _replanned(office, found)
-        absence = _Absence.of(found["note"], office.zone)
-        if verb == "apply" and absence is not None:
-            _enter(absence)
         return redirect(url_for("plan", plan_id=plan_id, office=office.id), 303)
 
     return guarded(view)
@@ -233,48 +211,9 @@ def decide(plan_id: str, verb: str) -> Response:
 
 def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:
     """Make a plan anew that no longer fits, for the same purpose, and put the former one aside."""
-    absence = _Absence.of(found["note"], office.zone)
-    if absence is not None:
-        made = _propose_absence(office, absence)
-    elif (days := _Days.of(found["note"])) is not None:
-        points = planning.balance(_snapshot(office, days.first, days.last, open_only=False), seconds=_SECONDS)
-        wanted = min(points, key=lambda point: abs(len(point.draft.changes) - len(found["steps"])))
-        made = _desk().propose_plan(office.id, drafts.body(wanted.draft, "balance", note=days.note()))
-    else:
-        today = today_at(office)
-        snapshot = _snapshot(office, today, today + timedelta(days=_BEYOND_DAYS))
-        draft = planning.resolve(snapshot, seconds=_SECONDS)
-        reason = next((step["reason"] for step in found["steps"] if step["reason"]), "")
-        made = _desk().propose_plan(office.id, drafts.body(draft, "repair", reason=reason, snapshot=snapshot))
+    made = _desk().propose_plan(office.id, _planner(office).anew(found, today_at(office)))
     _desk().decide_plan(found["id"], "dismiss")
     return redirect(url_for("plan", plan_id=made["id"], office=office.id, instead=found["id"]), 303)
-
-
-def _propose_absence(office: OfficeInfo, absence: _Absence) -> dict[str, Any]:
-    """Plan an absence and store the plan. Raises ValueError for a clerk that the office doesn't have."""
-    last = absence.end.date() + timedelta(days=_BEYOND_DAYS)
-    snapshot = _snapshot(office, absence.start.date(), last)
-    away = planning.Absence(absence.clerk, int(absence.start.timestamp()), int(absence.end.timestamp()))
-    draft = planning.repair(snapshot, away, seconds=_SECONDS)
-    body = drafts.body(draft, "repair", note=absence.note(), reason=ABSENCE, snapshot=snapshot, absence=away)
-    return _desk().propose_plan(office.id, body)
-
-
-def _enter(absence: _Absence) -> None:
-    """Enter the absence into the clerk's calendar, so that nobody is given an appointment with her."""
-    event = Event()
-    uid = f"absence-{secrets.token_hex(8)}"
-    event.add("UID", uid)
-    event.add("DTSTAMP", current_staff().settings.clock().astimezone(UTC).replace(microsecond=0))
-    event.add("DTSTART", absence.start.astimezone(UTC))
-    event.add("DTEND", absence.end.astimezone(UTC))
-    event.add("SUMMARY", gettext("abwesend"))
-    event.add("TRANSP", "OPAQUE")
-    calendar = Calendar()
-    calendar.add("VERSION", "2.0")
-    calendar.add("PRODID", "-//termin//Terminvergabe//DE")
-    calendar.add_component(event)
-    _desk().store(f"/{absence.clerk}/calendar/{uid}.ics", calendar.to_ical().decode())
 
 
 def absence() -> Response:
@@ -315,7 +254,9 @@ def absence_now() -> Response:
         today = today_at(office)
         if all(clerk.id != found.clerk for clerk in _snapshot(office, today, today, open_only=False).clerks):
             return _absence_form(office, entries, {"clerk": gettext("Wählen Sie, wer nicht da ist.")})
-        made = _propose_absence(office, found)
+        away = planning.Absence(found.clerk, int(found.start.timestamp()), int(found.end.timestamp()))
+        body = _planner(office).absence(away, gettext("abwesend"))
+        made = _desk().propose_plan(office.id, body)
         return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
 
     return guarded(view)
@@ -369,13 +310,11 @@ def balance_now() -> Response:
             return page(
                 "staff/balance.html", 422, office=office, entries=entries, mistakes=days, points=(), names={}
             )
-        snapshot = _snapshot(office, days[0], days[1], open_only=False)
-        points = planning.balance(snapshot, seconds=_SECONDS)
+        snapshot, points = _planner(office).balance(*days)
         chosen = request.form.get("changes", "")
         for point in points:
             if point.draft.changes and chosen == str(len(point.draft.changes)):
-                note = _Days(days[0], days[1]).note()
-                made = _desk().propose_plan(office.id, drafts.body(point.draft, "balance", note=note))
+                made = _desk().propose_plan(office.id, Planner.of_point(point, *days))
                 return redirect(url_for("plan", plan_id=made["id"], office=office.id), 303)
         names = {clerk.id: clerk.name for clerk in snapshot.clerks}
         return page(

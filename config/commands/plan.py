@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from booking_web.planning import drafts
+from booking_web.planning.planner import BEYOND_DAYS, Planner
 from booking_web.reasons import ABSENCE
-from calendar_server import snapshot
-from calendar_server.plans import Plan, PlanKind, Plans, Step
+from calendar_server import bookings, refusals, snapshot
+from calendar_server.plans import Absence, Plan, PlanKind, Plans, PlanState, Step
 from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.service import Actor
+from calendar_server.storage import reading
 from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, office_of, settings_of
 from config.commands.whatif import whatif
@@ -27,10 +30,11 @@ if TYPE_CHECKING:
 
     from calendar_server.offices import Office
     from calendar_server.service import Calendars
-    from optimizer.planning import Draft
+    from config.settings import Settings
+    from optimizer.snapshot import Snapshot
 
-_BEYOND_DAYS = 35
-"""How far behind an absence there may be room to move to."""
+_TITLE = "abwesend"
+"""What the calendar of who is away says."""
 ACTOR = Actor("termin")
 
 
@@ -67,23 +71,41 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _finish(calendars: Calendars, body: dict[str, Any], draft: Draft, *, now: bool, as_json: bool) -> None:
-    """Store the plan, apply it if wanted, and print it."""
-    plans = Plans(calendars)
-    stored = plans.propose(
+def _planner(
+    calendars: Calendars, office: Office, settings: Settings, seconds: float | None = None
+) -> Planner:
+    def take(first: date, last: date, *, open_only: bool) -> Snapshot:
+        return snapshot.take(calendars, office, first, last, open_only=open_only)
+
+    table = settings.server.repair
+    return Planner(
+        take, office.zone, float(table.seconds) if seconds is None else seconds, table.notice_hours
+    )
+
+
+def _propose(calendars: Calendars, office: Office, body: dict[str, Any]) -> Plan:
+    days, absence = body.get("days"), body.get("absence")
+    return Plans(calendars).propose(
         Plan(
             id="",
-            office=draft.office,
+            office=office.id,
             kind=PlanKind(body["kind"]),
             steps=tuple(Step(**step) for step in body["steps"]),
             objective=body["objective"],
-            proven_optimal=draft.proven_optimal,
-            seconds=draft.seconds,
+            proven_optimal=body["proven_optimal"],
+            seconds=body["seconds"],
+            absence=Absence(**absence) if absence else None,
+            days=(date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None,
         ),
         ACTOR,
     )
+
+
+def _finish(calendars: Calendars, office: Office, body: dict[str, Any], *, now: bool, as_json: bool) -> None:
+    """Store the plan, apply it if wanted, and print it."""
+    stored = _propose(calendars, office, body)
     if now:
-        stored = _decided(lambda: plans.apply(stored.id, ACTOR))
+        stored = _decided(lambda: Plans(calendars).apply(stored.id, ACTOR))
     _print(stored, calendars, as_json=as_json)
 
 
@@ -96,6 +118,29 @@ def _decided(do: Callable[[], Plan]) -> Plan:
         raise click.ClickException(f"nothing was changed: {error} ({error.rule})") from error
 
 
+def _applied(calendars: Calendars, plan_id: str, settings: Settings, *, as_json: bool) -> Plan:
+    """Apply a plan. One that no longer fits is made anew for the same purpose and shown, and the command fails."""
+    plans = Plans(calendars)
+    try:
+        return plans.apply(plan_id, ACTOR)
+    except MissingError as error:
+        raise click.ClickException("there is no such plan; termin plan list shows them") from error
+    except RefusedError as error:
+        found = plans.get(plan_id)
+        office = calendars.directory.office(found.office)
+        if error.rule != refusals.STALE_PLAN or found.state is not PlanState.PROPOSED or office is None:
+            raise click.ClickException(f"nothing was changed: {error} ({error.rule})") from error
+        purpose = {**found.to_json(), "steps": [asdict(step) for step in found.steps]}
+        today = datetime.fromtimestamp(calendars.now(), office.zone).date()
+        made = _propose(calendars, office, _planner(calendars, office, settings).anew(purpose, today))
+        plans.dismiss(plan_id, ACTOR)
+        _print(made, calendars, as_json=as_json)
+        raise click.ClickException(
+            f"nothing was changed: {error} ({error.rule}). Plan {made.id} is made anew for the same purpose: "
+            f"look at it, then termin plan apply {made.id}"
+        ) from error
+
+
 def _print(shown: Plan, calendars: Calendars, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(shown.to_json()))
@@ -106,18 +151,34 @@ def _print(shown: Plan, calendars: Calendars, *, as_json: bool) -> None:
     def at(epoch: int) -> str:
         return f"{datetime.fromtimestamp(epoch, zone):%Y-%m-%d %H:%M}"
 
-    console = Console()
+    names = {clerk.id: clerk.name for clerk in office.clerks} if office else {}
+    console = Console(highlight=False)
     console.print(f"Plan [bold]{shown.id}[/bold] for {shown.office}: {shown.kind.value}, {shown.state.value}")
-    table = Table("Appointment", "From", "To", "Citizen is told", "Why not at its time")
-    for step in shown.steps:
-        before = f"{step.clerk}, {at(step.start)}"
-        after = "cancelled" if step.cancel else f"{step.to_clerk}, {at(step.to_start)}"
-        why = "\n".join(step.why.split())
-        table.add_row(step.uid, before, after, "no" if step.is_quiet else "yes", why)
+    if (away := shown.absence) is not None:
+        console.print(f"{names.get(away.clerk, away.clerk)} is away from {at(away.start)} to {at(away.end)}")
+    table = Table("Appointment", "From", "To", "Mail")
+    for column in table.columns:
+        column.overflow = "fold"
+    reasons = Table("Why it can't stay at its time", show_header=True, box=None)
+    with calendars.database.read() as connection:
+        for step in shown.steps:
+            row = reading.booking(connection, shown.office, step.uid)
+            summary, mailed = ("", True) if row is None else bookings.words_of(row.text)
+            what = Text(f"{summary}\n{step.uid}" if summary else step.uid)
+            before = f"{at(step.start)}\n{step.clerk}"
+            after = "cancelled" if step.cancel else f"{at(step.to_start)}\n{step.to_clerk}"
+            told = "no" if step.is_quiet else "yes" if mailed else "no address"
+            table.add_row(what, before, after, told)
+            if step.why:
+                lines = [each.partition(":") for each in step.why.split()]
+                told_why = "; ".join(f"{names.get(who, who)}: {reason}" for who, _, reason in lines)
+                reasons.add_row(Text(f"{summary or step.uid}, {at(step.start)}: {told_why}"))
     if shown.steps:
         console.print(table)
     else:
         console.print("Nothing needs to change.")
+    if reasons.row_count:
+        console.print(reasons)
     proven = "proven best" if shown.proven_optimal else "best found in time"
     console.print(
         f"{proven}, {shown.seconds:.2f} s; {', '.join(f'{k} {v:g}' for k, v in shown.objective.items())}"
@@ -153,7 +214,8 @@ def repair(
     as_json: bool,
 ) -> None:
     """Plan who takes over what while a clerk is away."""
-    with open_calendars(settings_of(config), data) as calendars:
+    settings = settings_of(config)
+    with open_calendars(settings, data) as calendars:
         office = office_of(calendars, office_id)
         if office.clerk(clerk) is None:
             known = ", ".join(each.id for each in office.clerks)
@@ -161,15 +223,11 @@ def repair(
         first, last = _moment(start, "--from", office), _moment(end, "--to", office, end=True)
         if last <= first:
             raise click.BadParameter("it must be after --from", param_hint="--to")
-        if (last - first).days > snapshot.MOST_DAYS - _BEYOND_DAYS:
+        if (last - first).days > snapshot.MOST_DAYS - BEYOND_DAYS:
             raise click.BadParameter("an absence is planned for at most a year", param_hint="--to")
-        seen = snapshot.take(
-            calendars, office, first.date(), last.date() + timedelta(days=_BEYOND_DAYS), open_only=True
-        )
-        absence = planning.Absence(clerk, int(first.timestamp()), int(last.timestamp()))
-        draft = planning.repair(seen, absence, seconds=seconds)
-        body = drafts.body(draft, PlanKind.REPAIR.value, reason=reason, snapshot=seen, absence=absence)
-        _finish(calendars, body, draft, now=now, as_json=as_json)
+        away = planning.Absence(clerk, int(first.timestamp()), int(last.timestamp()))
+        body = _planner(calendars, office, settings, seconds).absence(away, _TITLE, reason)
+        _finish(calendars, office, body, now=now, as_json=as_json)
 
 
 @plan.command("balance")
@@ -197,21 +255,21 @@ def balance(
     as_json: bool,
 ) -> None:
     """Plan to even out the clerks' work by part-time share; no citizen's time changes."""
-    with open_calendars(settings_of(config), data) as calendars:
+    settings = settings_of(config)
+    with open_calendars(settings, data) as calendars:
         office = office_of(calendars, office_id)
         start, end = (
             _moment(text, option, office).date() for text, option in ((first, "--from"), (last, "--to"))
         )
         try:
-            seen = snapshot.take(calendars, office, start, end)
+            _, points = _planner(calendars, office, settings, seconds).balance(start, end)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--to") from error
-        points = planning.balance(seen, seconds=seconds)
         chosen = [point for point in points if changes is None or len(point.draft.changes) <= changes][-1]
         if not as_json:
             _print_curve(points)
-        body = drafts.body(chosen.draft, PlanKind.BALANCE.value)
-        _finish(calendars, body, chosen.draft, now=now, as_json=as_json)
+        body = Planner.of_point(chosen, start, end)
+        _finish(calendars, office, body, now=now, as_json=as_json)
 
 
 def _print_curve(points: tuple[planning.BalancePoint, ...]) -> None:
@@ -241,21 +299,29 @@ def list_plans(*, office_id: str, config: Path, data: Path) -> None:
         Console().print(table)
 
 
-def _verb(name: str, text: str, do: Callable[[Plans, str], Plan]) -> None:
+def _verb(name: str, text: str, do: Callable[[Plans, str], Plan] | None) -> None:
+    """Add a command for one plan; None applies it."""
+
     @click.argument("plan_id", metavar="ID")
     @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
     @data_option
     @config_option
     def command(*, plan_id: str, as_json: bool, config: Path, data: Path) -> None:
-        with open_calendars(settings_of(config), data) as calendars:
-            _print(_decided(lambda: do(Plans(calendars), plan_id)), calendars, as_json=as_json)
+        settings = settings_of(config)
+        with open_calendars(settings, data) as calendars:
+            done = (
+                _applied(calendars, plan_id, settings, as_json=as_json)
+                if do is None
+                else _decided(lambda: do(Plans(calendars), plan_id))
+            )
+            _print(done, calendars, as_json=as_json)
 
     command.__doc__ = text
     plan.command(name)(command)
 
 
 _verb("show", "Show a plan.", lambda plans, plan_id: plans.get(plan_id))
-_verb("apply", "Apply a plan: all of it, or nothing.", lambda plans, plan_id: plans.apply(plan_id, ACTOR))
+_verb("apply", "Apply a plan: all of it, or nothing. What no longer fits is made anew.", None)
 _verb(
     "undo", "Undo an applied plan: all of it, or nothing.", lambda plans, plan_id: plans.undo(plan_id, ACTOR)
 )

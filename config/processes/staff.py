@@ -40,6 +40,7 @@ def build(launch: Launch) -> Any:
             signing_secret=ours.session_secret.encode(),
             secure=compose.staff_url(settings).startswith("https:"),
             demo=launch.demo,
+            notice_hours=settings.server.repair.notice_hours,
             previews=_previews,
         )
     )

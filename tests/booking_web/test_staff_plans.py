@@ -44,10 +44,11 @@ def test_an_absence_is_planned_seen_applied_and_undone(citizens, lead):
     assert "angewendet" in lead.get(where).text
     absences = [event for event in citizens.calendar.calendar(ill).events() if "abwesend" in event.data]
     assert len(absences) == 1
-    absences[0].delete()
+    assert absences[0].icalendar_component["DTSTART"].dt.isoformat() == "2026-12-07"
     assert send(lead, f"{where}/undo").status_code == 303
     assert holders(citizens, made["uid"]) == [ill]
     assert "zurückgenommen" in lead.get("/plans").text
+    assert not [event for event in citizens.calendar.calendar(ill).events() if "abwesend" in event.data]
 
 
 def test_a_plan_that_no_longer_fits_is_made_anew_and_changes_nothing(citizens, lead):
@@ -71,6 +72,29 @@ def test_a_plan_that_no_longer_fits_is_made_anew_and_changes_nothing(citizens, l
 
 
 def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
+def test_no_plan_moves_an_appointment_to_a_start_that_is_too_soon(citizens, staff):  # noqa: F811
+    citizens.clock.advance(days=5, hours=18)
+    lead, _ = log_in(staff, "lead")
+    uids = []
+    while (
+        answer := post(citizens, "appointments", booking(services=[{"id": "reisepass"}]))
+    ).status_code == 201:
+        uids.append(answer.json["uid"])
+    ill = holders(citizens, uids[0])[0]
+    where = send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location
+    (moved,) = citizens.calendar.client("lead").plan(where.split("?")[0].split("/")[-1])["moved"]
+    assert moved["to"] >= "2026-12-08T05:00"
+
+
+def test_an_absence_without_appointments_can_be_taken_back_too(citizens, lead):
+    where = send(lead, "/plans/absence", **FORM).location.split("?")[0]
+    send(lead, f"{where}/apply")
+    assert len(citizens.calendar.calendar("clerk1").events()) == 1
+    assert "Zurücknehmen" in lead.get(where).text
+    send(lead, f"{where}/undo")
+    assert citizens.calendar.calendar("clerk1").events() == []
+
+
     uids = [book(citizens, start=f"2026-12-07T{hour}:00:00+01:00")["uid"] for hour in ("08", "10", "14")]
     owner = holders(citizens, uids[0])[0]
     for uid in uids[1:]:

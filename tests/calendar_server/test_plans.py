@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from calendar_server.client import RefusedError as ClientRefusedError
-from calendar_server.plans import Plan, PlanKind, Plans, PlanState, Step
-from calendar_server.refusals import RefusedError
+from calendar_server.plans import Absence, Plan, PlanKind, Plans, PlanState, Step
+from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.service import Actor
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.upkeep import Upkeep
-from tests.calendar_server.test_service import book, event, holders, stored
+from tests.calendar_server.test_service import SITE, book, event, holders, stored
 from tests.support.town import BERLIN, NOW, appointment, at
 
 LEAD = Actor("lead")
@@ -173,3 +175,97 @@ def test_the_lead_plans_over_http_and_a_clerk_does_not(server):
     for account in ("clerk1", "site"):
         with pytest.raises(ClientRefusedError):
             server.client(account).plans("buergerbuero")
+
+
+def away(clerk: str, start=None, end=None) -> Absence:
+    return Absence(clerk, *(int(moment.timestamp()) for moment in (start or at(7, 0), end or at(8, 0))))
+
+
+def entries(service, clerk: str) -> dict[str, str]:
+    with service.database.read() as connection:
+        where = reading.collection(connection, f"{clerk}/calendar")
+        return {row.uid: row.text for row in reading.all_items(connection, where) if not row.kind.is_booking}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "line"),
+    [
+        (at(7, 0), at(9, 0), "DTEND;VALUE=DATE:20261209"),
+        (at(7, 9), at(7, 12), "DTEND:20261207T110000Z"),
+    ],
+)
+def test_a_plan_enters_its_absence_and_takes_it_out_again(service, start, end, line):
+    book(service, appointment("a@t", at(7, 9)))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, step(service, "a@t", to_clerk=other(clerk)), absence=away(clerk, start, end))
+    Plans(service).apply(plan.id, LEAD)
+    (text,) = entries(service, clerk).values()
+    assert line in text
+    assert "abwesend" in text
+    book(service, appointment("new@t", at(7, 10), "reisepass"))
+    assert holders(service, "new@t") == [other(clerk)]
+    service.delete("buergerbuero/appointments", "new@t.ics", SITE)
+    Plans(service).undo(plan.id, LEAD)
+    assert entries(service, clerk) == {}
+    assert holders(service, "a@t") == [clerk]
+
+
+def test_an_absence_that_the_clerk_entered_herself_isnt_entered_twice(service):
+    book(service, appointment("a@t", at(7, 9)))
+    (clerk,) = holders(service, "a@t")
+    service.put(f"{clerk}/calendar", "ill.ics", event("ill", at(6, 0), 3 * 24 * 60), Actor(clerk))
+    plan = propose(service, step(service, "a@t", to_clerk=other(clerk)), absence=away(clerk))
+    Plans(service).apply(plan.id, LEAD)
+    assert set(entries(service, clerk)) == {"ill"}
+    Plans(service).undo(plan.id, LEAD)
+    assert set(entries(service, clerk)) == {"ill"}
+
+
+def test_nothing_of_an_absence_is_entered_when_the_plan_is_stale(service):
+    book(service, appointment("a@t", at(7, 9)))
+    (clerk,) = holders(service, "a@t")
+    wrong = replace(step(service, "a@t", to_clerk=other(clerk)), etag='"other"')
+    plan = propose(service, wrong, absence=away(clerk))
+    with pytest.raises(RefusedError):
+        Plans(service).apply(plan.id, LEAD)
+    assert entries(service, clerk) == {}
+
+
+def test_an_absence_that_was_changed_since_keeps_its_plan_from_being_undone(service):
+    book(service, appointment("a@t", at(7, 9)))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, step(service, "a@t", to_clerk=other(clerk)), absence=away(clerk))
+    Plans(service).apply(plan.id, LEAD)
+    (uid,) = entries(service, clerk)
+    service.put(f"{clerk}/calendar", f"{uid}.ics", event(uid, at(7, 0), 4 * 24 * 60), Actor(clerk))
+    with pytest.raises(RefusedError):
+        Plans(service).undo(plan.id, LEAD)
+    assert holders(service, "a@t") == [other(clerk)]
+    service.delete(f"{clerk}/calendar", f"{uid}.ics", Actor(clerk))
+    Plans(service).undo(plan.id, LEAD)
+    assert holders(service, "a@t") == [clerk]
+
+
+def test_who_is_away_must_be_a_clerk_of_the_office(service):
+    with pytest.raises(MissingError):
+        propose(service, absence=away("nobody"))
+
+
+def test_a_plan_is_stale_when_who_takes_over_has_something_of_her_own(service):
+    book(service, appointment("a@t", at(7, 9)))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, step(service, "a@t", to_clerk=other(clerk)))
+    service.put(f"{other(clerk)}/calendar", "own.ics", event("own", at(7, 9)), Actor(other(clerk)))
+    with pytest.raises(RefusedError) as refused:
+        Plans(service).apply(plan.id, LEAD)
+    assert refused.value.rule == "stale-plan"
+    assert holders(service, "a@t") == [clerk]
+
+
+def test_a_plan_is_stale_when_the_office_is_closed_at_the_new_time(service):
+    book(service, appointment("a@t", at(7, 9)))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 14)))
+    service.put("buergerbuero/opening", "shut.ics", event("shut", at(7, 13), 180), LEAD)
+    with pytest.raises(RefusedError) as refused:
+        Plans(service).apply(plan.id, LEAD)
+    assert refused.value.rule == "stale-plan"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -69,6 +70,15 @@ def holder(data, uid: str) -> str:
     return found
 
 
+def absences(data, clerk: str) -> list[str]:
+    opened = Database.open(database.url(load(EXAMPLE), data))
+    with opened.read() as connection:
+        where = reading.collection(connection, f"{clerk}/calendar")
+        found = [row.uid for row in reading.all_items(connection, where) if not row.kind.is_booking]
+    opened.close()
+    return found
+
+
 def test_repair_is_planned_applied_and_undone(data, monday):
     ill = holder(data, "a@t")
     day = str(monday.date())
@@ -113,7 +123,33 @@ def test_repair_with_apply_is_one_step(data, monday):
         "--apply",
         "--json",
     )
-    assert json.loads(done.output)["state"] == "applied"
+    made = json.loads(done.output)
+    assert made["state"] == "applied"
+    assert absences(data, ill) == [f"absence-{made['id']}"]
+    assert run(data, "undo", made["id"]).exit_code == 0
+    assert absences(data, ill) == []
+
+
+def test_a_plan_says_what_it_is_about_in_words(data, monday, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ill, day = holder(data, "a@t"), str(monday.date())
+    said = run(data, "repair", "--office", "buergerbuero", "--clerk", ill, "--from", day, "--to", day).output
+    assert "is away from" in said
+    for word in ("a@t", "no address", "not-eligible", "Sabine Hengsbach"):
+        assert word in said
+    assert "…" not in said
+
+
+def test_a_plan_that_no_longer_fits_is_made_anew(data, monday):
+    ill, day = holder(data, "a@t"), str(monday.date())
+    words = ("--office", "buergerbuero", "--clerk", ill, "--from", day, "--to", day)
+    first, second = (json.loads(run(data, "repair", *words, "--json").output)["id"] for _ in range(2))
+    assert run(data, "apply", first).exit_code == 0
+    answer = run(data, "apply", second)
+    assert answer.exit_code == 1
+    anew = re.search(r"termin plan apply (\w+)", answer.output)[1]
+    assert "dismissed" in run(data, "show", second).output
+    assert run(data, "apply", anew).exit_code == 0
 
 
 def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
