@@ -14,7 +14,8 @@ from benchmarks.calendar.events import FIRST_DAY, start_of, text, uid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.calendar.servers import Answer, Server
+    from benchmarks.calendar.asking import Answer
+    from benchmarks.calendar.servers import Server
 
 _NAMESPACES = (
     'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'

@@ -19,13 +19,13 @@ def write(result: dict[str, Any]) -> str:
         "# The calendar server beside others",
         "",
         (
-            "Written by `make bench ARGS=calendar`; `benchmarks/results/calendar.json` has fastest times and numbers of rounds too, and the"
+            "Written by `make bench ARGS=calendar`; `benchmarks/results/calendar.json` has fastest times and numbers of timed requests too, and the"
             " [plot](calendar-benchmark.svg) shows the medians."
         ),
         "",
         f"{result['when'][:10]}, {result['cpus']} cores, load {result['load'][0]:.1f} at the end. "
         + ", ".join(f"{_NAMES.get(name, name)} {result['servers'][name]}" for name in servers)
-        + ". Medians in milliseconds; the servers took turns request by request, each request on a connection of its own.",
+        + ". Medians in milliseconds. The servers took turns, each of one request that isn't timed and then some that are; each request on a connection of its own.",
     ]
     layouts = dict.fromkeys((row["calendars"], row["events"]) for row in result["rows"])
     for calendars, events in layouts:

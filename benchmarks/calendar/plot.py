@@ -51,7 +51,7 @@ def draw(result: dict[str, Any]) -> str:
                     parts.append(f'<circle cx="{x:.1f}" cy="{middle}" r="5" fill="{_COLOURS[index]}"/>')
             y += _LINE
         y += 60
-    title = f"Medians, {result['when'][:10]}; the servers took turns request by request"
+    title = f"Medians, {result['when'][:10]}; the servers took turns"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 40} {y}" font-family="sans-serif" font-size="13">'
         f'<title>{escape(title)}</title><rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}'

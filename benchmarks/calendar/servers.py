@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import json
 import os
 import shutil
@@ -20,10 +19,13 @@ from typing import TYPE_CHECKING
 from radicale import config as radicale_config
 from radicale import storage as radicale_storage
 
+from benchmarks.calendar.asking import ask, request_of
 from benchmarks.calendar.events import filling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from benchmarks.calendar.asking import Answer
 
 ROOT = Path(__file__).parents[2]
 XANDIKOS = "xandikos==0.4.10"
@@ -31,16 +33,6 @@ USER = "bench"
 _START_SECONDS = 900
 Layout = dict[str, int]
 """The calendars of a server: their names, and how many events each has."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Status, headers and body of one request, and the seconds that it took with its connection."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -59,18 +51,15 @@ class Server:
     def request(self, method: str, path: str, body: str = "", **headers: str) -> Answer:
         """Ask on a connection of its own, so that nobody gains by keeping one open."""
         credentials = base64.b64encode(f"{USER}:{USER}".encode()).decode()
-        sent = {"Authorization": f"Basic {credentials}", "Content-Type": "application/xml; charset=utf-8"}
+        sent = {
+            "Host": f"127.0.0.1:{self.port}",
+            "Accept-Encoding": "identity",
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/xml; charset=utf-8",
+        }
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in sent.items() if value}
-        began = time.perf_counter()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
-        try:
-            connection.request(method, path, body.encode(), sent)
-            response = connection.getresponse()
-            data = response.read()
-        finally:
-            connection.close()
-        return Answer(response.status, response.headers, data, time.perf_counter() - began)
+        return ask(self.port, request_of(method, path, sent, body.encode()))
 
 
 def _free_port() -> int:
