@@ -7,6 +7,7 @@ wants floating times to be read in another zone than the office's, which the ind
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -17,8 +18,9 @@ from calendar_server.ical.data import DataRequest, parse_calendar_data, render
 from calendar_server.ical.floating import InvalidZoneError, zone_of_calendar, zone_of_property
 from calendar_server.ical.freebusy import free_busy_text
 from calendar_server.ical.objects import InvalidObjectError
+from calendar_server.ical.rules import WORK, Work
 from calendar_server.ical.tzids import named_zone
-from calendar_server.refusals import CALDAV, RefusedError
+from calendar_server.refusals import CALDAV, DAV, RefusedError
 from calendar_server.reports import Wanted
 from calendar_server.storage import reading
 from calendar_server.storage.rows import CollectionRow, Role
@@ -40,6 +42,11 @@ MULTIGET = _C + "calendar-multiget"
 QUERY = _C + "calendar-query"
 FREE_BUSY = _C + "free-busy-query"
 _LONGEST_FREE_BUSY = 400 * 86_400
+MAX_WORK = 1_000_000
+"""Candidates of recurrence rules that one query may look at, of all objects together: ten seconds or so, far more than clients' queries need."""
+MAX_RENDERED = 50_000_000
+"""Characters of what one answer holds that was expanded or cut for it."""
+_TOO_MANY = "number-of-matches-within-limits"
 _SPREAD = 27 * 3_600
 """Seconds that a floating time can lie apart in two zones, and a little more."""
 
@@ -48,6 +55,23 @@ def _data_request(root: Element) -> DataRequest:
     prop = root.find(_D + "prop")
     element = None if prop is None else prop.find(_C + "calendar-data")
     return DataRequest() if element is None else parse_calendar_data(element)
+
+
+class Budget:
+    """What one query may still look at. Refuses with DAV:number-of-matches-within-limits (RFC 4791 section 7.8) when nothing is left."""
+
+    def __init__(self) -> None:
+        self._left = MAX_WORK
+
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """Give what one object may take, and count what it took."""
+        given = min(WORK, self._left)
+        work = Work(given)
+        yield work
+        self._left -= given - work.left
+        if self._left <= 0:
+            raise RefusedError(_TOO_MANY, namespace=DAV)
 
 
 class Queries:
@@ -196,6 +220,7 @@ class Queries:
                 ):
                     yield wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
             return
+        budget = Budget()
         simple = None if only or zone is not None else query.simple_time_range(condition)
         show = self._shower(where, prefix, wanted, data, zone)
         with self._calendars.database.read() as connection:
@@ -207,7 +232,9 @@ class Queries:
                 if simple is not None:
                     matches = simple[0] in {"", row.component}
                 else:
-                    matches = query.matches(condition, self._calendars.parse(row.text, office, zone=zone))
+                    obj = self._calendars.parse(row.text, office, zone=zone)
+                    with budget.work() as work:
+                        matches = query.matches(condition, obj, work)
                 if matches:
                     yield show(row)
 
@@ -257,14 +284,19 @@ class Queries:
     ) -> Callable[[Shown], str]:
         office = self._calendars.office_of(where)
         href = multistatus.below(_href(prefix, where, ""))
+        left = MAX_RENDERED
 
         def show(row: Shown) -> str:
+            nonlocal left
             text = row.text
             if wanted.data and not data.plain:
                 try:
                     text = render(self._calendars.parse(text, office, zone=zone), data)
                 except InvalidObjectError as error:
                     raise RefusedError(error.precondition, namespace=CALDAV) from error
+                left -= len(text)
+                if left < 0:
+                    raise RefusedError(_TOO_MANY, namespace=DAV)
             return wanted.response(href(row.name), row.etag, text, row.component)
 
         return show

@@ -19,7 +19,7 @@ from calendar_server.ical import content
 from calendar_server.ical.addresses import normal
 from calendar_server.ical.content import Component, ContentError, Property
 from calendar_server.ical.recurrence import Entry, Occurrence, Series, intersects
-from calendar_server.ical.rules import Rule, RuleError, parse_rule, vet
+from calendar_server.ical.rules import Rule, RuleError, Work, parse_rule, vet
 from calendar_server.ical.tzids import named_zone, own_zone
 from calendar_server.ical.values import (
     DAY,
@@ -128,7 +128,9 @@ class CalendarObject:
         """All occurrences that meet [start, end), ascending; none for components that don't take place in time."""
         return [] if self.series is None else self.series.occurrences(start, end, limit=limit)
 
-    def instances(self, start: int, end: int, *, limit: int = MAX_INSTANCES) -> list[Instance]:
+    def instances(
+        self, start: int, end: int, *, limit: int = MAX_INSTANCES, work: Work | None = None
+    ) -> list[Instance]:
         """All instances that meet [start, end), ascending, at most `limit`.
 
         They meet it exactly where RFC 4791 section 9.9 says that a time-range does, for every component type: an instance of a VTODO
@@ -139,15 +141,15 @@ class CalendarObject:
         kinds = self.transparencies
         found = [
             Instance(one.start, one.end, kinds[one.index])
-            for one in self.series.occurrences(start, end, limit=limit)
+            for one in self.series.occurrences(start, end, limit=limit, work=work)
         ]
         found.sort()
         return found
 
-    def members_meeting(self, start: int, end: int) -> set[int]:
+    def members_meeting(self, start: int, end: int, work: Work | None = None) -> set[int]:
         """The indexes in `members` of the components of which an instance meets [start, end)."""
         if self.series is not None:
-            return self.series.meeting(start, end)
+            return self.series.meeting(start, end, work)
         return {0} if self.instances(start, end) else set()
 
     def enclosing(self) -> tuple[int, int | None]:

@@ -282,8 +282,8 @@ def simple_time_range(filter_: Filter) -> tuple[str, int | None, int | None] | N
     return comp.name, comp.time_range.start, comp.time_range.end
 
 
-def matches(filter_: Filter, obj: CalendarObject) -> bool:
-    """Whether an object matches. Costs at most one bounded expansion for each comp-filter with a time-range.
+def matches(filter_: Filter, obj: CalendarObject, work: Work | None = None) -> bool:
+    """Whether an object matches, as far as `work` suffices to tell.
 
     Clients that don't care for a component's type put conditions directly below VCALENDAR, where a time-range and most properties
     mean nothing (section 9.7.1): there they are about the object's components too.
@@ -291,12 +291,12 @@ def matches(filter_: Filter, obj: CalendarObject) -> bool:
     calendar = filter_.calendar
     if calendar.is_not_defined:
         return False
+    work = work or Work()
     within = calendar.time_range
-    if within is not None and not obj.members_meeting(within.start, within.end):
+    if within is not None and not obj.instances(within.start, within.end, limit=1, work=work):
         return False
     if not all(_prop_matches(one, [obj.root, *obj.members], obj) for one in calendar.props):
         return False
-    work = Work()
     return all(_comp_matches(one, obj, work) for one in calendar.comps)
 
 
@@ -308,8 +308,13 @@ def _comp_matches(condition: CompFilter, obj: CalendarObject, work: Work) -> boo
         members = [(-1, one) for one in obj.root.components if one.name == condition.name]
     if condition.is_not_defined:
         return not members
+    if not members:
+        return False
     if condition.time_range is not None:
-        met = obj.members_meeting(condition.time_range.start, condition.time_range.end)
+        low, high = condition.time_range.start, condition.time_range.end
+        if condition.name == obj.component and not condition.props and not condition.comps:
+            return bool(obj.instances(low, high, limit=1, work=work))
+        met = obj.members_meeting(low, high, work)
         members = [(index, one) for index, one in members if index in met]
     return any(_member_matches(condition, index, one, obj, work) for index, one in members)
 

@@ -225,17 +225,33 @@ class Series:
         found.sort(key=lambda one: (one.start, one.end, one.index))
         return found[:limit]
 
-    def meeting(self, low: int, high: int) -> set[int]:
+    def meeting(self, low: int, high: int, work: Work | None = None) -> set[int]:
         """The indexes of the components that an occurrence that meets [low, high) is made of."""
         found = {one.index for one in self._overridden(low, high)}
-        possible = {item[2].index for item in self._future}
-        if self.master is not None:
-            possible.add(self.master.index)
-        for one in self._remaining(low, high, Work()):
+        possible = self._possible(low, high)
+        if possible <= found:
+            return found
+        for one in self._remaining(low, high, work or Work()):
             found.add(one.index)
             if possible <= found:
                 break
         return found
+
+    def _possible(self, low: int, high: int) -> set[int]:
+        """The indexes of the components that make instances around [low, high), besides overrides of single ones."""
+        master = self.master
+        if master is None:
+            return set()
+        slack = self._slack()
+        first = min(start.epoch for start in [master.start, *(start for start, _ in master.additions)])
+        # Each holds from its own instance to where the next one does.
+        begins = [(first, master.index), *((epoch, entry.index) for epoch, _, entry in self._future)]
+        ends = [epoch for epoch, _, _ in self._future] + [MAX_EPOCH]
+        return {
+            index
+            for (begin, index), end in zip(begins, ends, strict=True)
+            if max(begin, first) < end and begin < high + slack and end > low - slack
+        }
 
     def made_of(self, index: int, low: int, high: int, work: Work) -> Iterator[Occurrence]:
         """The occurrences that meet [low, high) and are made of one component, in no order."""
@@ -246,7 +262,8 @@ class Series:
                     yield Occurrence(begin, end, one.start, one.index, one.recurrence_id)
                 if not one.this_and_future:
                     return
-        yield from (one for one in self._remaining(low, high, work) if one.index == index)
+        if index in self._possible(low, high):
+            yield from (one for one in self._remaining(low, high, work) if one.index == index)
 
     def touches(self, override: Entry, low: int, high: int) -> bool:
         """Whether an override changes what meets [low, high): by its own time, by the time it replaces, or all that follows it."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from icalendar import Calendar
 
+from calendar_server import queries
 from tests.calendar_server.test_caldav import OFFICE, http, names
 from tests.calendar_server.test_service import event
 from tests.support.town import NOW, appointment, at
@@ -78,6 +79,27 @@ def test_a_filter_on_a_property_looks_inside(filled):
         + '<C:prop-filter name="SUMMARY"><C:text-match>sp</C:text-match></C:prop-filter>'
     )
     assert hrefs(query(filled, "clerk1/calendar", both)) == ["late.ics"]
+
+
+def test_what_a_query_may_cost_is_bounded_for_all_objects_together(filled, monkeypatch):
+    condition = events(within(at(7, 0), at(30, 0)) + '<C:prop-filter name="SUMMARY"/>')
+    assert len(hrefs(query(filled, "clerk1/calendar", condition))) == 4
+    monkeypatch.setattr(queries, "MAX_WORK", 1)
+    refused = query(filled, "clerk1/calendar", condition)
+    assert refused.status_code == 403
+    assert "number-of-matches-within-limits" in refused.text
+    # What the index answers costs nothing.
+    assert len(hrefs(query(filled, "clerk1/calendar", events(within(at(7, 0), at(30, 0)))))) == 4
+
+
+def test_what_is_expanded_for_an_answer_is_bounded(filled, monkeypatch):
+    data = f'<C:expand start="{utc(at(7, 0))}" end="{utc(at(30, 0))}"/>'
+    assert len(hrefs(query(filled, "clerk1/calendar", events(), data))) == 4
+    monkeypatch.setattr(queries, "MAX_RENDERED", 1_000)
+    refused = query(filled, "clerk1/calendar", events(), data)
+    assert refused.status_code == 403
+    assert "number-of-matches-within-limits" in refused.text
+    assert len(hrefs(query(filled, "clerk1/calendar", events()))) == 4
 
 
 def test_another_component_finds_nothing(filled):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calendar_server.ical.query import InvalidFilterError, matches, parse_filter, simple_time_range
+from calendar_server.ical.rules import WORK, Work
 from calendar_server.ical.values import MAX_EPOCH
 from tests.calendar_server.ical.texts import component, event, parse, utc
 
@@ -262,6 +263,48 @@ def test_many_alarms_of_an_endless_series_cost_no_more_than_the_limit():
     assert matches(filter_of(calendar(comp("VEVENT", comp("VALARM", never)))), obj)
     none = comp("VALARM", never, prop("SUMMARY"))
     assert not matches(filter_of(calendar(comp("VEVENT", none))), obj)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        comp("VTODO", within(MARCH)),
+        comp("VEVENT", within(MARCH), prop("SUMMARY", text("never"))),
+        comp("VEVENT", comp("VALARM", within(MARCH))),
+    ],
+)
+def test_a_series_that_was_moved_as_a_whole_is_not_searched_to_its_end_for_its_first_form(inner):
+    first = event(f"DTSTART:{MARCH}", "RRULE:FREQ=DAILY", *alarm("TRIGGER:-PT15M"))
+    moved = event(f"RECURRENCE-ID;RANGE=THISANDFUTURE:{MARCH}", "DTSTART:20260302T120000Z")
+    work = Work()
+    assert not matches(filter_of(calendar(inner)), parse(first, moved), work)
+    assert work.left > WORK - 100
+
+
+HOURS = st.integers(0, 40)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 14), st.booleans(), HOURS), max_size=4, unique_by=lambda one: one[0]),
+    st.sets(st.integers(1, 14), max_size=3),
+    st.integers(-24, 400),
+    st.integers(1, 100),
+)
+def test_the_components_that_meet_a_range_are_those_of_its_occurrences(overrides, without, start, length):
+    lines = [f"EXDATE:202603{day:02}T080000Z" for day in sorted(without)]
+    members = [event("DTSTART:20260301T080000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;COUNT=14", *lines)]
+    for day, spreads, hour in overrides:
+        spread = ";RANGE=THISANDFUTURE" if spreads else ""
+        moved = f"DTSTART:202603{day + hour // 24:02}T{hour % 24:02}0000Z"
+        members.append(event(f"RECURRENCE-ID{spread}:202603{day:02}T080000Z", moved, "DURATION:PT1H"))
+    obj = parse(*members)
+    low = utc("2026-03-01") + start * 3600
+    high = low + length * 3600
+    expected = {one.index for one in obj.occurrences(low, high)}
+    assert obj.members_meeting(low, high) == expected
+    for index in range(len(members)):
+        made = list(obj.series.made_of(index, low, high, Work()))
+        assert {one.index for one in made} == expected & {index}
 
 
 ELEMENTS = st.recursive(
