@@ -52,6 +52,7 @@ EASY_PAGES = {
         *(
             "move_by_phone",
             "move_check",
+            "other_time",
             "person",
             "services",
             "start",

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from flask import make_response, redirect, render_template, request
 
+from booking_web.booking.appointments import new_key
 from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import FieldError, GoneError, InvalidError, ProofUsedError, SlotTakenError
 from booking_web.booking.person import NEEDS, check_person
 from booking_web.language import current_language, gettext
 from booking_web.site import choice_values, current_site, page_url
-from booking_web.views.choosing import HOLD_COOKIE, start_from, times_page
-from booking_web.views.query import choice_from_query, members_of
+from booking_web.views.choosing import HOLD_COOKIE, start_from, time_values, times_page
+from booking_web.views.query import choice_from_query, members_of, read_day
 from booking_web.views.visitor import PROOF_FIELD, network, visitors_appointments
 
 if TYPE_CHECKING:
@@ -54,15 +55,19 @@ def hold() -> Response:
         return redirect(page_url("appointment", token=booked.token), 303)
     values = {**choice_values(choice), "start": _iso(booked)}
     response = redirect(page_url("person", token=booked.token, **values), 303)
+    _remember(response, booked)
+    return response
+
+
+def _remember(response: Response, booked: Booked) -> None:
     response.set_cookie(
         HOLD_COOKIE,
         booked.token,
-        max_age=choice.office.release.hold_minutes * 60,
+        max_age=booked.office.release.hold_minutes * 60,
         httponly=True,
         secure=request.is_secure,
         samesite="Lax",
     )
-    return response
 
 
 def _iso(booked: Booked) -> str:
@@ -156,11 +161,68 @@ def check(token: str) -> Response:
         except (GoneError, SlotTakenError):
             return _person_page(token, choice, entries, ())
         return _person_page(token, choice, entries, (), prolonged=True)
+    if wish == "time":
+        return _other_time(token, choice, entries)
     try:
         checked = _check_entries(choice, entries)
     except InvalidError as error:
         return _person_page(token, choice, entries, error.errors)
     return make_response(render_template("check.html", **_check_values(token, choice, checked, entries)))
+
+
+def _other_time(token: str, choice: Choice, entries: dict[str, str]) -> Response:
+    """Choose another time and keep what was entered; with a `start` chosen, the hold moves there and she goes on where she was."""
+    if "start" not in request.form:
+        return _other_time_page(token, choice, entries)
+    try:
+        booked = visitors_appointments().hold(
+            choice,
+            start_from(request.form["start"]),
+            request.form.get("key", "")[:_KEY_LIMIT],
+            previous=token,
+        )
+    except SlotTakenError as error:
+        return _other_time_page(token, choice, entries, taken=error.start)
+    except InvalidError as error:
+        return _other_time_page(token, choice, entries, errors=error.errors)
+    if not booked.appointment.is_hold or booked.appointment.awaits:
+        return redirect(page_url("appointment", token=booked.token), 303)
+    try:
+        checked = _check_entries(choice, entries)
+    except InvalidError:
+        # She hadn't finished yet, which is no mistake.
+        page = _person_page(booked.token, choice, entries, ())
+    else:
+        page = make_response(
+            render_template("check.html", **_check_values(booked.token, choice, checked, entries))
+        )
+    _remember(page, booked)
+    return page
+
+
+def _other_time_page(
+    token: str,
+    choice: Choice,
+    entries: dict[str, str],
+    *,
+    taken: datetime | None = None,
+    errors: Sequence[FieldError] = (),
+) -> Response:
+    site = current_site()
+    start = start_from(request.args.get("start")).astimezone(choice.office.zone)
+    wanted = read_day(request.form.get("day")) or (taken or start).astimezone(choice.office.zone).date()
+    page = render_template(
+        "other_time.html",
+        token=token,
+        choice=choice,
+        start=start,
+        entries=entries,
+        key=new_key(),
+        taken=taken,
+        errors=errors,
+        **time_values(site.feed(choice.office).offers(choice, site.now()), wanted),
+    )
+    return make_response(page, 409 if taken else 422 if errors else 200)
 
 
 def _check_values(token: str, choice: Choice, checked: Person, entries: dict[str, str]) -> dict[str, Any]:

@@ -279,6 +279,62 @@ def test_choosing_another_time_moves_the_hold(citizens):
     assert [event.start.isoformat() for event in holds] == [MONDAY_9]
 
 
+def other_time(browser, address, **entered):
+    """Press "Andere Zeit wählen" and return the form of that page."""
+    page = Page(browser.post(address, data={**PERSON, **entered, "wish": "time"}))
+    return page.form("/daten")
+
+
+def test_another_time_is_chosen_without_entering_anything_again(citizens):
+    browser = citizens.browser()
+    form = other_time(browser, begin(browser), reminder="1")
+    answer = browser.post(form["action"], data={**form["fields"], "start": MONDAY_9})
+    page = Page(answer)
+    assert "Stimmt alles?" in page.text
+    assert "9:00 Uhr bis etwa" in page.text
+    assert PERSON["name"] in page.text
+    form = page.form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    (event,) = calendar_of(citizens)
+    assert event.icalendar_component.start.hour == 9
+
+
+def test_who_had_not_finished_goes_on_entering_at_the_other_time(citizens):
+    browser = citizens.browser()
+    form = other_time(browser, begin(browser), email="")
+    answer = browser.post(form["action"], data={**form["fields"], "start": MONDAY_9})
+    assert answer.status_code == 200
+    assert f'value="{PERSON["name"]}"' in answer.text
+    assert "Geben Sie Ihre E-Mail-Adresse ein." not in answer.text
+    assert "7. Dezember 2026, 9:00 Uhr" in Page(answer).text
+
+
+def test_if_the_other_time_has_gone_too_her_entries_and_her_hold_stay(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    form = other_time(browser, address)
+    fill(citizens, MONDAY_9)
+    answer = browser.post(form["action"], data={**form["fields"], "start": MONDAY_9})
+    assert answer.status_code == 409
+    assert "Diese Zeit ist gerade weg" in answer.text
+    assert Page(answer).form("/daten")["fields"]["name"] == PERSON["name"]
+    answer = browser.post(form["action"], data={**form["fields"], "start": "soon"})
+    assert answer.status_code == 422
+    form = Page(browser.post(address, data=PERSON)).form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+
+
+def test_after_the_hold_ran_out_another_time_is_kept_with_her_entries(citizens):
+    browser = citizens.browser()
+    form = other_time(browser, begin(browser))
+    citizens.clock.advance(minutes=11)
+    answer = browser.post(form["action"], data={**form["fields"], "start": MONDAY_9})
+    assert "Wir halten diese Zeit bis" in Page(answer).text
+    form = Page(answer).form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    assert len(calendar_of(citizens)) == 1
+
+
 def test_a_held_time_is_told_when_she_comes_back(citizens):
     browser = citizens.browser()
     begin(browser)
