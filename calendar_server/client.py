@@ -113,6 +113,7 @@ class CalendarClient:
         pool: int = 16,
     ) -> None:
         self._url = url.rstrip("/")
+        self.user = user
         self._headers = {**urllib3.make_headers(basic_auth=f"{user}:{password}"), "User-Agent": "termin"}
         self._pool = urllib3.PoolManager(
             maxsize=pool,

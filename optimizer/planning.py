@@ -16,7 +16,7 @@ from optimizer.office import Appointment, Clerk, Office
 from optimizer.workload import Colleague, Curve, Task, present
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
     from optimizer.solution import Solution
@@ -55,14 +55,33 @@ class Draft:
     proven_optimal: bool = True
     seconds: float = 0.0
 
-    def split(self) -> tuple[Draft, Draft]:
-        """Return the quiet part, which can be applied at once, and the rest, which citizens must hear of.
+    def split(self, snapshot: Snapshot, held: Container[str] = ()) -> tuple[Draft, Draft]:
+        """Return the quiet part, which can be applied at once, and the rest, which waits for somebody's decision.
 
-        The rest may need places that the quiet part makes free, so the quiet part goes first.
+        The rest may need places that the quiet part makes free, so the quiet part goes first. What in turn needs a place that
+        the rest makes free belongs to the rest, as do the appointments `held` (uids), and what needs theirs.
         """
-        quiet = tuple(change for change in self.changes if change.is_quiet)
-        loud = tuple(change for change in self.changes if not change.is_quiet)
+        booked = {entry.uid: entry for entry in snapshot.booked}
+        rest = {change.uid for change in self.changes if not change.is_quiet or change.uid in held}
+        growing = bool(rest)
+        while growing:
+            occupied = [booked[uid] for uid in rest]
+            joining = {
+                change.uid
+                for change in self.changes
+                if change.uid not in rest
+                and any(_would_meet(change, booked[change.uid], entry) for entry in occupied)
+            }
+            rest |= joining
+            growing = bool(joining)
+        quiet = tuple(change for change in self.changes if change.uid not in rest)
+        loud = tuple(change for change in self.changes if change.uid in rest)
         return replace(self, changes=quiet), replace(self, changes=loud)
+
+
+def _would_meet(change: Change, moving: BookedNow, staying: BookedNow) -> bool:
+    end = change.to_start + moving.ends_at - moving.starts_at
+    return change.to_clerk == staying.clerk and change.to_start < staying.ends_at and end > staying.starts_at
 
 
 @dataclass(slots=True)
@@ -132,6 +151,47 @@ def conflicts(snapshot: Snapshot) -> set[str]:
         if entry.starts_at >= snapshot.now
         and _mask(entry) & working[entry.clerk][entry.day] & ~free[entry.clerk][entry.day]
     }
+
+
+def fits(snapshot: Snapshot, changes: Iterable[Change]) -> bool:
+    """True if changes that were planned before are still possible: each appointment is as it was, and its new place is free."""
+    booked = {entry.uid: entry for entry in snapshot.booked}
+    coming = {change.uid: change for change in changes}
+    free = {clerk.id: clerk.free for clerk in snapshot.clerks}
+    taken: dict[tuple[str, int], int] = {}
+    for entry in snapshot.booked:
+        if entry.uid not in coming:
+            where = entry.clerk, entry.day
+            taken[where] = taken.get(where, 0) | _mask(entry)
+    for change in coming.values():
+        found = booked.get(change.uid)
+        if found is None or (found.etag, found.clerk, found.starts_at) != (
+            change.etag,
+            change.clerk,
+            change.start,
+        ):
+            return False
+        if change.cancel:
+            continue
+        day = next(
+            (
+                number
+                for number, each in enumerate(snapshot.days)
+                if each.base <= change.to_start < each.base + each.grains * GRAIN
+            ),
+            None,
+        )
+        if day is None or change.to_clerk not in free:
+            return False
+        start = (change.to_start - snapshot.days[day].base) // GRAIN
+        wanted = bits.span(start, found.length)
+        room = free[change.to_clerk][day] & ~taken.get((change.to_clerk, day), 0)
+        if not change.is_quiet:
+            room &= _window(snapshot.days[day], frozenset(found.services))
+        if wanted & ~room:
+            return False
+        taken[change.to_clerk, day] = taken.get((change.to_clerk, day), 0) | wanted
+    return True
 
 
 def resolve(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from optimizer import why
+from optimizer.planning import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,12 +54,6 @@ def proposed_for(plans: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [plan for plan in plans if plan["state"] == "proposed"]
 
 
-def same_steps(plan: dict[str, Any], other: dict[str, Any]) -> bool:
-    """True if two plans change the same appointments, from the same state, in the same way."""
-
-    def key(step: dict[str, Any]) -> tuple[Any, ...]:
-        return tuple(
-            step[name] for name in ("uid", "etag", "clerk", "start", "to_clerk", "to_start", "cancel")
-        )
-
-    return sorted(map(key, plan["steps"])) == sorted(map(key, other["steps"]))
+def changes_of(plan: dict[str, Any]) -> tuple[Change, ...]:
+    """Return the steps of a plan's JSON as the planner's changes."""
+    return tuple(Change(**{each.name: step[each.name] for each in fields(Change)}) for step in plan["steps"])

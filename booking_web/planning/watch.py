@@ -3,13 +3,16 @@
 The watch follows the change log and looks, whenever something changed, for appointments that their clerk's own events cover. What colleagues can take over at
 the same time is applied at once; what needs another time or must be cancelled becomes a plan that waits for approval. It remembers
 nothing: all that it knows it reads from the calendars and the plans, so it can be killed and started anywhere.
+
+What people decided it doesn't decide again: a plan that somebody dismissed isn't made once more, and what somebody took back waits for her.
+That holds until the clerk's own entries change.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 _EVERY_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 60.0
+_LOOK_ANYWAY = timedelta(minutes=10)
+"""Time itself makes plans stale, as do closures and holds that somebody's plan would need."""
+_LEVELS = ("cancelled", "moved_grains", "clerk_changes")
 _CONCERNED = {"event", "appointment"}
 log = structlog.get_logger(__name__)
 
@@ -45,6 +51,14 @@ class RepairSettings:
     seconds: float = 20.0
     """For each day's search."""
     reason: str = ABSENCE
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What people decided against, as (uid, clerk, start) of the appointments: places that they brought back, and plans that they dismissed."""
+
+    taken_back: set[tuple[str, str, int]] = field(default_factory=set)
+    turned_down: set[tuple[str, str, int]] = field(default_factory=set)
 
 
 class RepairWatch:
@@ -64,6 +78,7 @@ class RepairWatch:
         self._settings = settings or RepairSettings()
         self._clock = clock
         self._seen: dict[str, int] = {}
+        self._looked: dict[str, datetime] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop`; failures are logged and tried again, ever more slowly."""
@@ -81,34 +96,76 @@ class RepairWatch:
         found = 0
         for office in self._changes.offices():
             head = self._changes.head(office)
-            if self._is_concerned(office, head):
-                found += self._repair(office)
+            concerned = self._is_concerned(office, head)
             self._seen[office] = head
+            if concerned:
+                self._looked[office] = self._clock()
+                found += self._repair(office)
         return found
 
     def _is_concerned(self, office: str, head: int) -> bool:
+        looked = self._looked.get(office)
+        if looked is None or self._clock() - looked >= _LOOK_ANYWAY:
+            return True
         seen = self._seen.get(office)
         if seen is None:
             return True
-        return seen < head and any(change.kind in _CONCERNED for change in self._changes.read(office, seen))
+        while seen < head:
+            changes = self._changes.read(office, seen)
+            if any(change.kind in _CONCERNED for change in changes):
+                return True
+            if not changes:
+                return False
+            seen = changes[-1].seq
+        return False
 
     def _repair(self, office: str) -> int:
         snapshot = self._snapshot(office)
         covered = planning.conflicts(snapshot)
-        waiting = drafts.proposed_for(self._client.plans(office))
+        ours = [
+            plan
+            for plan in self._client.plans(office)
+            if plan["created_by"] == self._client.user and plan["kind"] == "repair"
+        ]
+        waiting = drafts.proposed_for(ours)
         if not covered:
-            self._dismiss([plan for plan in waiting if plan["kind"] == "repair"])
+            self._dismiss(waiting)
             return 0
-        notice = self._settings.notice_hours * 3600
-        quiet, loud = planning.resolve(snapshot, seconds=self._settings.seconds, notice=notice).split()
-        if quiet.changes and not self._apply(office, quiet):
-            return len(covered)
-        if quiet.changes and loud.changes:
-            # Etags and places are as they are now, after the quiet part.
-            snapshot = self._snapshot(office)
-            loud = planning.resolve(snapshot, seconds=self._settings.seconds, notice=notice)
-        self._propose(office, loud, waiting, snapshot)
+        decided = self._decided(office, ours)
+        held = {
+            entry.uid
+            for entry in snapshot.booked
+            if (entry.uid, entry.clerk, entry.starts_at) in decided.taken_back
+        }
+        draft = self._resolve(snapshot)
+        quiet, rest = draft.split(snapshot, held)
+        if quiet.changes:
+            if not self._apply(office, quiet):
+                return len(covered)
+            if rest.changes:
+                # Etags and places are as they are now, after the quiet part.
+                snapshot = self._snapshot(office)
+                draft = self._resolve(snapshot)
+        self._propose(office, draft if rest.changes else rest, waiting, snapshot, decided)
         return len(covered)
+
+    def _resolve(self, snapshot: Snapshot) -> planning.Draft:
+        notice = self._settings.notice_hours * 3600
+        return planning.resolve(snapshot, seconds=self._settings.seconds, notice=notice)
+
+    def _decided(self, office: str, ours: list[dict[str, Any]]) -> _Decided:
+        entered = self._changes.own_entries_changed(office)
+        found = _Decided()
+        for plan in ours:
+            if plan["state"] not in {"dismissed", "undone"} or plan["decided_by"] == self._client.user:
+                continue
+            places = found.taken_back if plan["state"] == "undone" else found.turned_down
+            at = datetime.fromisoformat(plan["decided"])
+            for change in drafts.changes_of(plan):
+                last = entered.get(change.clerk)
+                if last is None or last <= at:
+                    places.add((change.uid, change.clerk, change.start))
+        return found
 
     def _snapshot(self, office: str) -> Snapshot:
         today = self._clock().astimezone(self._zone).date()
@@ -129,23 +186,56 @@ class RepairWatch:
         return True
 
     def _propose(
-        self, office: str, draft: planning.Draft, waiting: list[dict[str, object]], snapshot: Snapshot
+        self,
+        office: str,
+        draft: planning.Draft,
+        older: list[dict[str, Any]],
+        snapshot: Snapshot,
+        decided: _Decided,
     ) -> None:
-        older = [plan for plan in waiting if plan["kind"] == "repair"]
-        if not draft.changes:
+        places = {(change.uid, change.clerk, change.start) for change in draft.changes}
+        if places <= decided.turned_down:
             self._dismiss(older)
             return
-        hours = self._settings.auto_hours
-        auto_at = None if hours is None else int((self._clock() + timedelta(hours=hours)).timestamp())
-        body = drafts.body(draft, "repair", reason=self._settings.reason, auto_at=auto_at, snapshot=snapshot)
-        if any(drafts.same_steps(plan, body) for plan in older):
+        if any(_is_as_good(plan, draft, snapshot) for plan in older):
             return
+        body = drafts.body(draft, "repair", reason=self._settings.reason, snapshot=snapshot)
+        if not places & (decided.turned_down | decided.taken_back):
+            body["auto_at"] = self._auto_at(draft, older)
         self._dismiss(older)
         self._client.propose_plan(office, body)
 
-    def _dismiss(self, plans: list[dict[str, object]]) -> None:
+    def _auto_at(self, draft: planning.Draft, older: list[dict[str, Any]]) -> int | None:
+        """When the plan applies itself, in epoch seconds: it has waited as long as the ones that it replaces if these were about all of it."""
+        hours = self._settings.auto_hours
+        if hours is None:
+            return None
+        uids = {change.uid for change in draft.changes if not change.is_quiet}
+        times = [
+            datetime.fromisoformat(plan["auto_at"])
+            for plan in older
+            if plan["auto_at"] is not None and uids <= {step["uid"] for step in plan["steps"]}
+        ]
+        return int(min([self._clock() + timedelta(hours=hours), *times]).timestamp())
+
+    def _dismiss(self, plans: list[dict[str, Any]]) -> None:
         for plan in plans:
             try:
                 self._client.decide_plan(str(plan["id"]), "dismiss")
             except RefusedError:
                 continue
+
+
+def _is_as_good(plan: dict[str, Any], draft: planning.Draft, snapshot: Snapshot) -> bool:
+    """True if a plan that waits can stay, so that nobody finds another one than she has just read: it's about the same, possible, and no worse."""
+    changes = drafts.changes_of(plan)
+    if {change.uid for change in changes if not change.is_quiet} != {
+        change.uid for change in draft.changes if not change.is_quiet
+    }:
+        return False
+    solved = {change.uid for change in draft.changes}
+    if not planning.conflicts(snapshot) & solved <= {change.uid for change in changes}:
+        return False
+    levels = ([objective[name] for name in _LEVELS] for objective in (plan["objective"], draft.objective))
+    before, now = levels
+    return before <= now and planning.fits(snapshot, changes)

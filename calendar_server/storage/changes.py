@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from calendar_server.ical.appointment import GROUP, Appointment, NotAnAppointmentError, from_ical
 from calendar_server.ical.group import all_uids, join
 from calendar_server.storage import reading, wish_rows
+from calendar_server.storage.rows import Kind
 from calendar_server.storage.schema import changes, offices
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ class ChangeLog:
         """Return changes with a number above `after`, ascending; at least `limit` if there are as many, since a write isn't cut in two."""
         with self._database.read() as connection:
             query = select(changes).where(changes.c.office == office, changes.c.seq > after)
+    def own_entries_changed(self, office: str) -> dict[str, datetime]:
+        """Return for each clerk when her own events were last changed, aware, in UTC, as far as the log remembers."""
+        last = func.max(changes.c.at)
+        query = (
+            select(changes.c.owner, last)
+            .where(changes.c.office == office, changes.c.kind == Kind.EVENT)
+            .group_by(changes.c.owner)
+        )
+        with self._database.read() as connection:
+            return {owner: datetime.fromtimestamp(at, UTC) for owner, at in connection.execute(query).all()}
+
             rows = connection.execute(query.order_by(changes.c.seq, changes.c.part).limit(limit)).all()
             if len(rows) == limit:
                 last = rows[-1].seq

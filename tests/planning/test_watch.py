@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import datetime
+
 import pytest
+from sqlalchemy import insert
 
 from booking_web.planning.watch import RepairSettings, RepairWatch
+from calendar_server.storage.schema import changes
 from tests.support.calendar import calendar_server
 from tests.support.databases import fresh_sqlite
 from tests.support.town import BERLIN, NOW, appointment, at, clerk, directory, office
@@ -34,6 +39,30 @@ def holder(server, uid: str) -> str:
 
 def fall_ill(server, name: str, day=7) -> None:
     server.calendar(name).save_event(dtstart=at(day, 0).date(), dtend=at(day + 1, 0).date(), summary="krank")
+
+
+def get_well(server, name: str) -> None:
+    for event in server.calendar(name).events():
+        if "krank" in event.data:
+            event.delete()
+
+
+def plans(server) -> list[dict]:
+    return server.client("lead").plans("buergerbuero")
+
+
+def fill(server, day: int = 7) -> None:
+    for number in (1, 2):
+        server.client().book(appointment(f"a{number}-{day}@test", at(day, 8), "reisepass"), now=NOW)
+
+
+def waiting_plan(server, **settings) -> RepairWatch:
+    """Leave a plan that moves one appointment."""
+    fill(server)
+    fall_ill(server, "clerk1")
+    watching = watch(server, **settings)
+    watching.look()
+    return watching
 
 
 def test_nothing_is_done_while_nobody_is_away(server):
@@ -113,16 +142,109 @@ def test_a_plan_is_withdrawn_when_the_clerk_is_back(server):
     assert [plan["state"] for plan in server.client("lead").plans("buergerbuero")] == ["dismissed"]
 
 
-def test_a_plan_is_made_anew_when_something_else_changed(server):
-    for uid in ("a1@test", "a2@test"):
-        server.client().book(appointment(uid, at(7, 8), "reisepass"), now=NOW)
+def test_a_plan_is_made_anew_when_its_place_is_taken(server):
+    waiting_plan(server)
+    (plan,) = plans(server)
+    taken = datetime.fromisoformat(plan["moved"][0]["to"]).astimezone(BERLIN)
+    server.client().book(appointment("a3@test", taken, "reisepass"), now=NOW)
+    watch(server).look()
+    assert sorted(each["state"] for each in plans(server)) == ["dismissed", "proposed"]
+
+
+def test_a_plan_that_is_as_good_as_before_stays(server):
+    watching = waiting_plan(server)
+    for number, hour in enumerate((9, 11, 13, 15)):
+        server.client().book(appointment(f"n{number}@test", at(7, hour), "reisepass"), now=NOW)
+        watching.look()
+    assert [plan["state"] for plan in plans(server)] == ["proposed"]
+
+
+def test_a_plan_that_somebody_dismissed_is_not_made_once_more(server):
+    watching = waiting_plan(server)
+    server.client("lead").decide_plan(plans(server)[0]["id"], "dismiss")
+    server.client().book(appointment("n1@test", at(7, 11), "reisepass"), now=NOW)
+    watching.look()
+    watch(server, auto_hours=4).look()
+    assert [plan["state"] for plan in plans(server)] == ["dismissed"]
+
+
+def test_a_dismissed_plan_comes_again_when_more_is_covered_but_not_by_itself(server):
+    waiting_plan(server)
+    server.client("lead").decide_plan(plans(server)[0]["id"], "dismiss")
+    server.clock.advance(minutes=1)
+    fill(server, 14)
+    fall_ill(server, "clerk1", 14)
+    watch(server, auto_hours=4).look()
+    (plan,) = [plan for plan in plans(server) if plan["state"] == "proposed"]
+    assert len(plan["moved"]) == 2
+
+
+def test_a_dismissal_ends_with_the_absence_that_it_was_about(server):
+    watching = waiting_plan(server)
+    server.client("lead").decide_plan(plans(server)[0]["id"], "dismiss")
+    server.clock.advance(minutes=1)
+    get_well(server, "clerk1")
+    watching.look()
     fall_ill(server, "clerk1")
+    watching.look()
+    assert sorted(plan["state"] for plan in plans(server)) == ["dismissed", "proposed"]
+
+
+def test_what_somebody_took_back_waits_for_her(server):
+    server.client().book(appointment("a1@test", at(7, 8), "reisepass"), now=NOW)
+    ill = holder(server, "a1@test")
+    fall_ill(server, ill)
+    watching = watch(server, auto_hours=1)
+    watching.look()
+    server.client("lead").decide_plan(plans(server)[0]["id"], "undo")
+    watching.look()
+    assert holder(server, "a1@test") == ill
+    assert sorted((plan["state"], plan["auto_at"]) for plan in plans(server)) == [
+        ("proposed", None),
+        ("undone", None),
+    ]
+
+
+def test_plans_that_others_made_are_left_alone(server):
+    body = {"kind": "repair", "steps": [], "objective": {}, "proven_optimal": True, "seconds": 0.0}
+    made = server.client("lead").propose_plan("buergerbuero", body)
+    watch(server).look()
+    waiting_plan(server)
+    states = {plan["id"]: plan["state"] for plan in plans(server)}
+    assert states[made["id"]] == "proposed"
+    assert list(states.values()) == ["proposed", "proposed"]
+
+
+def test_what_needs_a_place_that_a_move_makes_free_waits_with_it(server):
+    """clerk1 leaves in the middle of an appointment that only another time helps; its beginning is the only room for clerk2's."""
+    server.client().book(appointment("long@test", at(7, 8), "reisepass", minutes=30), now=NOW)
+    server.client().book(appointment("short@test", at(7, 8), "reisepass", minutes=15), now=NOW)
+    late, ill = holder(server, "long@test"), holder(server, "short@test")
+    server.calendar(late).save_event(dtstart=at(7, 8, 15), dtend=at(7, 9), summary="Arzt")
+    fall_ill(server, ill)
+    watch(server).look()
+    (plan,) = plans(server)
+    assert plan["state"] == "proposed"
+    assert [step["uid"] for step in plan["reassigned"]] == ["short@test"]
+    assert [step["uid"] for step in plan["moved"]] == ["long@test"]
+    server.client("lead").decide_plan(plan["id"], "apply")
+    assert holder(server, "short@test") == late
+
+
+def test_many_holds_hide_no_absence(server):
     watching = watch(server)
     watching.look()
-    server.client().book(appointment("a3@test", at(7, 8, 30), "reisepass"), now=NOW)
+    server.client().book(appointment("a1@test", at(7, 8), "reisepass"), now=NOW)
     watching.look()
-    states = sorted(plan["state"] for plan in server.client("lead").plans("buergerbuero"))
-    assert states == ["dismissed", "proposed"]
+    ill = holder(server, "a1@test")
+    with closing(server.database()) as database, database.write() as connection:
+        seq = server.change_log().head("buergerbuero")
+        told = {"office": "buergerbuero", "kind": "hold", "action": "stored", "owner": "clerk2"}
+        told |= {"actor": "site", "at": int(NOW.timestamp())}
+        rows = [{**told, "seq": seq, "part": 1000 + part, "uid": f"h{part}"} for part in range(600)]
+        connection.execute(insert(changes), rows)
+    fall_ill(server, ill)
+    assert watching.look() == 1
 
 
 def test_a_plan_may_decide_itself(server):
@@ -132,3 +254,15 @@ def test_a_plan_may_decide_itself(server):
     watch(server, auto_hours=4).look()
     (plan,) = server.client("lead").plans("buergerbuero")
     assert plan["auto_at"] == "2026-12-01T15:00:00+00:00"
+
+
+def test_a_plan_made_anew_has_waited_as_long_as_the_one_before(server):
+    waiting_plan(server, auto_hours=4)
+    (plan,) = plans(server)
+    taken = datetime.fromisoformat(plan["moved"][0]["to"]).astimezone(BERLIN)
+    server.clock.advance(hours=3)
+    server.client().book(appointment("a3@test", taken, "reisepass"), now=NOW)
+    watch(server, auto_hours=4).look()
+    (anew,) = [plan for plan in plans(server) if plan["state"] == "proposed"]
+    assert anew["moved"] != plan["moved"]
+    assert anew["auto_at"] == "2026-12-01T15:00:00+00:00"
