@@ -9,6 +9,7 @@ from flask import g, make_response, render_template, request
 from flask_babel import gettext
 
 from booking_web.booking.choice import Choice
+from booking_web.staff import periods
 from booking_web.staff.offices import own_office
 from booking_web.staff.state import current_staff
 from calendar_server.client import RefusedError
@@ -59,15 +60,13 @@ def _entries(office: OfficeInfo) -> dict[str, Any]:
 
 def _answer(office: OfficeInfo, entries: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, str]]:
     mistakes: dict[str, str] = {}
-    day, start = date.min, None
-    try:
-        day = date.fromisoformat(entries["day"])
-    except ValueError:
+    day, start = periods.read_date(entries["day"]), None
+    if day is None:
         mistakes["day"] = gettext("Geben Sie einen Tag an, zum Beispiel 07.12.2026.")
-    try:
-        start = time.fromisoformat(entries["start"]) if entries["start"] else None
-    except ValueError:
-        mistakes["start"] = gettext("Geben Sie eine Uhrzeit an, zum Beispiel 8:00.")
+    if entries["start"]:
+        start = periods.read_clock(entries["start"])
+        if start is None:
+            mistakes["start"] = gettext("Geben Sie eine Uhrzeit an, zum Beispiel 8:00.")
     persons = int(entries["persons"]) if entries["persons"].isdecimal() else 1
     minutes = _minutes(office, entries, min(max(persons, 1), _MOST_PERSONS))
     if minutes is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import g, make_response, redirect, render_template, request, url_for
 
 from booking_web.staff.state import current_staff
-from calendar_server.client import RefusedError
+from calendar_server.client import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +109,6 @@ def revoke_feed(number: int) -> Response:
 
 
 def _revoked(revoke: Callable[[int], None], number: int) -> Response:
-    with suppress(RefusedError):
+    with suppress(RefusedError, NotFoundError):
         revoke(number)
     return redirect(url_for("connect"), 303)

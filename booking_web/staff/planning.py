@@ -273,9 +273,10 @@ def _read_absence(office: OfficeInfo, entries: dict[str, str]) -> _Absence | dic
     hours: dict[str, time] = {"since": time(), "until": time()}
     for name in ("since", "until"):
         if entries[name]:
-            try:
-                hours[name] = time.fromisoformat(entries[name])
-            except ValueError:
+            clock = periods.read_clock(entries[name])
+            if clock is not None:
+                hours[name] = clock
+            else:
                 mistakes[name] = gettext("Geben Sie eine Uhrzeit an, zum Beispiel 8:00.")
     if mistakes or isinstance(days, dict):
         return mistakes

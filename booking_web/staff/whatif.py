@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import TYPE_CHECKING, Any
 
 from flask import g, request
@@ -10,6 +9,7 @@ from flask_babel import gettext
 
 from booking_web.language import local
 from booking_web.planning import scenarios
+from booking_web.staff import periods
 from booking_web.staff.planning import guarded, page, today_at
 from booking_web.staff.state import current_staff
 from optimizer.snapshot import Snapshot
@@ -110,9 +110,10 @@ def _change(
         return (None if mistakes else scenarios.NewClerk(services, entries["like"])), mistakes
     times = []
     for name in ("start", "end"):
-        try:
-            times.append(time.fromisoformat(entries[name]))
-        except ValueError:
+        clock = periods.read_clock(entries[name])
+        if clock is not None:
+            times.append(clock)
+        else:
             mistakes[name] = gettext("Geben Sie eine Uhrzeit an, zum Beispiel 8:00.")
     if len(times) == 2 and times[0] >= times[1]:
         mistakes["end"] = gettext("Das Ende muss nach dem Beginn liegen.")

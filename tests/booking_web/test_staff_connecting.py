@@ -66,6 +66,7 @@ def test_a_secret_address_is_made_shown_once_and_revoked(citizens, staff):
     assert requests.get(there, timeout=10).status_code == 404
     assert "Outlook im Büro" not in browser.get("/connect").text
     assert post(browser, f"/connect/feeds/{number}/revoke").status_code == 303
+    assert post(browser, f"/connect/feeds/{'9' * 20}/revoke").status_code == 303
 
 
 def test_an_app_password_works_for_calendars_and_makes_no_others(citizens, staff):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -47,8 +48,8 @@ def test_an_absence_is_planned_seen_applied_and_undone(citizens, lead):
     assert absences[0].icalendar_component["DTSTART"].dt.isoformat() == "2026-12-07"
     assert send(lead, f"{where}/undo").status_code == 303
     assert holders(citizens, made["uid"]) == [ill]
-    assert "zurückgenommen" in lead.get("/plans").text
     assert not [event for event in citizens.calendar.calendar(ill).events() if "abwesend" in event.data]
+    assert "zurückgenommen" in lead.get("/plans").text
 
 
 def test_a_plan_that_no_longer_fits_is_made_anew_and_changes_nothing(citizens, lead):
@@ -71,7 +72,6 @@ def test_a_plan_that_no_longer_fits_is_made_anew_and_changes_nothing(citizens, l
     assert holders(citizens, made["uid"]) != [ill]
 
 
-def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
 def test_no_plan_moves_an_appointment_to_a_start_that_is_too_soon(citizens, staff):  # noqa: F811
     citizens.clock.advance(days=5, hours=18)
     lead, _ = log_in(staff, "lead")
@@ -95,6 +95,7 @@ def test_an_absence_without_appointments_can_be_taken_back_too(citizens, lead):
     assert citizens.calendar.calendar("clerk1").events() == []
 
 
+def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
     uids = [book(citizens, start=f"2026-12-07T{hour}:00:00+01:00")["uid"] for hour in ("08", "10", "14")]
     owner = holders(citizens, uids[0])[0]
     for uid in uids[1:]:
@@ -191,6 +192,14 @@ def test_the_work_is_evened_out_by_a_point_of_the_curve(citizens, lead):
     assert holders(citizens, uids[0]) != holders(citizens, uids[1])
 
 
+def test_days_and_times_are_taken_as_the_page_says_them(citizens, lead):
+    form = {**FORM, "first": "7.12.2026", "last": "07.12.2026", "since": "8:00", "until": "9:30"}
+    where = send(lead, "/plans/absence", **form).location
+    absence = citizens.calendar.client("lead").plan(where.split("?")[0].split("/")[-1])["absence"]
+    times = [datetime.fromtimestamp(absence[name], UTC).isoformat() for name in ("start", "end")]
+    assert times == ["2026-12-07T07:00:00+00:00", "2026-12-07T08:30:00+00:00"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -200,6 +209,7 @@ def test_the_work_is_evened_out_by_a_point_of_the_curve(citizens, lead):
         ({"last": "2026-12-01"}, "Der letzte Tag liegt nicht vor dem ersten"),
         ({"last": "9999-12-31"}, "Der letzte Tag liegt nicht vor dem ersten"),
         ({"since": "25:00"}, "Geben Sie eine Uhrzeit an"),
+        ({"since": "12:00+03:00"}, "Geben Sie eine Uhrzeit an"),
         ({"since": "10:00", "until": "09:00"}, "Das Ende muss nach dem Beginn liegen."),
     ],
 )

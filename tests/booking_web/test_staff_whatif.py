@@ -61,6 +61,7 @@ def log_in_again(browser):
         (f"{WINDOW}&{INVENTED.replace('150', '99999')}", "Geben Sie eine Zahl von 1 bis 1000 an."),
         ("what=window&day=9", "Wählen Sie einen Wochentag."),
         ("what=window&start=25:00", "Geben Sie eine Uhrzeit an"),
+        ("what=window&start=14:00%2B01:00&end=18:00", "Geben Sie eine Uhrzeit an"),
         ("what=window&start=18:00&end=14:00", "Das Ende muss nach dem Beginn liegen."),
         (f"{WINDOW}&clerk=nobody", "Wählen Sie, wer dann arbeiten würde."),
         ("what=clerk&like=clerk1", "Wählen Sie mindestens ein Anliegen."),
