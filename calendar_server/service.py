@@ -72,6 +72,7 @@ class Actor:
 
     `caller` is the member of the public for whom the site books; None: staff, a partner, or the system. `released_only`: what is booked must
     be released to the public (`calendar_server.offices.Office.release`). `once`: what was booked and is gone again isn't booked anew.
+    `restores`: what comes has been somewhere before, so a cancelled appointment is taken as what it is.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Actor:
     caller: Caller | None = None
     released_only: bool = False
     once: bool = False
+    restores: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -373,7 +375,7 @@ class Calendars:
         source = None if stored is None else writer.collections.by_id(stored.collection_id)
         clerk = source.owner if source is not None else ""
         if stored is None and booking.appointment.cancelled:
-            raise RefusedError(refusals.NOTHING_TO_BOOK, "the event is cancelled")
+            clerk = self._keeper(office, booking, actor)
         if booking.rescheduled and not booking.appointment.cancelled:
             clerk = self._place(
                 writer,
@@ -399,6 +401,14 @@ class Calendars:
         else:
             writer.replace(stored, source, booking.content, target=target, href=file_name(obj.uid))
         return Put(stored is None, None if booking.altered else etag_of(booking.content.text))
+
+    @staticmethod
+    def _keeper(office: Office, booking: bookings.Booking, actor: Actor) -> str:
+        """With whom a new appointment lies that is cancelled already: it takes nobody's time. Refuses it unless it's restored."""
+        if not actor.restores:
+            raise RefusedError(refusals.NOTHING_TO_BOOK, "the event is cancelled")
+        able = (each.id for each in office.clerks if booking.content.services <= each.services)
+        return next(able, office.clerks[0].id)
 
     def _share_of(
         self,

@@ -18,6 +18,7 @@ from booking_web.notifications.reminders import reminder_due
 from booking_web.notifications.told import Kind, Snapshot, beside, decide
 from booking_web.notifications.wishes import decide_wish
 from calendar_server.ical.group import group_uid
+from calendar_server.storage.changes import IMPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +97,10 @@ class Follower:
                 if current is None and changes[-1].action != "deleted":
                     # It's gone meanwhile, or can't be read. Its deletion is a change of its own; without one nothing is cancelled.
                     continue
+                if all(change.actor == IMPORTED for change in changes) and self._knows(
+                    writing, office, uid, current
+                ):
+                    continue
                 queued += self._tell(
                     writing, office, uid, current, by_citizen=_by_citizen(changes), at=changes[-1].at
                 )
@@ -103,6 +108,19 @@ class Follower:
                 queued += self._tell_who_waits(writing, office, uid, changes)
             writing.set_cursor(office, found[-1].seq)
         return queued
+
+    def _knows(self, writing: Writing, office: str, uid: str, current: Appointment | None) -> bool:
+        """Note what the citizen of an imported appointment knows already; False if something was noted before, or there's nothing to know."""
+        now = self._clock()
+        standing = writing.standing(office, uid)
+        if not standing.settled or any((standing.told, standing.queued, standing.refused)):
+            return False
+        decision = decide(None, current, office=office, now=now)
+        if decision is None:
+            return False
+        due = reminder_due(decision.told.snapshot, self._town.reminder, told_at=now)
+        writing.assume(decision.told, now=now, reminder_due=due)
+        return True
 
     def _tell(
         self,

@@ -252,6 +252,22 @@ class Writing:
         """She has confirmed it, or it ran out."""
         self._connection.execute(delete(awaiting).where(awaiting.c.office == office, awaiting.c.uid == uid))
 
+    def assume(self, told: Told, *, now: datetime, reminder_due: datetime | None) -> None:
+        """Note that the citizen knows, though no mail of ours told her and nothing was noted about her before."""
+        self._connection.execute(
+            insert(told_table).values(
+                office=told.snapshot.office,
+                uid=told.snapshot.uid,
+                snapshot=told.snapshot.to_json(),
+                sequence=told.sequence,
+                cancelled=told.cancelled,
+                thread="",
+                told_at=_epoch(now),
+                ends_at=_epoch(told.snapshot.end),
+                reminder_due=_epoch_or_none(reminder_due),
+            )
+        )
+
     def refresh(self, snapshot: Snapshot) -> None:
         """Keep details that change without a mail: name, telephone, the wish to be reminded."""
         self._connection.execute(_update_told(snapshot).values(snapshot=snapshot.to_json()))

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from calendar_server.wishes import Wish as Wish  # noqa: PLC0414 - for who may know the log alone
 
 
+IMPORTED = "termin:import"
+"""The actor of what was brought along from elsewhere: its citizens know of it already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One object that was stored or deleted.
 
     `seq` is the office's number of the write; changes of one write share it and are always read together. `kind` is "appointment", "hold",
     "event", "window", "closure" or "wish" (of the waiting list); `action` "stored" or "deleted"; `clerk` whose calendar it lies in ("" for opening); `actor` the
-    account that wrote it ("site", a clerk's id, "lead", "plan:<id>", "system"); `at` is aware, in UTC.
+    account that wrote it ("site", a clerk's id, "lead", "plan:<id>", "system", `IMPORTED`); `at` is aware, in UTC.
     """
 
     seq: int
@@ -65,10 +69,6 @@ class ChangeLog:
         with self._database.read() as connection:
             return reading.office_seq(connection, office)
 
-    def read(self, office: str, after: int, limit: int = 500) -> list[Change]:
-        """Return changes with a number above `after`, ascending; at least `limit` if there are as many, since a write isn't cut in two."""
-        with self._database.read() as connection:
-            query = select(changes).where(changes.c.office == office, changes.c.seq > after)
     def own_entries_changed(self, office: str) -> dict[str, datetime]:
         """Return for each clerk when her own events were last changed, aware, in UTC, as far as the log remembers."""
         last = func.max(changes.c.at)
@@ -80,6 +80,10 @@ class ChangeLog:
         with self._database.read() as connection:
             return {owner: datetime.fromtimestamp(at, UTC) for owner, at in connection.execute(query).all()}
 
+    def read(self, office: str, after: int, limit: int = 500) -> list[Change]:
+        """Return changes with a number above `after`, ascending; at least `limit` if there are as many, since a write isn't cut in two."""
+        with self._database.read() as connection:
+            query = select(changes).where(changes.c.office == office, changes.c.seq > after)
             rows = connection.execute(query.order_by(changes.c.seq, changes.c.part).limit(limit)).all()
             if len(rows) == limit:
                 last = rows[-1].seq

@@ -14,11 +14,13 @@ from calendar_server.ical.parting import parted
 from calendar_server.refusals import MissingError, NotAllDoneError, NotDoneError, RefusedError
 from calendar_server.service import Actor, Calendars
 from calendar_server.storage import reading
+from calendar_server.storage.changes import IMPORTED
 from calendar_server.storage.rows import CollectionRow, Role
 from config.calendars import open_calendars
 from config.commands.options import config_option, data_option, settings_of
 
-ACTOR = Actor("termin", authoritative=True)
+_QUIETLY = Actor(IMPORTED, authoritative=True, restores=True)
+_ANEW = Actor("termin", authoritative=True, restores=True)
 _CALENDAR = click.option(
     "--calendar",
     "name",
@@ -46,10 +48,15 @@ def _reason(error: NotDoneError) -> str:
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE.ics…", type=_FILE)
 @_CALENDAR
+@click.option(
+    "--mail", is_flag=True, help="Confirm each new appointment to its citizen, as if it were booked now."
+)
 @config_option
 @data_option
-def import_(*, files: tuple[Path, ...], name: str, config: Path, data: Path) -> None:
+def import_(*, files: tuple[Path, ...], name: str, mail: bool, config: Path, data: Path) -> None:
     """Store everything in the FILEs, all of it or nothing; what stands in the way is told for each entry. The program may run meanwhile.
+
+    Citizens get no mail unless asked for: they know of their appointments. Of what changes later they are told, and reminded.
 
     What is there already (the same UID) is replaced, but for appointments, which stay as they are: those that are there with other content are told.
     """
@@ -64,7 +71,7 @@ def import_(*, files: tuple[Path, ...], name: str, config: Path, data: Path) -> 
     with open_calendars(settings_of(config), data) as calendars:
         where = _find(calendars, name)
         try:
-            created = calendars.put_all(where.path, objects, ACTOR)
+            created = calendars.put_all(where.path, objects, _ANEW if mail else _QUIETLY)
         except NotAllDoneError as error:
             for uid, each in error.errors:
                 click.echo(f"{uid}: {_reason(each)}", err=True)

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import stat
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 from icalendar import Calendar
 
+from calendar_server.ical.appointment import to_ical
+from calendar_server.plans import Plan, PlanKind, Plans, Step
+from calendar_server.service import Actor
 from calendar_server.setup import prepare
 from calendar_server.storage import reading
+from calendar_server.storage.changes import IMPORTED, ChangeLog
 from calendar_server.storage.database import Database
 from config import compose, database
 from config.commands.options import EXAMPLE
 from config.commands.transfer import export, import_
 from config.demo import fill
 from config.settings import load
+from tests.support.town import BERLIN, appointment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETTINGS = load(EXAMPLE)
 EVENT = """BEGIN:VEVENT
@@ -99,6 +109,73 @@ def test_appointments_go_over_to_another_installation(tmp_path, data):
     assert uids(tmp_path / "other", view) == uids(data, view) != set()
     again = run(import_, tmp_path / "other", str(file), "--calendar", view)
     assert again.exit_code == 0, again.output
+
+
+def test_an_office_with_what_was_cancelled_goes_over_by_meaning(tmp_path, data):
+    opened = Database.open(database.url(SETTINGS, data))
+    calendars = prepare(opened, compose.directory(SETTINGS), lambda: datetime.now(UTC))
+    fill(calendars, compose.town(SETTINGS), weeks=1, seed=1, secret=b"0" * 32)
+    view = "buergerbuero/appointments"
+    with opened.read() as connection:
+        row = next(iter(reading.all_items(connection, calendars.find(view))))
+    plan = Plan(
+        id="",
+        office="buergerbuero",
+        kind=PlanKind.REPAIR,
+        steps=(
+            Step(row.uid, row.etag, _holder(calendars, row), row.first, "clerk1", row.first, cancel=True),
+        ),
+        objective={},
+        proven_optimal=True,
+        seconds=0.0,
+    )
+    plans = Plans(calendars)
+    plans.apply(plans.propose(plan, Actor("lead")).id, Actor("lead"))
+    opened.close()
+    files = [tmp_path / "one.ics", tmp_path / "two.ics"]
+    assert run(export, data, "--calendar", view, "--output", str(files[0])).exit_code == 0
+    done = run(import_, tmp_path / "other", str(files[0]), "--calendar", view)
+    assert done.exit_code == 0, done.output
+    assert run(export, tmp_path / "other", "--calendar", view, "--output", str(files[1])).exit_code == 0
+    first, second = (_meaning(file) for file in files)
+    assert first == second
+    assert "CANCELLED" in {status for *_, status in first}
+
+
+def _holder(calendars, row) -> str:
+    with calendars.database.read() as connection:
+        known = reading.office_collections(connection, "buergerbuero")
+        return known.by_id(row.collection_id).owner
+
+
+def _meaning(file: Path) -> list[tuple[str, ...]]:
+    """What each appointment of a stream says, but for what a server counts and stamps."""
+    return sorted(
+        (
+            str(event["UID"]),
+            str(event["DTSTART"].dt),
+            str(event["DTEND"].dt),
+            str(event["SUMMARY"]),
+            str(event.get("X-TERMIN-SERVICE")),
+            str(event.get("X-TERMIN-EMAIL")),
+            str(event.get("STATUS")),
+        )
+        for event in Calendar.from_ical(file.read_bytes()).walk("VEVENT")
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--mail",)])
+def test_an_import_says_whether_citizens_are_told(tmp_path, data, options):
+    view = "buergerbuero/appointments"
+    value = appointment("a@t", datetime.now(UTC).replace(microsecond=0) + timedelta(days=3))
+    (tmp_path / "a.ics").write_text(to_ical(replace(value, cancelled=True), now=datetime.now(UTC)))
+    done = run(import_, data, str(tmp_path / "a.ics"), "--calendar", view, *options)
+    assert done.exit_code == 0, done.output
+    opened = Database.open(database.url(SETTINGS, data))
+    changes = ChangeLog(opened, BERLIN).read("buergerbuero", 0)
+    actors = {change.actor for change in changes if change.uid == "a@t"}
+    opened.close()
+    assert actors == {"termin" if options else IMPORTED}
 
 
 @pytest.mark.parametrize(

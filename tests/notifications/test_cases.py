@@ -8,7 +8,8 @@ from datetime import timedelta
 from sqlalchemy import delete
 
 from calendar_server.ical.appointment import ServiceLine, to_ical
-from calendar_server.service import Preconditions
+from calendar_server.service import Actor, Preconditions
+from calendar_server.storage.changes import IMPORTED
 from calendar_server.storage.schema import objects
 from calendar_server.upkeep import Upkeep, UpkeepSettings
 from tests.notifications.town import UID
@@ -386,3 +387,34 @@ def test_after_a_restored_backup_the_log_is_followed_anew(any_world: World):
     any_world.change(start=at(7, 9))
     [mail] = any_world.settle()
     assert mail.start == at(7, 9)
+
+
+IMPORT = Actor(IMPORTED, authoritative=True, restores=True)
+
+
+def test_who_is_imported_knows_already_and_hears_of_what_changes(any_world):
+    any_world.book(actor=IMPORT, reminder=True)
+    assert any_world.settle() == []
+    any_world.restart()
+    assert any_world.settle() == []
+    any_world.change(actor=CLERK, start=at(9, 9), end=at(9, 9, 30))
+    [mail] = any_world.settle()
+    assert mail.method == "REQUEST"
+    assert "Bisher" in mail.text
+    any_world.clock.now = at(8, 10)
+    [reminder] = any_world.settle()
+    assert "Erinnerung" in reminder.subject
+
+
+def test_who_is_imported_hears_of_a_cancellation(world):
+    world.book(actor=IMPORT)
+    world.settle()
+    world.delete(actor=CLERK)
+    [mail] = world.settle()
+    assert mail.method == "CANCEL"
+
+
+def test_what_was_cancelled_elsewhere_is_imported_in_silence(world):
+    world.book(actor=IMPORT, cancelled=True)
+    assert world.stored().cancelled
+    assert world.settle() == []
