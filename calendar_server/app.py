@@ -407,15 +407,19 @@ class TerminApplication(Application):
     def _calendar_report(self, request: Request, root: Element, where: CollectionRow, only: str) -> Response:
         """Answer a REPORT on a calendar, or on `only` one object in it."""
         preferred = preferences.of(request)
+
+        def on() -> properties.Resource:
+            return self._resource(request, where)
+
         if where.tag and root.tag in {queries.MULTIGET, queries.QUERY}:
             # A client that says nothing of Depth means the calendar's objects, although RFC 3253 section 3.6 reads that as 0.
             itself = request.header("DEPTH").strip() == "0"
             body = self.queries.answer(
-                where, root, request.prefix, only, itself=itself, minimal=preferred.minimal
+                where, root, request.prefix, on, only, itself=itself, minimal=preferred.minimal
             )
             return _multistatus(body, preferred.applied())
         if where.tag and not only and root.tag == reports.SYNC:
-            body = self.reports.sync(where, root, request.prefix, minimal=preferred.minimal)
+            body = self.reports.sync(where, root, request.prefix, on, minimal=preferred.minimal)
             return _multistatus(body, preferred.applied())
         if where.tag and not only and root.tag == queries.FREE_BUSY:
             text = self.queries.free_busy(where, root)

@@ -275,6 +275,11 @@ def changed(tags: Iterable[str], href: str) -> str:
     return multistatus.found(href, "".join(map(element, tags)))
 
 
+def of_all() -> list[str]:
+    """Return the tags of what DAV:allprop asks for, of an object."""
+    return [tag for tag in LIVE if tag not in _NOT_FOR_ALL]
+
+
 class Request:
     """The body of a PROPFIND: some properties, all of them, or only their names. An empty body asks for all."""
 
@@ -312,11 +317,11 @@ class Request:
         missing = ""
         for item in items:
             if pieces is None:
-                pieces, missing = self._pieces(replace(on, item=item))
+                pieces, missing = self.pieces(replace(on, item=item))
             found = "".join([piece if isinstance(piece, str) else piece(item) for piece in pieces])
             yield multistatus.found(href(item.name), found, missing)
 
-    def _pieces(self, on: Resource) -> tuple[list[str | Callable[[Listed], str]], str]:
+    def pieces(self, on: Resource) -> tuple[list[str | Callable[[Listed], str]], str]:
         """What the found properties of an object and its like consist of, and those that they don't have."""
         found: list[str | Callable[[Listed], str]] = []
         missing: list[str] = []

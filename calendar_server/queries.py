@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from calendar_server.busy_feed import BusyFeed
+    from calendar_server.properties import Resource
     from calendar_server.service import Calendars
     from calendar_server.storage.reading import Shown
 
@@ -86,6 +87,7 @@ class Queries:
         where: CollectionRow,
         root: Element,
         prefix: str,
+        on: Callable[[], Resource],
         only: str = "",
         *,
         itself: bool = False,
@@ -93,10 +95,10 @@ class Queries:
     ) -> bytes:
         """Answer calendar-query or calendar-multiget; a query that was asked of one object is about `only` that one.
 
-        A query with Depth: 0 is about the calendar `itself`, and no filter matches that. Refuses with the precondition that the request breaks.
+        `on` gives the calendar with the rights on it. A query with Depth: 0 is about the calendar `itself`, and no filter matches that. Refuses with the precondition that the request breaks.
         """
         try:
-            wanted, data = Wanted.of(root, minimal=minimal), _data_request(root)
+            wanted, data = Wanted.of(root, on, minimal=minimal), _data_request(root)
             if root.tag == MULTIGET:
                 return multistatus.document(self._multiget(where, root, prefix, wanted, data))
             zone = self._zone(where, root)
@@ -191,7 +193,7 @@ class Queries:
                 yield (
                     multistatus.gone(href)
                     if item is None
-                    else wanted.response(href, item.etag, item.text, "VFREEBUSY")
+                    else wanted.response(href, item.etag, item.text, "VFREEBUSY", where.modified)
                 )
         else:
             with self._calendars.database.read() as connection:
@@ -218,7 +220,8 @@ class Queries:
                 if only in {"", item.href} and query.matches(
                     condition, self._calendars.parse(item.text, office)
                 ):
-                    yield wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
+                    href = _href(prefix, where, item.href)
+                    yield wanted.response(href, item.etag, item.text, "VFREEBUSY", where.modified)
             return
         budget = Budget()
         simple = None if only or zone is not None else query.simple_time_range(condition)
@@ -297,7 +300,8 @@ class Queries:
                 left -= len(text)
                 if left < 0:
                     raise RefusedError(_TOO_MANY, namespace=DAV)
-            return wanted.response(href(row.name), row.etag, text, row.component)
+            size = len(row.text.encode()) if wanted.others else None
+            return wanted.response(href(row.name), row.etag, text, row.component, row.modified, size)
 
         return show
 

@@ -6,24 +6,26 @@ filter looks inside objects or a client wants them expanded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from calendar_server import multistatus, paging
+from calendar_server import multistatus, paging, properties
 from calendar_server.busy_feed import UnknownTokenError
 from calendar_server.plugin import sync_token
 from calendar_server.refusals import DAV, RefusedError
 from calendar_server.storage import reading
+from calendar_server.storage.reading import Listed
 from calendar_server.storage.rows import CollectionRow, Role
 from calendar_server.xmlbody import BadXmlError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from xml.etree.ElementTree import Element
 
     from sqlalchemy import Connection
 
     from calendar_server.busy_feed import BusyFeed
+    from calendar_server.properties import Resource
     from calendar_server.service import Calendars
     from calendar_server.storage.reading import Shown
 
@@ -34,26 +36,43 @@ SYNC = _D + "sync-collection"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The properties that a REPORT asks for; `missing` is the XML of those that objects don't have."""
+    """The properties that a REPORT asks for; `missing` is the XML of those that objects don't have.
+
+    `others` are what clients seldom want: XML, or what makes it of an object.
+    """
 
     etag: bool
     data: bool
     content_type: bool
     missing: str
+    others: Sequence[str | Callable[[Listed], str]] = ()
 
     @staticmethod
-    def of(root: Element, *, minimal: bool = False) -> Wanted:
-        """Read DAV:prop; without one, only the etag is wanted. `minimal`: nothing is said of properties that objects don't have."""
-        prop = root.find(_D + "prop")
-        tags = [_D + "getetag"] if prop is None else [element.tag for element in prop]
-        known = {_D + "getetag", _C + "calendar-data", _D + "getcontenttype"}
-        missing = "".join(multistatus.element(tag) for tag in tags if tag not in known and not minimal)
-        return Wanted(
-            _D + "getetag" in tags, _C + "calendar-data" in tags, _D + "getcontenttype" in tags, missing
-        )
+    def of(root: Element, on: Callable[[], Resource], *, minimal: bool = False) -> Wanted:
+        """Read DAV:prop or DAV:allprop; without either, only the etag is wanted.
 
-    def response(self, where: str, etag: str, text: str, component: str) -> str:
-        """Return the response for one object; `where` is its href."""
+        `on` gives the calendar that was asked. `minimal`: nothing is said of properties that objects don't have.
+        """
+        prop = root.find(_D + "prop")
+        if prop is not None:
+            tags = [element.tag for element in prop]
+        else:
+            tags = [_D + "getetag"] if root.find(_D + "allprop") is None else properties.of_all()
+        known = (_D + "getetag", _C + "calendar-data", _D + "getcontenttype")
+        etag, data, content_type = (tag in tags for tag in known)
+        rest = list(dict.fromkeys(tag for tag in tags if tag not in known))
+        if not rest:
+            return Wanted(etag, data, content_type, "")
+        request = properties.Request(None, minimal=minimal)
+        request.tags = rest
+        # What these depend on but the object itself is the same for all objects of a calendar.
+        others, missing = request.pieces(replace(on(), item=Listed("", "", 0, 0, "")))
+        return Wanted(etag, data, content_type, missing if prop is not None else "", others)
+
+    def response(
+        self, where: str, etag: str, text: str, component: str, modified: int, size: int | None = None
+    ) -> str:
+        """Return the response for one object; `where` is its href, `size` that of what is stored, if `text` is something else."""
         parts = []
         if self.etag:
             # An etag is ours: hexadecimal digits in quotes.
@@ -63,6 +82,9 @@ class Wanted:
             parts.append(f"<getcontenttype>text/calendar; charset=utf-8; component={name}</getcontenttype>")
         if self.data:
             parts.append(f"<C:calendar-data>{multistatus.data(text)}</C:calendar-data>")
+        if self.others:
+            item = Listed("", etag, len(text.encode()) if size is None else size, modified, component)
+            parts += [piece if isinstance(piece, str) else piece(item) for piece in self.others]
         return multistatus.found(where, "".join(parts), self.missing)
 
 
@@ -73,7 +95,15 @@ class Reports:
         self._calendars = calendars
         self._feed = feed
 
-    def sync(self, where: CollectionRow, root: Element, prefix: str, *, minimal: bool = False) -> bytes:
+    def sync(
+        self,
+        where: CollectionRow,
+        root: Element,
+        prefix: str,
+        on: Callable[[], Resource],
+        *,
+        minimal: bool = False,
+    ) -> bytes:
         """Answer sync-collection on a calendar as it was read in this request. Refuses with DAV:valid-sync-token a token that isn't valid (any more).
 
         BadXmlError for a level that there isn't; one that is missing means the only one that a calendar has.
@@ -81,7 +111,7 @@ class Reports:
         if (root.findtext(_D + "sync-level") or "1").strip() not in {"1", "infinite"}:
             raise BadXmlError("sync-level")
         token = (root.findtext(_D + "sync-token") or "").strip()
-        wanted = Wanted.of(root, minimal=minimal)
+        wanted = Wanted.of(root, on, minimal=minimal)
         if where.role is Role.BUSY:
             return self._sync_busy(where, token, wanted, prefix, paging.limit_of(root))
         with self._calendars.database.read() as connection:
@@ -119,7 +149,9 @@ class Reports:
             raise RefusedError(paging.TOO_MANY, namespace=DAV)
         responses = [multistatus.gone(_href(prefix, where, name)) for name in gone]
         responses += [
-            wanted.response(_href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY")
+            wanted.response(
+                _href(prefix, where, item.href), item.etag, item.text, "VFREEBUSY", where.modified
+            )
             for item in items
         ]
         return multistatus.document(responses, current)
@@ -134,11 +166,11 @@ def _everything(connection: Connection, prefix: str, where: CollectionRow, wante
         return _responses(prefix, where, reading.all_shown(connection, where), wanted)
     href = multistatus.below(multistatus.href(prefix, *where.path.split("/"), collection=True))
     return [
-        wanted.response(href(item.name), item.etag, "", item.component)
+        wanted.response(href(item.name), item.etag, "", item.component, item.modified, item.size)
         for item in reading.listing(connection, where)
     ]
 
 
 def _responses(prefix: str, where: CollectionRow, rows: Iterable[Shown], wanted: Wanted) -> list[str]:
     href = multistatus.below(multistatus.href(prefix, *where.path.split("/"), collection=True))
-    return [wanted.response(href(row.name), row.etag, row.text, row.component) for row in rows]
+    return [wanted.response(href(row.name), row.etag, row.text, row.component, row.modified) for row in rows]

@@ -243,9 +243,10 @@ class Shown(NamedTuple):
     etag: str
     text: str
     component: str
+    modified: int
 
 
-_SHOWN = (objects.c.etag, objects.c.text, objects.c.component)
+_SHOWN = (objects.c.etag, objects.c.text, objects.c.component, objects.c.modified)
 _SHOWN_OF_NAMES = Prepared(
     select(objects.c.href, *_SHOWN).where(
         objects.c.collection_id == bindparam("cid"), OneOf(objects.c.href, "names")
@@ -270,7 +271,7 @@ _BY_IDS = Prepared(select(*_OBJECT).where(OneOf(objects.c.id, "ids")))
 def shown_of(row: ObjectRow, where: CollectionRow) -> Shown:
     """Return the same of an object that was read whole."""
     name = row.view_href if where.role is Role.VIEW and row.view_href else row.href
-    return Shown(name, row.etag, row.text, row.component)
+    return Shown(name, row.etag, row.text, row.component, row.modified)
 
 
 def shown_of_names(connection: Connection, where: CollectionRow, names: Sequence[str]) -> dict[str, Shown]:

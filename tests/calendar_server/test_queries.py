@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
 
 import pytest
 from icalendar import Calendar
@@ -11,6 +12,7 @@ from icalendar import Calendar
 from calendar_server import queries
 from tests.calendar_server.test_caldav import OFFICE, http, names
 from tests.calendar_server.test_service import event
+from tests.clients.dav import C, D, Dav
 from tests.support.town import NOW, appointment, at
 
 NS = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"'
@@ -137,6 +139,48 @@ def test_multiget_tells_of_what_is_missing(filled):
     answer = http(filled, "REPORT", "clerk1/calendar/", "clerk1", data=body)
     assert answer.text.count("404 Not Found") == 2
     assert answer.text.count("BEGIN:VEVENT") == 1
+
+
+def reports(*wanted: str) -> list[str]:
+    inner = "".join(wanted)
+    return [
+        f'<C:calendar-query {NS}>{inner}<C:filter><C:comp-filter name="VCALENDAR"/></C:filter></C:calendar-query>',
+        f"<C:calendar-multiget {NS}>{inner}<D:href>/clerk1/calendar/early.ics</D:href></C:calendar-multiget>",
+        f"<D:sync-collection {NS}><D:sync-token/><D:sync-level>1</D:sync-level>{inner}</D:sync-collection>",
+    ]
+
+
+PROPS = "<D:resourcetype/><D:getlastmodified/><D:getcontentlength/><D:owner/><D:current-user-privilege-set/><D:displayname/>"
+
+
+@pytest.mark.parametrize(
+    "data", ["", "<C:calendar-data/>", '<C:calendar-data><C:comp name="VCALENDAR"/></C:calendar-data>']
+)
+@pytest.mark.parametrize("number", range(3))
+def test_a_report_tells_the_same_properties_as_propfind(filled, number, data):
+    body = f"<D:propfind {NS}><D:prop>{PROPS}</D:prop></D:propfind>"
+    client = Dav(filled, "clerk1", "test")
+    told = client.find("/clerk1/calendar/early.ics", body)["/clerk1/calendar/early.ics"]
+    report = reports(f"<D:prop>{PROPS}{data}</D:prop>")[number]
+    found = client.report("/clerk1/calendar/", report)["/clerk1/calendar/early.ics"]
+    assert found.missing == told.missing == {f"{D}displayname"}
+    plain = {
+        name: ET.tostring(element) for name, element in found.props.items() if name != f"{C}calendar-data"
+    }
+    assert plain == {name: ET.tostring(element) for name, element in told.props.items()}
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_report_may_ask_for_all_properties(filled, number):
+    report = reports("<D:allprop/>")[number]
+    found = Dav(filled, "clerk1", "test").report("/clerk1/calendar/", report)["/clerk1/calendar/early.ics"]
+    assert {
+        f"{D}getetag",
+        f"{D}getcontentlength",
+        f"{D}resourcetype",
+        f"{D}getcontenttype",
+    } <= found.props.keys()
+    assert found.missing == set()
 
 
 def test_free_busy_of_a_calendar(filled):
