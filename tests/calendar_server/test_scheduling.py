@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calendar_server.ical.appointment import to_ical
-from calendar_server.scheduling import left_to_clients
+from calendar_server.scheduling import Outbox, left_to_clients
 from tests.clients.dav import C, D, Dav
 from tests.support.town import NOW, appointment, at
 
@@ -59,6 +59,20 @@ def event(start: str, end: str, *, uid: str = "own", lines: str = "", parties: s
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nBEGIN:VEVENT\r\nDTSTAMP:20261201T110000Z\r\n"
         f"UID:{uid}\r\nSUMMARY:Arzt\r\nDTSTART:{start}\r\nDTEND:{end}\r\n{lines}{parties}END:VEVENT\r\nEND:VCALENDAR\r\n"
     )
+
+
+def test_whoever_is_asked_for_twice_is_looked_up_once(server, clerk1, monkeypatch):
+    looked_up = []
+    taken = Outbox._taken
+
+    def counted(outbox, principal, start, end):
+        looked_up.append(principal.path)
+        return taken(outbox, principal, start, end)
+
+    monkeypatch.setattr(Outbox, "_taken", counted)
+    found = answers(clerk1, question("mailto:clerk2@example.org", "/clerk2/", f"{server.url}/clerk2/"))
+    assert len(found) == 3
+    assert looked_up == ["clerk2"]
 
 
 def test_a_colleagues_events_and_appointments_are_busy_and_nameless(server, clerk1):
