@@ -163,12 +163,13 @@ class TerminApplication(Application):
         self.principals = principals.Principals(calendars, accounts)
         self.outbox = scheduling.Outbox(calendars, self.principals)
         self.handlers: dict[str, Callable[[Request], Response]] = {
+            "COPY": self._copy_or_move,
             "DELETE": self._delete,
             "GET": self._get,
             "HEAD": self._get,
             "MKCALENDAR": self._make,
             "MKCOL": self._make,
-            "MOVE": self._move,
+            "MOVE": self._copy_or_move,
             "OPTIONS": self._options,
             "POST": self._post,
             "PROPFIND": self._propfind,
@@ -355,14 +356,16 @@ class TerminApplication(Application):
         self.calendars.delete_calendar(request.name, _actor(request), _preconditions(request))
         return Response(_NO_CONTENT)
 
-    def _move(self, request: Request) -> Response:
+    def _copy_or_move(self, request: Request) -> Response:
+        """COPY and MOVE of objects (RFC 4918 sections 9.8 and 9.9)."""
+        copies = request.environ["REQUEST_METHOD"] == "COPY"
         destination = _destination(request)
         if destination is None:
             # RFC 4918 section 9.9.4 would let another server's be answered with 502; no request makes us answer with a 5xx.
             return frame.BAD_REQUEST
-        for place in (request.path, destination):
+        for place, writes in ((request.path, not copies), (destination, True)):
             access = self._access(request.account, place)
-            if "w" not in access.above or ("r" not in access.above and "r" not in access.own):
+            if (writes and "w" not in access.above) or ("r" not in access.above and "r" not in access.own):
                 return frame.NOT_ALLOWED
         source, target = self._target(request.path), self._target(destination)
         if source is not None and source == target:
@@ -372,7 +375,8 @@ class TerminApplication(Application):
         if target is None:
             return frame.CONFLICT
         overwrite = request.header("OVERWRITE", "T").strip().upper() != "F"
-        created = self.calendars.move(
+        done = self.calendars.copy if copies else self.calendars.move
+        created = done(
             *_place(source), *_place(target), _actor(request), _preconditions(request), overwrite=overwrite
         )
         return Response(_CREATED if created else _NO_CONTENT)

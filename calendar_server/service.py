@@ -675,6 +675,37 @@ class Calendars:
                 self._move_into(writer, target, to_href, row, holder)
             return replaced is None
 
+    def copy(
+        self,
+        path: str,
+        href: str,
+        to_path: str,
+        to_href: str,
+        actor: Actor,
+        preconditions: Preconditions = ANY,
+        *,
+        overwrite: bool,
+    ) -> bool:
+        """COPY an object (RFC 4918 section 9.8); True if nothing was there before. An appointment is there only once, so it has no copy."""
+        source, target = self._parent(path), self._parent(to_path)
+        with self.writing(target.office, actor) as writer:
+            row = reading.item(writer.connection, source, href)
+            if row is None:
+                raise MissingError(href)
+            preconditions.check(row)
+            replaced = reading.item(writer.connection, target, to_href)
+            if replaced is not None and not overwrite:
+                raise PreconditionFailedError("Overwrite")
+            if row.kind.is_booking:
+                raise _uid_conflict(source, href)
+            if replaced is not None:
+                if replaced.kind.is_booking:
+                    raise RefusedError(refusals.TIME_TAKEN)
+                writer.remove(replaced, self._holder(writer, target, replaced))
+            obj = self.parse(row.text, self.office_of(target), target.owner)
+            self._put(writer, target, to_href, obj, actor, ANY)
+            return replaced is None
+
     def _move_into(
         self, writer: Writer, target: CollectionRow, href: str, row: ObjectRow, holder: CollectionRow
     ) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 METHODS = frozenset(
     {
+        "COPY",
         "DELETE",
         "GET",
         "HEAD",

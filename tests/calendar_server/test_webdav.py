@@ -153,7 +153,7 @@ def test_a_calendar_with_appointments_cannot_be_deleted(server, clerk1):
     assert clerk1.send("DELETE", CALENDAR).status_code == 403
 
 
-@pytest.mark.parametrize("method", ["COPY", "LOCK", "UNLOCK", "ACL"])
+@pytest.mark.parametrize("method", ["LOCK", "UNLOCK", "ACL"])
 def test_methods_that_there_are_not_are_told_apart(clerk1, method):
     answer = clerk1.send(method, CALENDAR)
     assert answer.status_code == 405
@@ -174,6 +174,57 @@ def test_a_uid_that_is_taken_is_refused_with_the_address_of_who_has_it(clerk1):
     moved = clerk1.send("MOVE", "/clerk1/second/a.ics", Destination=f"{clerk1.url}{CALENDAR}a.ics")
     assert moved.status_code == 403
     assert f"<D:href>{CALENDAR}first%20one.ics</D:href>" in moved.text
+
+
+def test_an_object_is_copied_into_another_calendar(clerk1):
+    text = event("20261207T120000Z", "20261207T130000Z", uid="copied")
+    etag = clerk1.put(f"{CALENDAR}a.ics", text).headers["ETag"]
+    clerk1.send("MKCALENDAR", "/clerk1/second/")
+
+    def copy(target: str, source: str = f"{CALENDAR}a.ics", **headers: str):
+        return clerk1.send("COPY", source, Destination=f"{clerk1.url}{target}", **headers)
+
+    assert copy("/clerk1/second/b.ics", If_Match='"other"').status_code == 412
+    assert copy("/clerk1/second/b.ics", If_Match=etag).status_code == 201
+    assert (
+        clerk1.send("GET", "/clerk1/second/b.ics").text == clerk1.send("GET", f"{CALENDAR}a.ics").text == text
+    )
+    assert copy("/clerk1/second/b.ics", Overwrite="F").status_code == 412
+    assert copy("/clerk1/second/b.ics").status_code == 204
+    other = event("20261207T140000Z", "20261207T150000Z", uid="other")
+    assert clerk1.put("/clerk1/second/c.ics", other).status_code == 201
+    taken = copy("/clerk1/second/c.ics")
+    assert taken.status_code == 403
+    assert "no-uid-conflict" in taken.text
+    assert clerk1.send("GET", "/clerk1/second/c.ics").text == other
+    assert copy(f"{CALENDAR}b.ics").status_code == 403
+    assert copy(f"{CALENDAR}a.ics").status_code == 403
+    assert copy("/clerk1/none/a.ics").status_code == 409
+    assert copy("/clerk1/second/d.ics", f"{CALENDAR}none.ics").status_code == 404
+    assert copy("/clerk2/calendar/a.ics").status_code == 403
+    assert copy("/clerk1/third/", CALENDAR).status_code == 403
+
+
+def test_an_appointment_has_no_copy_and_a_read_event_may_be_copied(server, clerk1):
+    text = to_ical(appointment("a1", at(7, 9)), now=NOW)
+    assert clerk1.put(f"{CALENDAR}a1.ics", text).status_code == 201
+    lead = Dav(server, "lead", "test")
+    for source in (f"{CALENDAR}a1.ics", "/buergerbuero/appointments/a1.ics"):
+        refused = lead.send("COPY", source, Destination=f"{lead.url}/clerk2/calendar/a1.ics")
+        assert refused.status_code == 403
+        assert "no-uid-conflict" in refused.text
+    assert lead.send("GET", "/clerk2/calendar/a1.ics").status_code == 404
+    opening = "/buergerbuero/opening/"
+    (name, *_) = re.findall(
+        rf"<href>({opening}[^<]+)</href>", clerk1.send("PROPFIND", opening, Depth="1").text
+    )
+    assert clerk1.send("COPY", name, Destination=f"{clerk1.url}{CALENDAR}w.ics").status_code == 201
+    assert clerk1.send("MOVE", name, Destination=f"{clerk1.url}{CALENDAR}v.ics").status_code == 403
+    site = Dav(server, "site", "test")
+    copied = site.send(
+        "COPY", "/buergerbuero/appointments/a1.ics", Destination=f"{site.url}/buergerbuero/appointments/b.ics"
+    )
+    assert copied.status_code == 403
 
 
 def test_only_what_the_client_knows_is_moved(clerk1):
