@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from booking_web.booking.tokens import derived_uid
 from booking_web.notifications.letters import Letters
@@ -19,24 +19,25 @@ if TYPE_CHECKING:
 
 _SECRET = b"a preview's links lead nowhere"
 _AHEAD = timedelta(days=7)
+_ROOM = "Raum 2.14"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One mail; `by_citizen`: she caused it herself; `declined`: by declining in her own calendar."""
+    """One mail; `by_citizen`: she caused it herself; `declined`: by declining in her own calendar; `room`: another one, with or without another time."""
 
     kind: Kind
     language: str
     by_citizen: bool
     declined: bool
+    room: Literal["", "alone", "too"]
     mail: Mail
 
     @property
     def name(self) -> str:
         """What tells it from the others of its language."""
-        return (
-            f"{self.kind.value}{'-declined' if self.declined else '-by-citizen' if self.by_citizen else ''}"
-        )
+        cause = "-declined" if self.declined else "-by-citizen" if self.by_citizen else ""
+        return f"{self.kind.value}{cause}{f'-room-{self.room}' if self.room else ''}"
 
 
 def previews(
@@ -46,7 +47,12 @@ def previews(
     letters = Letters(town, _SECRET)
     return tuple(
         Preview(
-            kind, language, decision.by_citizen, decision.declined, compose(decision, letters, town, now=now)
+            kind,
+            language,
+            decision.by_citizen,
+            decision.declined,
+            _room(decision),
+            compose(decision, letters, town, now=now),
         )
         for language in languages or town.languages
         for kind in Kind
@@ -65,7 +71,23 @@ def _decisions(
     by_citizen = _decision(town, office, kind, language, by_citizen=True, now=now)
     if kind is Kind.CANCELLED:
         return by_office, by_citizen, replace(by_citizen, declined=True)
+    if kind is Kind.MOVED:
+        return by_office, by_citizen, *_to_another_room(by_office)
     return by_office, by_citizen
+
+
+def _to_another_room(decision: Decision) -> tuple[Decision, Decision]:
+    """The same mail where the time stays and only the room is another one, and where both are."""
+    told = replace(decision.told, snapshot=replace(decision.told.snapshot, location=_ROOM))
+    alone = replace(decision, told=told, previous=decision.told.snapshot, reason="")
+    return alone, replace(decision, told=told)
+
+
+def _room(decision: Decision) -> Literal["", "alone", "too"]:
+    before, seen = decision.previous, decision.told.snapshot
+    if before is None or before.location == seen.location:
+        return ""
+    return "alone" if before.start == seen.start else "too"
 
 
 def _decision(
