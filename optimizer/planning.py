@@ -127,7 +127,8 @@ def repair(
 ) -> Draft:
     """Plan who takes over what during an absence.
 
-    A day whose solver gives no answer in time, as `optimizer.aside` says, stays as it is, and the plan isn't proven.
+    A day whose solver gives no answer in time, as `optimizer.aside` says, stays as it is: the plan isn't proven, and its objective counts such
+    days as "unplanned_days".
     `seconds` bounds each day's search; nothing is moved to a start within `notice` seconds from now. Appointments that have begun stay.
     Raises ValueError for an unknown clerk.
     """
@@ -228,6 +229,7 @@ def _repair(
         except aside.NoAnswerError:
             # This day stays as it is, and so do the people who are waiting for it; the other days get their plan.
             proven = False
+            totals["unplanned_days"] = totals.get("unplanned_days", 0) + 1
             continue
         for assignment in solution.assignments:
             place = assignment.place

@@ -193,6 +193,11 @@ class RepairWatch:
         snapshot: Snapshot,
         decided: _Decided,
     ) -> None:
+        if days := draft.objective.get("unplanned_days"):
+            log.warning("no plan was found in time", office=office, days=days)
+            if not draft.changes:
+                # What waits may still be possible; there's nothing better to put in its place.
+                return
         places = {(change.uid, change.clerk, change.start) for change in draft.changes}
         if places <= decided.turned_down:
             self._dismiss(older)

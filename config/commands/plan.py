@@ -173,16 +173,24 @@ def _print(shown: Plan, calendars: Calendars, *, as_json: bool) -> None:
                 lines = [each.partition(":") for each in step.why.split()]
                 told_why = "; ".join(f"{names.get(who, who)}: {reason}" for who, _, reason in lines)
                 reasons.add_row(Text(f"{summary or step.uid}, {at(step.start)}: {told_why}"))
-    if shown.steps:
-        console.print(table)
-    else:
-        console.print("Nothing needs to change.")
+    _print_steps(console, table, shown)
     if reasons.row_count:
         console.print(reasons)
     proven = "proven best" if shown.proven_optimal else "best found in time"
     console.print(
         f"{proven}, {shown.seconds:.2f} s; {', '.join(f'{k} {v:g}' for k, v in shown.objective.items())}"
     )
+
+
+def _print_steps(console: Console, table: Table, shown: Plan) -> None:
+    if unplanned := shown.objective.get("unplanned_days"):
+        console.print(
+            f"[bold]For {unplanned:g} day(s) no plan was found in time: they stay as they are.[/bold]"
+        )
+    if shown.steps:
+        console.print(table)
+    elif not unplanned:
+        console.print("Nothing needs to change.")
 
 
 @plan.command("repair")

@@ -95,6 +95,20 @@ def test_an_absence_without_appointments_can_be_taken_back_too(citizens, lead):
     assert citizens.calendar.calendar("clerk1").events() == []
 
 
+def test_a_day_that_nothing_was_found_for_is_told(citizens, lead, tmp_path, monkeypatch):
+    made = book(citizens)
+    (ill,) = holders(citizens, made["uid"])
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['highspy'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    page = lead.get(send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location).text
+    assert "Der Plan ist nicht vollständig" in page
+    assert "Für 1 Tag wurde in der Zeit kein Plan gefunden." in page
+    assert "Es muss sich nichts ändern." not in page
+    curve = send(lead, "/plans/balance", "/plans/balance", first="2026-12-07", last="2026-12-07").text
+    assert "keine gleichere Verteilung gefunden" in curve
+    assert "wie es geht" not in curve
+
+
 def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
     uids = [book(citizens, start=f"2026-12-07T{hour}:00:00+01:00")["uid"] for hour in ("08", "10", "14")]
     owner = holders(citizens, uids[0])[0]

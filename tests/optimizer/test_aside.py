@@ -87,6 +87,7 @@ def test_without_any_solver_a_day_stays_as_it_is(dead_solver):
     taken = Snapshot("o", "UTC", 1, 0, 1, (DayNow("2026-12-07", 0, 12, full),), clerks, booked)
     draft = planning.repair(taken, planning.Absence("c0", 0, 3600))
     assert draft.changes == ()
+    assert draft.objective["unplanned_days"] == 1
     assert not draft.proven_optimal
     points = planning.balance(taken)
     assert [(point.minutes, point.draft.changes) for point in points] == [({"c0": 15, "c1": 0}, ())]

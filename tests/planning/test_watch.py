@@ -205,6 +205,14 @@ def test_what_somebody_took_back_waits_for_her(server):
     ]
 
 
+def test_a_plan_that_waits_stays_while_no_solver_answers(server, tmp_path, monkeypatch):
+    waiting_plan(server)
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['highspy'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    watch(server).look()
+    assert [plan["state"] for plan in plans(server)] == ["proposed"]
+
+
 def test_plans_that_others_made_are_left_alone(server):
     body = {"kind": "repair", "steps": [], "objective": {}, "proven_optimal": True, "seconds": 0.0}
     made = server.client("lead").propose_plan("buergerbuero", body)
