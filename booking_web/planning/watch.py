@@ -90,17 +90,31 @@ class RepairWatch:
             except CalendarError as error:
                 log.warning("repair not possible now", error=type(error).__name__)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except Exception:  # what breaks us today mustn't keep us from looking tomorrow
+                log.exception("repair failed")
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def look(self) -> int:
-        """Look once at every office where something changed; returns how many appointments were found covered."""
+        """Look once at every office where something changed; returns how many appointments were found covered.
+
+        An office that fails is looked at again, and the others are looked at first; then its error is raised.
+        """
         found = 0
+        failure: Exception | None = None
         for office in self._changes.offices():
             head = self._changes.head(office)
             concerned = self._is_concerned(office, head)
             self._seen[office] = head
-            if concerned:
-                self._looked[office] = self._clock()
+            if not concerned:
+                continue
+            self._looked[office] = self._clock()
+            try:
                 found += self._repair(office)
+            except Exception as error:  # noqa: BLE001 - it's raised below
+                self._looked.pop(office)
+                failure = error
+        if failure is not None:
+            raise failure
         return found
 
     def _is_concerned(self, office: str, head: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import insert
 
 from booking_web.planning.watch import RepairSettings, RepairWatch
 from calendar_server.storage.schema import changes
+from optimizer import planning
 from tests.support.calendar import calendar_server
 from tests.support.databases import fresh_sqlite
 from tests.support.town import BERLIN, NOW, appointment, at, clerk, directory, office
@@ -211,6 +213,33 @@ def test_a_plan_that_waits_stays_while_no_solver_answers(server, tmp_path, monke
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     watch(server).look()
     assert [plan["state"] for plan in plans(server)] == ["proposed"]
+
+
+def test_an_office_that_fails_keeps_no_other_from_its_repair(tmp_path, monkeypatch):
+    """The second office comes after the first one, and once the first one can be planned it's looked at again."""
+    first = office(clerk("clerk1"), clerk("clerk2"))
+    second = replace(office(clerk("clerk3"), clerk("clerk4")), id="standesamt")
+    with calendar_server(fresh_sqlite(tmp_path), directory(first, second)) as server:
+        for uid, where, ill in (("a@t", "buergerbuero", "clerk1"), ("b@t", "standesamt", "clerk3")):
+            server.client().book(appointment(uid, at(7, 8), office=where), now=NOW)
+            for name in (ill, "clerk2" if ill == "clerk1" else "clerk4"):
+                server.calendar(name).save_event(dtstart=at(7, 8), dtend=at(7, 9), summary="Arzt")
+        watching = watch(server)
+        resolve = planning.resolve
+
+        def breaking(snapshot, **values):
+            if snapshot.office == "buergerbuero":
+                raise KeyError
+            return resolve(snapshot, **values)
+
+        monkeypatch.setattr(planning, "resolve", breaking)
+        with pytest.raises(KeyError):
+            watching.look()
+        lead = server.client("worker")
+        assert [len(lead.plans(name)) for name in ("buergerbuero", "standesamt")] == [0, 1]
+        monkeypatch.undo()
+        watching.look()
+        assert [len(lead.plans(name)) for name in ("buergerbuero", "standesamt")] == [1, 1]
 
 
 def test_plans_that_others_made_are_left_alone(server):
