@@ -6,6 +6,7 @@ booking never waits for a solver.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 _LONGEST_DAYS = 120
 _SECONDS = 10.0
-_VERBS = ("apply", "undo", "dismiss")
+_VERBS = {"apply": "applied", "undo": "undone", "dismiss": "dismissed"}
+"""What can be decided about a plan, and what it is then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +133,28 @@ def plans() -> Response:
 
     def view(office: OfficeInfo) -> Response:
         shown = [
-            {**plan, "made": datetime.fromisoformat(plan["created"]).astimezone(office.zone)}
+            {
+                **plan,
+                "made": datetime.fromisoformat(plan["created"]).astimezone(office.zone),
+                "days": _days_of(office, plan),
+            }
             for plan in _desk().plans(office.id)
         ]
         return page("staff/plans.html", office=office, plans=shown)
 
     return guarded(view)
+
+
+def _days_of(office: OfficeInfo, plan: dict[str, Any]) -> tuple[date, date] | None:
+    """The first and the last day that a plan is about."""
+    absence = _Absence.of(plan["absence"], office.zone)
+    if absence is not None:
+        return absence.start.date(), (absence.end - timedelta(microseconds=1)).date()
+    if plan["days"] is not None:
+        first, last = map(date.fromisoformat, plan["days"])
+        return first, last
+    days = [datetime.fromtimestamp(step["start"], office.zone).date() for step in plan["steps"]]
+    return (min(days), max(days)) if days else None
 
 
 def plan(plan_id: str) -> Response:
@@ -195,15 +213,17 @@ def decide(plan_id: str, verb: str) -> Response:
     def view(office: OfficeInfo) -> Response:
         if verb not in _VERBS:
             raise NotFoundError(verb)
-        found = _desk().plan(plan_id)
         try:
             _desk().decide_plan(plan_id, verb)
         except RefusedError as error:
             if error.rule != "stale-plan":
                 raise
-            if verb != "apply" or found["state"] != "proposed":
-                return _shown(office, _desk().plan(plan_id), problem="stale", status=409)
-            return _replanned(office, found)
+            found = _desk().plan(plan_id)
+            # Somebody clicked twice, or a colleague was as quick: it is as they wanted it.
+            if found["state"] != _VERBS[verb]:
+                if verb != "apply" or found["state"] != "proposed":
+                    return _shown(office, found, problem="stale", status=409)
+                return _replanned(office, found)
         return redirect(url_for("plan", plan_id=plan_id, office=office.id), 303)
 
     return guarded(view)
@@ -212,7 +232,8 @@ def decide(plan_id: str, verb: str) -> Response:
 def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:
     """Make a plan anew that no longer fits, for the same purpose, and put the former one aside."""
     made = _desk().propose_plan(office.id, _planner(office).anew(found, today_at(office)))
-    _desk().decide_plan(found["id"], "dismiss")
+    with suppress(RefusedError):
+        _desk().decide_plan(found["id"], "dismiss")
     return redirect(url_for("plan", plan_id=made["id"], office=office.id, instead=found["id"]), 303)
 
 

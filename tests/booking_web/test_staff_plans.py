@@ -109,6 +109,16 @@ def test_a_day_that_nothing_was_found_for_is_told(citizens, lead, tmp_path, monk
     assert "wie es geht" not in curve
 
 
+def test_who_clicks_twice_gets_what_she_wanted(citizens, lead):
+    book(citizens)
+    where = send(lead, "/plans/absence", **FORM).location.split("?")[0]
+    for verb, state in (("apply", "angewendet"), ("undo", "zurückgenommen")):
+        assert [send(lead, f"{where}/{verb}").status_code for _ in range(2)] == [303, 303]
+        assert state in lead.get(where).text
+    assert lead.get("/plans").text.count("Montag, 7. Dezember") == 1
+    assert send(lead, f"{where}/apply").status_code == 409
+
+
 def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
     uids = [book(citizens, start=f"2026-12-07T{hour}:00:00+01:00")["uid"] for hour in ("08", "10", "14")]
     owner = holders(citizens, uids[0])[0]
