@@ -190,16 +190,21 @@ class Day:
     def _pliable(self) -> _Rows:
         """Each clerk's grains that are vacant, or taken by an appointment that somebody vacant could take over.
 
-        Those that she has don't come into each other's way, since they don't overlap: a run of such grains can be had.
+        Those that she has don't come into each other's way, since they don't overlap: a run of such grains can be had. Where some
+        stand on top of each other, they might all need the same clerk; then only a search can tell.
         """
         found = []
         for clerk, (vacant, closed) in enumerate(zip(self._vacant.grains, self._closed, strict=True)):
             stay = closed
             pliable = vacant
+            once = twice = 0
+            for item in self.items[clerk]:
+                twice |= once & self.masks[item]
+                once |= self.masks[item]
             for item in self.items[clerk]:
                 entry = self.booked[item]
                 able = self._vacant.any_run(entry.length, self.eligible(entry.services))
-                if able >> entry.start & 1 and not entry.pinned:
+                if able >> entry.start & 1 and not entry.pinned and not twice & self.masks[item]:
                     pliable |= self.masks[item]
                 else:
                     stay |= self.masks[item]

@@ -74,6 +74,16 @@ def test_what_is_offered_is_what_admission_accepts(day, length, services, window
         assert starts(day, length, services, window, step=step, offset=offset, elastic=False) == accepted
 
 
+def test_two_on_top_of_each_other_cant_both_go_to_the_same_clerk():
+    day = OfficeDay(
+        6,
+        (clerk("one", "######", "ab"), clerk("two", "######")),
+        (booked("x", "one", 0, 3), booked("y", "one", 1, 3)),
+    )
+    assert isinstance(admit(day, wish(1, 2, "b")), Refusal)
+    assert starts(day, 2, frozenset("b"), FULL, step=1) == bits("...##")
+
+
 @settings(max_examples=200, deadline=None)
 @given(orderly_days(), st.integers(0, 7), st.integers(1, 4), needs)
 def test_reassignments_can_be_applied_one_after_another_unless_said_otherwise(day, start, length, services):
