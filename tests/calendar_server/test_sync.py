@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
@@ -75,6 +77,10 @@ def asked(sqlite):
         connection.set_trace_callback(found.append)
 
     sqlalchemy_event.listen(sqlite.database.engine, "checkout", trace)
+    # Those that wait for the next read left the pool before.
+    with ExitStack() as stack:
+        for _ in range(16):
+            trace(stack.enter_context(sqlite.database.read()).connection.driver_connection)
     return found
 
 
