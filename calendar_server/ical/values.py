@@ -156,7 +156,8 @@ def utc_offset(value: str) -> int:
 def stamp(moment_: Moment) -> str:
     """Return a DATE or DATE-TIME as text, in UTC with a Z; what lies beyond the calendar becomes its first or last second."""
     days, seconds = divmod(min(max(moment_.local, DAY), _LAST_SECOND), DAY)
-    text = date.fromordinal(days).strftime("%Y%m%d").rjust(8, "0")
+    day = date.fromordinal(days)
+    text = f"{day.year:04}{day.month:02}{day.day:02}"
     if moment_.is_date:
         return text
     minutes, second = divmod(seconds, 60)
