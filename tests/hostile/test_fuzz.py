@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree.ElementTree import fromstring
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -40,8 +42,8 @@ NAMES = st.sampled_from(
               "principal-property-search", "acl", "owner", "supported-report-set"],
         "C": ["calendar-query", "calendar-multiget", "free-busy-query", "filter", "comp-filter", "prop-filter", "param-filter", "text-match", "time-range",
               "is-not-defined", "calendar-data", "expand", "limit-recurrence-set", "limit-freebusy-set", "comp", "allcomp", "allprop", "timezone", "calendar",
-              "mkcalendar", "supported-calendar-component-set", "calendar-description"],
-    }.items() for name in names]
+              "mkcalendar", "supported-calendar-component-set", "calendar-description", "calendar-timezone", "timezone-id", "calendar-timezone-id"],
+    }.items() for name in names] + ["plain", "N:own"]
 )  # fmt: skip
 VALUES = st.sampled_from(
     [
@@ -95,7 +97,7 @@ TREES = st.recursive(
 
 def rooted(tree: str) -> bytes:
     name, rest = tree[1:].split(">", 1)
-    return f'<{name} xmlns:D="{DAV}" xmlns:C="{CALDAV}">{rest}'.encode()
+    return f'<{name} xmlns:D="{DAV}" xmlns:C="{CALDAV}" xmlns:N="urn:&quot;&lt;">{rest}'.encode()
 
 
 LINES = st.lists(
@@ -116,6 +118,40 @@ HEADERS = st.dictionaries(
     st.sampled_from(["0", "1", "infinity", "*", '"x"', "/clerk1/calendar/y.ics", "/buergerbuero/appointments/y.ics", "T", "F", "text/calendar", "application/xml", "return=minimal", "gzip", "x"]),
     max_size=4,
 )  # fmt: skip
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    st.sampled_from(
+        [
+            ("PROPPATCH", "D:propertyupdate"),
+            ("MKCALENDAR", "C:mkcalendar"),
+            ("MKCOL", "D:mkcol"),
+            ("PROPFIND", "D:propfind"),
+        ]
+    ),
+    st.sampled_from(
+        ["/clerk1/calendar/", "/clerk1/new/", "/clerk1/", "/clerk1/calendar/x.ics", "/buergerbuero/opening/"]
+    ),
+    st.lists(TREES, max_size=4),
+    st.sampled_from(["set", "remove"]),
+)
+def test_whatever_is_set_is_answered_and_can_be_read_again(url, kind, path, props, change):
+    method, root = kind
+    inner = element("D:prop", {}, "".join(props))
+    body = rooted(element(root, {}, inner if method == "PROPFIND" else element(f"D:{change}", {}, inner)))
+    answer = request(url, method, path, body, account="clerk1", headers={"Depth": "0"})
+    assert 100 <= answer.status < 500
+    for wanted in ("allprop", "propname"):
+        asked = rooted(element("D:propfind", {}, element(f"D:{wanted}", {}, "")))
+        read = request(url, "PROPFIND", "/clerk1/", asked, account="clerk1", headers={"Depth": "1"})
+        assert read.status == 207
+        fromstring(read.body)
 
 
 @settings(
