@@ -13,14 +13,16 @@ clerk ends at somebody vacant at that grain (the augmenting path of bipartite ma
 all grains at once, bounds from below how many moves a clerk's grain is from a vacant one. It says nothing about other grains, nor about grains at
 which somebody left a clerk for another reason: there appointments may also change places in a ring.
 
-Where that takes long, `optimizer.timetable` decides; what it finds is right, but others may change than had to.
+Where that takes long, `optimizer.timetable` says who can't stay and who can't go where. The search is made anew with what is left; if that
+takes long too, the timetable decides: what it finds is right, but others may change than had to. Which starts can be had doesn't
+depend on the fewest, so `starts` leaves that out.
 """
 
 from __future__ import annotations
 
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from optimizer.bits import aligned, each, runs, span
 from optimizer.check import check_placement
@@ -34,8 +36,10 @@ __all__ = ["DEPTH", "EFFORTS", "Day", "admit", "check_placement", "starts"]
 
 DEPTH = sys.maxsize
 """Most appointments that one booking reassigns unless told otherwise: as many as it takes."""
-EFFORTS = ((150, 20), (300, 100), (3000, 4000))
+EFFORTS = ((100, 0), (30, 1200), (3000, 4000))
 """Placements tried in search of the fewest reassignments, and choices in search of any, in turn; after these a refusal says that it isn't proven."""
+SEATINGS = 24
+"""So many other arrangements of a day are kept: one that makes room at one start mostly does so at the next, or for other wishes."""
 LENGTHS = (2, 3, 4, 6, 9, 12)
 """Lengths in grains at which future room is counted: 10 minutes to an hour."""
 
@@ -72,12 +76,8 @@ def _room(vacant: int) -> int:
     return sum(runs(vacant, length).bit_count() for length in LENGTHS)
 
 
-class _Target(NamedTuple):
-    """A clerk an appointment could go to, with at least how many further moves, and who overlaps it there."""
-
-    clerk: int
-    moves: int
-    overlaps: int
+_Target = tuple[int, int, int]
+"""A clerk an appointment could go to, with at least how many further moves, and who overlaps it there (bits). Plain, since thousands are made."""
 
 
 class _Rows:
@@ -127,9 +127,8 @@ class Day:
                 self._pinned[self.holder[item]] |= self.masks[item]
         # Where a clerk can be given nothing, whoever else moves.
         self._closed = [~clerk.free | kept for clerk, kept in zip(day.clerks, self._pinned, strict=True)]
-        self._closed_to: dict[int, int] = {}
-        self._able: dict[frozenset[str], int] = {}
         self._takers: dict[int, list[int]] = {}
+        self._seatings: list[_Rows] = []
         self._routes: list[list[int]] | None = None
 
     def admit(self, request: Request, *, depth: int = DEPTH) -> Placement | Refusal:
@@ -172,14 +171,45 @@ class Day:
         found = self._vacant.any_run(length, eligible) & wanted
         if depth <= 0 or found == wanted:
             return found
-        if depth >= len(self.booked):
-            found |= self._pliable.any_run(length, eligible) & wanted
-            if found == wanted:
-                return found
+        if depth < len(self.booked):
+            for start in each(self._hopeful.any_run(length, eligible) & wanted & ~found):
+                if self._chain(span(start, length), eligible, depth)[0] is not None:
+                    found |= 1 << start
+            return found
+        return found | self._by_reassigning(length, eligible, wanted & ~found)
+
+    def _by_reassigning(self, length: int, eligible: list[int], wanted: int) -> int:
+        """Give those of the starts at which nobody is vacant, and somebody becomes so by any reassignments."""
+        found = self._pliable.any_run(length, eligible) & wanted
+        for seating in self._seatings:
+            found |= seating.any_run(length, eligible) & wanted
+        if found == wanted:
+            return found
         for start in each(self._hopeful.any_run(length, eligible) & wanted & ~found):
-            if self._chain(span(start, length), eligible, depth)[0] is not None:
-                found |= 1 << start
+            if found >> start & 1:
+                continue
+            chain, _ = self._chain(span(start, length), eligible, DEPTH, any_chain=True)
+            if chain is None:
+                continue
+            found |= 1 << start
+            if len(self._seatings) < SEATINGS:
+                seating = self._after(chain[1])
+                self._seatings.append(seating)
+                found |= seating.any_run(length, eligible) & wanted
         return found
+
+    def _after(self, placed: dict[int, int]) -> _Rows:
+        """Give each clerk's vacant grains when these appointments have gone to these clerks: whatever fits there can be had."""
+        grains = self._vacant.grains.copy()
+        for holder in {self.holder[item] for item in placed}:
+            taken = 0
+            for item in self.items[holder]:
+                if item not in placed:
+                    taken |= self.masks[item]
+            grains[holder] = self.clerks[holder].free & ~taken
+        for item, clerk in placed.items():
+            grains[clerk] &= ~self.masks[item]
+        return _Rows(grains)
 
     @cached_property
     def _vacant(self) -> _Rows:
@@ -270,25 +300,25 @@ class Day:
         """Give the clerks to whom an appointment could go, others' appointments aside."""
         known = self._takers.get(item)
         if known is None:
-            known = self._takers[item] = list(each(self._could(item)))
+            entry = self.booked[item]
+            if entry.pinned:
+                known = []
+            else:
+                mask, own, closed = self.masks[item], self.holder[item], self._closed
+                known = [
+                    clerk
+                    for clerk in self.eligible(entry.services)
+                    if not mask & closed[clerk] and clerk != own
+                ]
+            self._takers[item] = known
         return known
 
     def _could(self, item: int) -> int:
         """Give the same as bits."""
-        entry, mask = self.booked[item], self.masks[item]
-        if entry.pinned:
-            return 0
-        closed = self._closed_to.get(mask)
-        if closed is None:
-            closed = 0
-            for clerk, grains in enumerate(self._closed):
-                if grains & mask:
-                    closed |= 1 << clerk
-            self._closed_to[mask] = closed
-        able = self._able.get(entry.services)
-        if able is None:
-            able = self._able[entry.services] = sum(1 << clerk for clerk in self.eligible(entry.services))
-        return able & ~closed & ~(1 << self.holder[item])
+        found = 0
+        for clerk in self.takers(item):
+            found |= 1 << clerk
+        return found
 
     @cached_property
     def course(self) -> Course:
@@ -323,9 +353,9 @@ class Day:
             waiting = [item for item in waiting if self.masks[item] & within & ~level[self.holder[item]]]
 
     def _chain(
-        self, mask: int, eligible: list[int], depth: int
+        self, mask: int, eligible: list[int], depth: int, *, any_chain: bool = False
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
-        """Search a chain of at most `depth` reassignments; also say whether a "no" is proven."""
+        """Search a chain of at most `depth` reassignments, `any_chain` or one with few; also say whether a "no" is proven."""
         possible = [clerk for clerk in eligible if not mask & self._closed[clerk]]
         if not possible:
             return None, True
@@ -338,11 +368,12 @@ class Day:
         roots = search.targets(beside, possible, mask)
         question = None
         for placements, choices in EFFORTS:
-            search.limit = placements
-            chain, decided = self._shortest(search, roots, depth)
-            if decided:
-                return chain, True
-            question = question or self.timetable.ask(mask, sum(1 << root.clerk for root in roots))
+            if question is None or not any_chain:
+                search.limit = placements
+                chain, decided = self._shortest(search, roots, depth)
+                if decided:
+                    return chain, True
+            question = question or self.timetable.ask(mask, sum(1 << clerk for clerk, _, _ in roots))
             if question is None:
                 return None, True
             found, proven = question.answer(choices)
@@ -350,6 +381,7 @@ class Day:
                 return found, True
             if proven:
                 return None, found is None
+            roots = search.narrow(question.domains, roots)
         return None, False
 
     def _shortest(
@@ -357,19 +389,26 @@ class Day:
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
         """Search the chain with the fewest reassignments; also say whether the answer is decided."""
         mask = search.request
-        need = {root.clerk: max(root.moves, root.overlaps.bit_count()) for root in roots}
-        roots.sort(
-            key=lambda root: (need[root.clerk], self.loss(root.clerk, mask), self.clerks[root.clerk].clerk)
+        forced = search.forced
+        ordered = sorted(
+            (
+                max(moves, (overlaps | forced).bit_count()),
+                self.loss(clerk, mask),
+                self.clerks[clerk].clerk,
+                root,
+            )
+            for root in roots
+            for clerk, moves, overlaps in [root]
         )
         search.nodes = 0
-        for most in range(need[roots[0].clerk], depth + 1):
+        for most in range(ordered[0][0], depth + 1):
             search.most, search.cut = most, False
-            for root in roots:
-                if need[root.clerk] > most:
+            for need, _, _, root in ordered:
+                if need > most:
                     search.cut = True
                     break
                 if search.start(root):
-                    return (root.clerk, search.placed), True
+                    return (root[0], search.placed), True
                 if search.nodes >= search.limit:
                     return None, False
             if not search.cut:
@@ -379,8 +418,7 @@ class Day:
     @cached_property
     def timetable(self) -> Timetable:
         """Who has what and could have it, for the complete search."""
-        could = [self._could(item) for item in range(len(self.booked))]
-        return Timetable(self.masks, self.holder, could, self.course)
+        return Timetable(self.masks, self.holder, self._could, span(0, len(self.clerks)), self.course)
 
     def _placement(self, root: int, placed: dict[int, int]) -> Placement:
         """Put the reassignments in an order in which each target is vacant when its turn comes."""
@@ -438,25 +476,45 @@ class _Search:
         self.most = 0
         self.nodes = self.limit = 0
         self.cut = False
-        self._targets: dict[tuple[int, int], list[_Target]] = {}
+        self.forced = 0
+        self._domains: list[int] = []
+        self._targets: dict[tuple[int, int], tuple[list[_Target], int]] = {}
+        self._given = request
+
+    def narrow(self, domains: list[int], roots: list[_Target]) -> list[_Target]:
+        """Look only at what these domains leave, the request's at the end; give the roots among them. Whoever can't stay is `forced`."""
+        self._domains = domains
+        self._targets.clear()
+        self.forced = 0
+        for item, (domain, holder) in enumerate(zip(domains, self.day.holder, strict=False)):
+            if domain and not domain >> holder & 1:
+                self.forced |= 1 << item
+        return [root for root in roots if domains[-1] >> root[0] & 1]
 
     def targets(self, overlaps: int, takers: list[int], inside: int) -> list[_Target]:
         """Give those of the takers from whom the grains `inside` can be passed on; `overlaps` is everybody there at the time (bits)."""
         held = self.day.held
+        if not inside:
+            return [(clerk, 0, overlaps & held[clerk]) for clerk in takers]
         found = []
         for clerk in takers:
             for moves, level in enumerate(self.routes):
                 if not inside & ~level[clerk]:
-                    found.append(_Target(clerk, moves, overlaps & held[clerk]))
+                    found.append((clerk, moves, overlaps & held[clerk]))
                     break
         return found
 
     def start(self, root: _Target) -> bool:
         """Place the request with this clerk, and all that follows."""
-        self.fixed[root.clerk] = self.request
-        found = self.extend(root.overlaps, root.overlaps, 0)
+        clerk, _, overlaps = root
+        self.fixed[clerk] = self.request
+        gone = overlaps | self.forced
+        loose = 0
+        for item in each(self.forced & ~overlaps):
+            loose |= self.day.masks[item] & self.request
+        found = self.extend(gone, gone, loose)
         if not found:
-            self.fixed[root.clerk] = 0
+            self.fixed[clerk] = 0
         return found
 
     def extend(self, pending: int, gone: int, loose: int) -> bool:
@@ -469,7 +527,11 @@ class _Search:
             return True
         chosen, options = self._most_pressing(pending, gone, loose)
         mask = self.day.masks[chosen]
-        options.sort(key=lambda target: (target.moves, (target.overlaps & ~gone).bit_count(), target.clerk))
+        if len(options) > 1:
+            stayed = ~gone
+            options = sorted(
+                options, key=lambda target: (target[1], (target[2] & stayed).bit_count(), target[0])
+            )
         pending ^= 1 << chosen
         on_way = mask & ~loose
         for clerk, _, overlaps in options:
@@ -482,6 +544,7 @@ class _Search:
                 beside |= self.day.masks[item] & self.request & ~on_way
             self.placed[chosen] = clerk
             self.fixed[clerk] |= mask
+            self._given |= mask
             if self.extend(pending | ejected, gone | ejected, beside):
                 return True
             self.fixed[clerk] &= ~mask
@@ -498,20 +561,30 @@ class _Search:
             inside = mask & self.request & ~loose
             known = self._targets.get((item, inside))
             if known is None:
-                known = self._targets[item, inside] = self.targets(
-                    self.day.course.overlaps(item), self.day.takers(item), inside
-                )
-            where = []
-            for target in known:
-                clerk, moves, overlaps = target
-                if mask & fixed[clerk]:
-                    continue
-                if moves > room or (overlaps & stayed).bit_count() > room:
-                    self.cut = True
-                else:
-                    where.append(target)
+                known = self._targets[item, inside] = self._to(item, inside)
+            where, most = known
+            # Mostly nothing is in the way of any of them.
+            if most > room or mask & self._given:
+                where = []
+                for target in known[0]:
+                    clerk, moves, overlaps = target
+                    if mask & fixed[clerk]:
+                        continue
+                    if moves > room or (overlaps & stayed).bit_count() > room:
+                        self.cut = True
+                    else:
+                        where.append(target)
             if chosen < 0 or len(where) < len(best):
                 chosen, best = item, where
                 if not where:
                     break
         return chosen, best
+
+    def _to(self, item: int, inside: int) -> tuple[list[_Target], int]:
+        """Give where an appointment can go, and the most that any of that sets in motion."""
+        takers = self.day.takers(item)
+        if self._domains and self._domains[item]:
+            left = self._domains[item]
+            takers = [clerk for clerk in takers if left >> clerk & 1]
+        found = self.targets(self.day.course.overlaps(item), takers, inside)
+        return found, max([max(moves, there.bit_count()) for _, moves, there in found], default=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.admission import EFFORTS, admit, check_placement, starts
+from optimizer.admission import EFFORTS, Day, admit, check_placement, starts
 from optimizer.instance import (
     Booked,
     ClerkDay,
@@ -41,6 +41,55 @@ def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_c
         assert isinstance(answer, Placement)
         assert len(answer.reassigned) == best
         assert check_placement(day, Request(start, length, services, window), answer) == []
+
+
+SOON = ((1, 0), (3000, 4000))
+"""The first search ends at once, so that what follows from the request is worked out even on small days."""
+SOONER = ((1, 0), (1, 4000))
+"""The complete search alone decides."""
+
+
+@pytest.mark.parametrize("efforts", [SOON, SOONER])
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
+    st.integers(0, 5),
+    st.integers(1, 4),
+    needs,
+)
+def test_what_follows_from_the_request_leaves_every_placement(efforts, day, start, length, services):
+    best = fewest_reassigned(day, start, length, services, 63)
+    request = Request(start, length, services, 63)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optimizer.admission.EFFORTS", efforts)
+        answer = admit(day, request)
+    if best is None:
+        assert isinstance(answer, Refusal)
+        assert answer.proven
+    else:
+        assert isinstance(answer, Placement)
+        assert check_placement(day, request, answer) == []
+        if efforts is SOON:
+            assert len(answer.reassigned) == best
+
+
+@pytest.mark.parametrize("efforts", [EFFORTS, SOONER])
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(office_days(), orderly_days(grains=6)),
+    st.lists(st.tuples(st.integers(1, 4), needs, st.integers(0, 127)), min_size=2, max_size=5),
+)
+def test_what_was_found_for_one_wish_spoils_no_other(efforts, day, wishes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optimizer.admission.EFFORTS", efforts)
+        asked_in_turn = Day(day)
+        for length, services, window in wishes:
+            accepted = sum(
+                1 << start
+                for start in range(day.grains)
+                if isinstance(admit(day, Request(start, length, services, window)), Placement)
+            )
+            assert asked_in_turn.starts(length, services, window, step=1) == accepted
 
 
 @settings(max_examples=150, deadline=None)
