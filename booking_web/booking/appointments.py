@@ -458,6 +458,17 @@ class Appointments:
             raise GoneError
         return self._booked(office, stored.appointment)
 
+    def followed(self, token: str) -> tuple[OfficeInfo, Booked | None]:
+        """Return the office and the appointment behind a token, also a cancelled one; None if it's gone.
+
+        For calendar programs that follow it, which must learn what became of it. Raises GoneError (no such token), UnavailableError.
+        """
+        office, uid = self._identify(token)
+        stored = self._find(office, uid)
+        if stored is None or stored.appointment.is_hold:
+            return office, None
+        return office, self._booked(office, stored.appointment)
+
     def restore(self, token: str) -> Booked:
         """Bring back an appointment that she declined in her own calendar; a repeat returns it as it stands.
 

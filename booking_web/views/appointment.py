@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import segno
 from flask import Response, make_response, redirect, render_template, request
 
-from booking_web.booking.calendar_file import calendar_file
+from booking_web.booking.calendar_file import calendar_file, empty_calendar
 from booking_web.booking.calendar_links import calendar_links
 from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
@@ -72,7 +72,8 @@ def _reason(booked: Booked) -> str:
 def _subscription(booked: Booked) -> str:
     """The address under which a calendar program follows the appointment, moves included."""
     base = urlsplit(current_site().settings.town.base_url)
-    return urlunsplit(("webcal", base.netloc, page_url("ics", token=booked.token), "", ""))
+    path, _, query = page_url("ics", token=booked.token, abo="1").partition("?")
+    return urlunsplit(("webcal", base.netloc, path, query, ""))
 
 
 def _to_form(booked: Booked) -> BaseResponse | None:
@@ -158,13 +159,22 @@ def restore(token: str) -> BaseResponse:
 
 
 def ics(token: str) -> BaseResponse:
-    """The appointment as a file for her own calendar."""
+    """The appointment as a file for her own calendar; with `abo`, for a calendar program that follows what becomes of it."""
     site = current_site()
-    booked = site.appointments.find(token)
-    if booked.appointment.is_hold:
-        raise GoneError
-    link = site.settings.town.base_url + page_url("appointment", token=booked.token)
-    text = calendar_file(site.settings.town, booked, link, language=current_language(), now=site.now())
+    town, language, now = site.settings.town, current_language(), site.now()
+    followed = "abo" in request.args
+    if followed:
+        office, standing = site.appointments.followed(token)
+    else:
+        standing = site.appointments.find(token)
+        office = standing.office
+        if standing.appointment.is_hold:
+            raise GoneError
+    if standing is None:
+        text = empty_calendar(town, office, language=language, now=now)
+    else:
+        link = town.base_url + page_url("appointment", token=token)
+        text = calendar_file(town, standing, link, language=language, now=now, followed=followed)
     response = Response(text, mimetype="text/calendar")
     response.headers["Content-Disposition"] = 'attachment; filename="termin.ics"'
     return response

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
@@ -533,7 +534,42 @@ def test_the_code_and_the_subscription_lead_to_her_appointment(citizens):
     picture = browser.get(f"/termin/{token}/qr.svg")
     assert picture.mimetype == "image/svg+xml"
     assert picture.data.startswith(b"<?xml") or picture.data.startswith(b"<svg")
-    assert f"webcal://termin.example/termin/{token}/termin.ics" in Page(browser.get(f"/termin/{token}")).links
+    there = f"/termin/{token}/termin.ics?abo=1"
+    assert f"webcal://termin.example{there}" in Page(browser.get(f"/termin/{token}")).links
+    followed = Calendar.from_ical(browser.get(there).data)
+    assert followed["REFRESH-INTERVAL"].dt == timedelta(hours=1)
+    assert followed["X-PUBLISHED-TTL"] == "PT1H"
+    assert followed["NAME"] == followed["X-WR-CALNAME"] == "Kreis- und Hochschulstadt Meschede"
+    # Outlook would open a named file as a calendar of its own.
+    assert "X-WR-CALNAME" not in Calendar.from_ical(browser.get(f"/termin/{token}/termin.ics").data)
+
+
+def test_who_follows_the_appointment_learns_what_becomes_of_it(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    there = f"/termin/{token}/termin.ics?abo=1"
+
+    def event():
+        return Calendar.from_ical(browser.get(there).data).walk("VEVENT")[0]
+
+    browser.post(f"/termin/{token}/verschieben", data={"start": MONDAY_9})
+    assert (event().start.hour, event()["STATUS"], event()["SEQUENCE"]) == (9, "CONFIRMED", 1)
+    lead = citizens.calendar.client("lead")
+    office = citizens.town.offices[0]
+    stored = lead.read(office.id, str(event()["UID"]), office.zone)
+    lead.book(replace(stored.appointment, cancelled=True), now=citizens.clock.now, etag=stored.etag)
+    assert event()["STATUS"] == "CANCELLED"
+    assert browser.get(f"/termin/{token}/termin.ics").status_code == 404
+
+
+def test_who_follows_what_she_cancelled_has_an_empty_calendar(citizens):
+    browser = citizens.browser()
+    token = book(browser)
+    browser.post(f"/termin/{token}/absagen")
+    answer = browser.get(f"/en/termin/{token}/termin.ics?abo=1")
+    assert (answer.status_code, answer.mimetype) == (200, "text/calendar")
+    assert [each.name for each in Calendar.from_ical(answer.data).subcomponents] == ["VTIMEZONE"]
+    assert browser.get(f"/termin/{'a' * 42}/termin.ics?abo=1").status_code == 404
 
 
 def test_only_the_embedded_page_may_stand_in_a_frame(shared):
