@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 import booking_web.api
 from tests.booking_web.conftest import API_KEY
-from tests.booking_web.test_api import book
+from tests.booking_web.test_api import book, booking, post
 
 CHECKS = [
     not_a_server_error,
@@ -89,3 +89,21 @@ def test_a_real_appointment_is_answered_as_described(operations, shared, label):
     booked = book(shared, start="2026-12-14T08:00:00+01:00", email="anna@example.org")
     examine(operations[label], token=booked["token"])
     shared.browser().delete(f"/api/v1/appointments/{booked['token']}")
+
+
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if "/holds/{token}" in label])
+def test_a_real_hold_is_answered_as_described(operations, shared, label):
+    wish = booking(start="2026-12-14T10:00:00+01:00", name=..., email=...)
+    made = post(shared, "holds", wish)
+    assert made.status_code == 201, made.json
+    examine(operations[label], token=made.json["token"])
+    shared.browser().delete(f"/api/v1/holds/{made.json['token']}")
+    shared.browser().delete(f"/api/v1/appointments/{made.json['token']}")
+
+
+@pytest.mark.parametrize("label", [label for label in OPERATIONS if "/waiting/{token}" in label])
+def test_a_real_place_on_the_waiting_list_is_answered_as_described(operations, shared, label):
+    wish = booking(start=..., until="2026-12-31", email=f"{OPERATIONS[label]['operationId']}@example.org")
+    made = post(shared, "waiting", wish)
+    assert made.status_code == 201, made.json
+    examine(operations[label], token=made.json["token"])
