@@ -92,7 +92,7 @@ def test_the_checklist_is_one_for_all_services_and_persons(shared):
     assert text.count("Digitales Passfoto") == 1
     photo = text[text.index("Digitales Passfoto") :].split("</li>")[0]
     assert "für jede Person" in photo
-    assert "Personalausweis, Reisepass" in photo
+    assert "Personalausweis und Reisepass" in photo
 
 
 def test_what_children_and_first_timers_bring_stands_apart(shared, town):
