@@ -323,7 +323,7 @@ class Desk:
             return self._past(question, self._office(office_id, account), environ)
         office = self._workplace(office_id, account)
         if question == "refused":
-            return {"refused": self._calendars.refused.of(office.id)}
+            return {"refused": self._calendars.refused.of(office.id, self._calendars.now())}
         return self._why(office, environ, account)
 
     def _why(self, office: Office, environ: WSGIEnviron, account: Account) -> dict[str, Any]:

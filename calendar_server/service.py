@@ -176,7 +176,7 @@ class Calendars:
         self.directory = directory
         self._clock = clock
         self.waiting = Waiting(self)
-        self.refused = Refused()
+        self.refused = Refused(database)
         self._limits = limits or Limits()
         self._draw = draw
 

@@ -6,8 +6,8 @@ citizens' data never stands in it. `optimizer.why` finds the reasons.
 
 from __future__ import annotations
 
-import threading
-from collections import deque
+import hashlib
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,6 +17,7 @@ from calendar_server import agenda, bookings, dispatch, opening, refusals
 from calendar_server.refusals import RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind, Role
+from calendar_server.storage.writing import set_meta
 from optimizer import bits, why
 from optimizer.admission import Day
 from optimizer.release import room
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from calendar_server.ical.objects import CalendarObject
     from calendar_server.offices import Office
     from calendar_server.service import Actor, Calendars
+    from calendar_server.storage.database import Database
 
 _GRAIN = dispatch.GRAIN
 _KEPT = 20
 """Refused drawings that are remembered for each office."""
+_KEPT_SECONDS = 14 * 86_400
+"""And for how long."""
 _FARTHEST = 400 * 86_400
 """Seconds from now, before or after, within which a refused drawing is explained."""
 _EXPLAINED = frozenset({refusals.TIME_TAKEN, refusals.NO_FREE_CLERK, refusals.OUTSIDE_OPENING_HOURS})
@@ -249,16 +253,15 @@ def _clerk(
 
 
 class Refused:
-    """The drawings that were refused lately, with the reasons as they were then; in memory, for each process. Safe to share between threads."""
+    """The drawings that were refused lately, with the reasons as they were then; in the database, for all processes and the time after a restart."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[str, deque[dict[str, Any]]] = {}
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def of(self, office_id: str) -> list[dict[str, Any]]:
-        """Return an office's refused drawings, the newest first."""
-        with self._lock:
-            return list(self._kept.get(office_id, ()))
+    def of(self, office_id: str, now: int) -> list[dict[str, Any]]:
+        """Return an office's refused drawings of the last days, the newest first; `now` in epoch seconds."""
+        with self._database.read() as connection:
+            return _noted(connection, office_id, now)
 
     @contextmanager
     def noting(
@@ -289,7 +292,19 @@ class Refused:
             local.time(),
         )
         found = explain(calendars, office, asked)
-        at = datetime.fromtimestamp(calendars.now(), UTC).isoformat()
-        with self._lock:
-            kept = self._kept.setdefault(office.id, deque(maxlen=_KEPT))
-            kept.appendleft({**found, "rule": rule, "by": actor.name, "at": at})
+        with calendars.writing(office.id, actor) as writer:
+            at = datetime.fromtimestamp(writer.now, UTC).isoformat()
+            noted = _noted(writer.connection, office.id, writer.now)
+            kept = [{**found, "rule": rule, "by": actor.name, "at": at}, *noted][:_KEPT]
+            set_meta(writer.connection, _key(office.id), json.dumps(kept))
+
+
+def _key(office_id: str) -> str:
+    """Under which name an office's refused drawings lie in the table `meta`."""
+    return f"refused {hashlib.sha256(office_id.encode()).hexdigest()[:32]}"
+
+
+def _noted(connection: Connection, office_id: str, now: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(reading.meta_value(connection, _key(office_id)) or "[]")
+    since = now - _KEPT_SECONDS
+    return [each for each in found if datetime.fromisoformat(each["at"]).timestamp() >= since]

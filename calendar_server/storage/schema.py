@@ -42,7 +42,8 @@ meta = Table(
     Column("key", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""`incarnation`: part of every sync token, new after a restore. `directory`: digest of the configuration that the busy feed was made from."""
+"""`incarnation`: part of every sync token, new after a restore. `directory`: digest of the configuration that the busy feed was made from.
+"refused …": an office's drawings that were refused lately (`calendar_server.why`)."""
 
 offices = Table(
     "offices",

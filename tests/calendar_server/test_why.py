@@ -158,6 +158,24 @@ def test_a_refused_drawing_is_explained(server):
     assert "Erika" not in str(found)
 
 
+def test_refused_drawings_are_known_after_a_restart_for_two_weeks(tmp_path):
+    url, offices = fresh_sqlite(tmp_path), directory(office(clerk("clerk1")))
+    with calendar_server(url, offices) as server:
+        calendar = server.calendar("lead", f"{OFFICE}/appointments")
+        server.client().book(appointment("a@test", at(7, 8)), now=NOW)
+        for number in range(22):
+            drawn = replace(appointment(f"b{number}@test", at(7, 8)), email="")
+            with pytest.raises(AuthorizationError):
+                calendar.save_event(to_ical(drawn, now=NOW))
+        head = server.change_log().head(OFFICE)
+        assert len(server.client("lead").refused(OFFICE)) == 20
+        assert server.change_log().head(OFFICE) == head
+    with calendar_server(url, offices, server.clock) as again:
+        assert len(again.client("clerk1").refused(OFFICE)) == 20
+        again.clock.advance(days=15)
+        assert again.client("clerk1").refused(OFFICE) == []
+
+
 def test_the_publics_refusals_are_not_kept(server):
     server.client().book(appointment("a1@test", at(7, 8), "reisepass"), now=NOW)
     with pytest.raises(RefusedError):
