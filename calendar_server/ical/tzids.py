@@ -87,11 +87,14 @@ def _known() -> dict[str, str]:
     return names
 
 
-@lru_cache(maxsize=1024)
 def named_zone(tzid: str) -> ZoneInfo | None:
     """Return the zone that a name alone stands for: IANA or Windows, in any case, quoted or behind a prefix; None if unknown."""
-    if len(tzid) > MAX_TZID:
-        return None
+    # What is longer must not be kept either: a client's value can have a megabyte.
+    return _named_zone(tzid) if len(tzid) <= MAX_TZID else None
+
+
+@lru_cache(maxsize=1024)
+def _named_zone(tzid: str) -> ZoneInfo | None:
     known = _known()
     name = tzid.strip().strip('"').strip().casefold()
     found = known.get(name)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calendar_server.ical import tzids
 from calendar_server.ical.content import Component, Property
 from calendar_server.ical.tzids import OwnZone, named_zone, own_zone
 from tests.calendar_server.ical.texts import event, times_of
@@ -189,3 +190,12 @@ def test_a_large_definition_is_read_for_each_of_its_dates_once():
     dates = ["RDATE;TZID=Own:20260702T090000"] * 4_000
     found = times_of(zone("Own", *lines, *fixed("-0330")), event("DTSTART;TZID=Own:20260702T090000", *dates))
     assert found == ["2026-07-02 12:30/12:30"]
+
+
+def test_a_name_that_is_too_long_to_be_one_is_not_kept():
+    kept = tzids._named_zone.cache_info().currsize
+    location = f"X-LIC-LOCATION:{'x' * 10_000}"
+    assert starts_with("long", zone("long", location, *fixed("+0300"))) == "07-02 06:00"
+    assert named_zone("Europe/" + "x" * 10_000) is None
+    # "long" itself is a name of usual length, looked up once.
+    assert tzids._named_zone.cache_info().currsize <= kept + 1
