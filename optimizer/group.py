@@ -47,11 +47,13 @@ def plan(
     """
     if count < 1:
         raise ValueError(f"a group of {count}")
-    found = _planned(day, request, count, arrangement)
-    if found is None and arrangement is Arrangement.SOONEST:
-        # What several of them at once set in motion may be in the way of those after them.
-        return _planned(day, request, count, Arrangement.IN_TURN)
-    return found
+    # What several of them at once set in motion may be in the way of those after them.
+    ways = [arrangement, Arrangement.IN_TURN] if arrangement is Arrangement.SOONEST else [arrangement]
+    for way in ways:
+        found = _planned(day, request, count, way) or Seats(day).plan(request, count, way)
+        if found is not None:
+            return found
+    return None
 
 
 def _planned(day: Day, request: Request, count: int, arrangement: Arrangement) -> tuple[int, ...] | None:
@@ -81,12 +83,109 @@ def _planned(day: Day, request: Request, count: int, arrangement: Arrangement) -
 
 
 def starts(day: Day, request: Request, count: int, arrangement: Arrangement, wanted: int) -> int:
-    """Return those of the starts in `wanted` (bits) at which a group fits; `request` with any start says what each one needs."""
-    found = 0
-    for start in each(wanted):
-        if plan(day, replace(request, start=start), count, arrangement) is not None:
+    """Return those of the starts in `wanted` (bits) at which a group fits; `request` with any start says what each one needs.
+
+    Exactly those at which `plan` finds a way. Mostly counting who is vacant tells, or seating them without a search.
+    """
+    vacant = _vacant(day, request)
+    # Where at least so many clerks are vacant.
+    many = [-1] + [0] * count
+    for clerk in vacant:
+        for number in range(count, 0, -1):
+            many[number] |= many[number - 1] & clerk
+    in_turn = many[1]
+    for number in range(1, count):
+        in_turn &= many[1] >> number * request.length
+    found = {
+        Arrangement.TOGETHER: many[count],
+        Arrangement.IN_TURN: in_turn,
+        Arrangement.SOONEST: many[count] | in_turn,
+    }[arrangement] & wanted
+    left = wanted & ~found
+    if arrangement is Arrangement.TOGETHER:
+        left &= many[max(0, count - REASSIGNING)]
+    seats = Seats(day)
+    for start in each(left):
+        one = replace(request, start=start)
+        if seats.plan(one, count, arrangement) or plan(day, one, count, arrangement) is not None:
             found |= 1 << start
     return found
+
+
+class Seats:
+    """Who sits where on a day, to seat a group without a search: whoever is in the way goes to somebody vacant, or stays.
+
+    What it finds can be had, for nobody is refused whom some arrangement has room for; where it finds nothing, there may be a way.
+    """
+
+    def __init__(self, day: Day) -> None:
+        self._day = day
+        self._vacant = [clerk.free & ~taken for clerk, taken in zip(day.clerks, day.occupied, strict=True)]
+        # Where some of a clerk's appointments stand on top of each other, taking one away leaves her no vacant time.
+        self._twice = [0] * len(day.clerks)
+        for clerk, items in enumerate(day.items):
+            once = 0
+            for item in items:
+                self._twice[clerk] |= once & day.masks[item]
+                once |= day.masks[item]
+
+    def plan(self, request: Request, count: int, arrangement: Arrangement) -> tuple[int, ...] | None:
+        """Return the starts of a group as `plan` does."""
+        vacant, moved = self._vacant.copy(), set[int]()
+        found: list[int] = []
+        at = request.start
+        eligible = self._day.eligible(request.services)
+        while len(found) < count:
+            one = replace(request, start=at)
+            if at + request.length > self._day.day.grains or one.mask & ~request.window:
+                return None
+            most = 1 if arrangement is Arrangement.IN_TURN else count - len(found)
+            placed = self._seat(one.mask, most, eligible, vacant, moved)
+            if not placed or (arrangement is Arrangement.TOGETHER and placed < count):
+                return None
+            found += [at] * placed
+            at += request.length
+        return tuple(found)
+
+    def _seat(self, mask: int, most: int, eligible: list[int], vacant: list[int], moved: set[int]) -> int:
+        """Seat up to so many at once; returns how many."""
+        placed = 0
+        for clerk in eligible:
+            if placed < most and not mask & ~vacant[clerk]:
+                vacant[clerk] &= ~mask
+                placed += 1
+        directly = placed
+        for clerk in eligible:
+            if placed >= most or placed >= directly + REASSIGNING:
+                break
+            if not mask & ~self._day.clerks[clerk].free and self._cleared(mask, clerk, vacant, moved):
+                vacant[clerk] &= ~mask
+                placed += 1
+        return placed
+
+    def _cleared(self, mask: int, clerk: int, vacant: list[int], moved: set[int]) -> bool:
+        """Let those who stand there go to clerks who are vacant at their time; False, and nothing changed, if that can't be."""
+        day = self._day
+        there = [item for item in day.items[clerk] if day.masks[item] & mask and item not in moved]
+        taken = mask & ~vacant[clerk]
+        for item in there:
+            if day.masks[item] & self._twice[clerk]:
+                return False
+            taken &= ~day.masks[item]
+        if taken:
+            # Somebody who has come here only now.
+            return False
+        before = vacant.copy()
+        for item in there:
+            new = next((taker for taker in day.takers(item) if not day.masks[item] & ~vacant[taker]), None)
+            if new is None:
+                vacant[:] = before
+                return False
+            vacant[new] &= ~day.masks[item]
+        for item in there:
+            vacant[clerk] |= day.masks[item] & day.clerks[clerk].free
+        moved.update(there)
+        return True
 
 
 def _vacant(day: Day, request: Request) -> list[int]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.admission import Day
 from optimizer.bits import span
-from optimizer.group import REASSIGNING, Arrangement, plan, starts
+from optimizer.group import REASSIGNING, Arrangement, Seats, plan, starts
 from optimizer.instance import Booked, ClerkDay, OfficeDay, Refusal, Request
 
 X = frozenset({"x"})
@@ -161,6 +161,30 @@ def test_what_is_planned_is_accepted_one_by_one(made, at, count, arrangement):
         ]
         booked.append(Booked(f"g{number}", answer.clerk, start, 2, X))
         state = OfficeDay(48, state.clerks, tuple(booked))
+
+
+@settings(max_examples=300, deadline=None)
+@given(days(), st.integers(0, 4), st.integers(1, 4), st.sampled_from(Arrangement))
+def test_a_group_that_is_seated_without_a_search_has_room(made, at, count, arrangement):
+    found = Seats(made).plan(wish(at * 2, 2), count, arrangement)
+    if found is not None:
+        assert feasible(made, [(start, 2) for start in found])
+        assert plan(made, wish(at * 2, 2), count, arrangement) is not None
+
+
+def test_a_group_is_seated_where_others_go_to_somebody_vacant():
+    """As c is there only later, a takes over what b has; c would have to be searched for."""
+    booked = (Booked("1", "b", 4, 4, frozenset({"y"})), Booked("2", "c", 8, 4, frozenset({"y"})))
+    made = day(clerk("a", "y"), clerk("b", "x", "y"), clerk("c", "x", "y", free=span(8, 16)), booked=booked)
+    assert Seats(made).plan(wish(4), 3, Arrangement.SOONEST) == (4, 8, 8)
+    assert Seats(made).plan(wish(4), 2, Arrangement.TOGETHER) is None
+
+
+def test_nobody_is_seated_where_two_stand_on_top_of_each_other():
+    booked = (Booked("1", "b", 4, 4, frozenset({"y"})), Booked("2", "b", 6, 4, frozenset({"y"})))
+    made = day(clerk("a", "y"), clerk("b", "x", "y"), booked=booked)
+    assert Seats(made).plan(wish(4), 1, Arrangement.SOONEST) is None
+    assert starts(made, wish(0), 1, Arrangement.SOONEST, span(0, 12)) & 1 << 4 == 0
 
 
 @given(days(), st.integers(1, 3), st.sampled_from(Arrangement))
