@@ -111,6 +111,14 @@ def test_the_frame_is_as_high_as_its_content(running, opened):
         frame = page.frame_locator("iframe")
         expect(frame.get_by_role("link", name="Reisepass")).to_be_visible()
         page.wait_for_function("document.querySelector('iframe').offsetHeight > 200")
+        page.evaluate("window.wide = document.querySelector('iframe').offsetHeight")
+        page.evaluate("document.querySelector('iframe').style.width = '300px'")
+        page.wait_for_function("document.querySelector('iframe').offsetHeight > window.wide + 100")
+        # As when a telephone is turned: it gets lower again, and nothing in it has to be scrolled.
+        page.evaluate("document.querySelector('iframe').style.width = '700px'")
+        page.wait_for_function("document.querySelector('iframe').offsetHeight === window.wide")
+        inner = page.frames[1].evaluate("[document.documentElement.scrollHeight, window.innerHeight]")
+        assert inner[0] <= inner[1]
 
 
 @pytest.mark.parametrize("scripts", [True, False])
