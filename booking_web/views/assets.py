@@ -8,6 +8,7 @@ from flask import Response, abort, g
 
 from booking_web.looks import emblem_name
 from booking_web.site import current_site
+from booking_web.town import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -37,5 +38,7 @@ def embed_script() -> BaseResponse:
 
 def robots() -> BaseResponse:
     """Keep crawlers out of the booking steps; the start page may be found."""
-    lines = ["User-agent: *", "Disallow: /termin/", "Disallow: /en/termin/", "Disallow: /api/", ""]
+    prefixes = ["", *(f"/{language}" for language in current_site().settings.town.languages)]
+    steps = [f"Disallow: {prefix}/termin/" for prefix in prefixes if prefix != f"/{DEFAULT_LANGUAGE}"]
+    lines = ["User-agent: *", *steps, "Disallow: /api/", ""]
     return Response("\n".join(lines), mimetype="text/plain")

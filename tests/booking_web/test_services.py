@@ -152,3 +152,23 @@ def test_the_frame_offers_every_service_in_its_language(shared, town):
         assert f'href="/uk/termin/?service={service.id}" target="_top"' in text
     assert "Закордонний паспорт" in text
     assert '<html lang="uk"' in text
+
+
+@pytest.mark.parametrize("prefix", ["", "/en"])
+def test_the_one_page_that_search_engines_read_names_all_services(shared, town, prefix):
+    items = [
+        item
+        for kind, item in Microdata(shared.browser().get(prefix + "/")).items
+        if kind == "GovernmentService"
+    ]
+    assert [item["url"] for item in items] == [
+        f"{prefix}/termin/?service={name}" for name in town.offices[0].services
+    ]
+    assert all(item["name"] and item["description"] for item in items)
+
+
+def test_crawlers_stay_out_of_the_steps_in_every_language(shared, town):
+    lines = shared.browser().get("/robots.txt").text.splitlines()
+    assert lines[:2] == ["User-agent: *", "Disallow: /termin/"]
+    for language in town.languages[1:]:
+        assert f"Disallow: /{language}/termin/" in lines
