@@ -46,8 +46,9 @@ def _calendar_away(_error: CalendarError) -> BaseResponse:
         answer = problem(503, "calendar-unavailable", gettext("Der Kalender ist gerade nicht erreichbar."))
     else:
         # What she entered stays in her browser's form, so that nothing has to be typed again.
-        retry = request.full_path.rstrip("?") if request.method == "POST" else ""
-        answer = _page("unavailable.html", 503, retry=retry, entries=request.form)
+        again = request.full_path.rstrip("?")
+        retry = again if request.method == "POST" else ""
+        answer = _page("unavailable.html", 503, retry=retry, again=again, entries=request.form)
     answer.headers["Retry-After"] = str(RETRY_SECONDS)
     return answer
 
@@ -61,7 +62,7 @@ def _gone(_error: GoneError) -> BaseResponse:
 def _too_late(_error: TooLateError) -> BaseResponse:
     if is_api():
         return problem(409, "too-late", gettext("Dieser Termin lässt sich online nicht mehr ändern."))
-    return _page("too_late.html", 409)
+    return _page("too_late.html", 409, token=(request.view_args or {}).get("token"))
 
 
 def _taken(_error: SlotTakenError) -> BaseResponse:
