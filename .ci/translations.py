@@ -52,7 +52,9 @@ EASY_PAGES = {
         *(
             "move_by_phone",
             "move_check",
+            "other_services",
             "other_time",
+            "_services",
             "person",
             "services",
             "start",

@@ -12,11 +12,12 @@ from flask import make_response, redirect, render_template, request
 
 from booking_web.booking.appointments import new_key
 from booking_web.booking.checklist import checklist
+from booking_web.booking.choice import choose, read_group
 from booking_web.booking.errors import FieldError, GoneError, InvalidError, ProofUsedError, SlotTakenError
 from booking_web.booking.person import NEEDS, check_person
 from booking_web.language import current_language, gettext
 from booking_web.site import choice_values, current_site, page_url
-from booking_web.views.choosing import HOLD_COOKIE, start_from, time_values, times_page
+from booking_web.views.choosing import HOLD_COOKIE, rows_of, start_from, ticked_in, time_values, times_page
 from booking_web.views.query import choice_from_query, members_of, read_day
 from booking_web.views.visitor import PROOF_FIELD, network, visitors_appointments
 
@@ -163,11 +164,45 @@ def check(token: str) -> Response:
         return _person_page(token, choice, entries, (), prolonged=True)
     if wish == "time":
         return _other_time(token, choice, entries)
+    if wish == "services":
+        return _other_services(token, choice, entries)
     try:
         checked = _check_entries(choice, entries)
     except InvalidError as error:
         return _person_page(token, choice, entries, error.errors)
     return make_response(render_template("check.html", **_check_values(token, choice, checked, entries)))
+
+
+def _other_services(token: str, choice: Choice, entries: dict[str, str]) -> Response:
+    """Change the services and keep what was entered; the time is chosen anew then, since they may take longer."""
+    errors: Sequence[FieldError] = ()
+    ticked, group = {service.id: persons for service, persons in choice.chosen}, choice.group
+    town = current_site().settings.town
+    if "weiter" in request.form:
+        ticked = ticked_in(request.form)
+        try:
+            group = read_group(request.form.get("group"))
+            changed = choose(
+                town, choice.office.id, ticked.items(), group=group, arrangement=choice.arrangement
+            )
+        except InvalidError as error:
+            errors = error.errors
+        else:
+            return _other_time_page(token, changed, entries)
+    offered = town.services_of(choice.office)
+    page = render_template(
+        "other_services.html",
+        token=token,
+        choice=choice,
+        office=choice.office,
+        start=start_from(request.args.get("start")),
+        entries=entries,
+        errors=errors,
+        rows=rows_of(choice.office, ticked, offered),
+        found=len(offered),
+        group=min(group, choice.office.release.max_group),
+    )
+    return make_response(page, 422 if errors else 200)
 
 
 def _other_time(token: str, choice: Choice, entries: dict[str, str]) -> Response:

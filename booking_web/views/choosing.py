@@ -20,8 +20,9 @@ from booking_web.views.query import choice_from_query, pick, read_day, read_star
 from optimizer.group import Arrangement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from werkzeug.datastructures import MultiDict
     from werkzeug.wrappers import Response
 
     from booking_web.booking.appointments import Booked
@@ -44,15 +45,15 @@ class Row:
     words: str
 
 
-def _ticked() -> dict[str, int]:
+def ticked_in(given_in: MultiDict[str, str]) -> dict[str, int]:
     """What is ticked: `service=ID[:PERSONS]` of a link, or the form's `service=ID` with `persons-ID=N`."""
     ticked: dict[str, int] = {}
-    for text in request.args.getlist("service")[:30]:
+    for text in given_in.getlist("service")[:30]:
         try:
             service_id, persons = parse_line(text)
         except InvalidError:
             service_id, persons = text.partition(":")[0], 1
-        given = request.args.get(f"persons-{service_id}", "")
+        given = given_in.get(f"persons-{service_id}", "")
         if given.isascii() and given.isdecimal() and len(given) <= 3:
             persons = int(given)
         ticked[service_id] = persons
@@ -63,7 +64,7 @@ def services() -> Response | str:
     """Step 1: which services, for how many persons. "Weiter" leads on to a plain address with the choice."""
     town = current_site().settings.town
     office = _office()
-    ticked = _ticked()
+    ticked = ticked_in(request.args)
     group = _group()
     errors: Sequence[FieldError] = ()
     if "weiter" in request.args:
@@ -80,19 +81,8 @@ def services() -> Response | str:
             values = choice_values(choice)
             return redirect(page_url("documents", **values), 303)
     query = request.args.get("q", "")[:100].strip()
-    offered = town.services_of(office)
-    found = search(offered, query, current_language())
-    order = {service.id: number for number, service in enumerate(found)}
-    rows = [
-        Row(
-            service,
-            service.id in ticked,
-            max(1, min(ticked.get(service.id, 1), service.max_persons)),
-            service in found,
-            words_of(service, current_language()),
-        )
-        for service in sorted(offered, key=lambda each: order.get(each.id, len(order)))
-    ]
+    found = search(town.services_of(office), query, current_language())
+    rows = rows_of(office, ticked, found)
     page = render_template(
         "services.html",
         office=office,
@@ -103,6 +93,23 @@ def services() -> Response | str:
         group=min(group, office.release.max_group),
     )
     return make_response(page, 422 if errors else 200)
+
+
+def rows_of(office: OfficeInfo, ticked: Mapping[str, int], found: Sequence[Service]) -> list[Row]:
+    """Return the office's services as they are listed, what was `found` first and in its order."""
+    order = {service.id: number for number, service in enumerate(found)}
+    return [
+        Row(
+            service,
+            service.id in ticked,
+            max(1, min(ticked.get(service.id, 1), service.max_persons)),
+            service in found,
+            words_of(service, current_language()),
+        )
+        for service in sorted(
+            current_site().settings.town.services_of(office), key=lambda each: order.get(each.id, len(order))
+        )
+    ]
 
 
 def _office() -> OfficeInfo:

@@ -336,6 +336,42 @@ def test_after_the_hold_ran_out_another_time_is_kept_with_her_entries(citizens):
     assert len(calendar_of(citizens)) == 1
 
 
+def test_other_services_are_chosen_without_entering_anything_again(citizens):
+    browser = citizens.browser()
+    page = Page(browser.post(begin(browser), data={**PERSON, "wish": "services"}))
+    action = page.form("/daten")["action"]
+    kept = {**PERSON, "wish": "services", "weiter": "1"}
+    nothing = browser.post(action, data=kept)
+    assert nothing.status_code == 422
+    assert "Wählen Sie mindestens ein Anliegen." in Page(nothing).text
+    assert Page(nothing).form("/daten")["fields"]["name"] == PERSON["name"]
+    answer = browser.post(action, data={**kept, "service": "anmeldung", "persons-anmeldung": "2"})
+    form = Page(answer).form("/daten")
+    assert "service=anmeldung:2" in form["action"]
+    page = Page(browser.post(form["action"], data={**form["fields"], "start": MONDAY_9}))
+    assert "Stimmt alles?" in page.text
+    form = page.form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    (event,) = calendar_of(citizens)
+    assert str(event.icalendar_component["X-TERMIN-SERVICE"]) == "anmeldung"
+    assert event.icalendar_component.start.hour == 9
+
+
+def test_more_appointments_than_before_are_kept_together(citizens):
+    browser = citizens.browser()
+    form = Page(browser.post(begin(browser), data={**PERSON, "wish": "services"})).form("/daten")
+    answer = browser.post(
+        form["action"],
+        data={**PERSON, "wish": "services", "weiter": "1", "service": "meldebescheinigung", "group": "2"},
+    )
+    form = Page(answer).form("/daten")
+    page = Page(browser.post(form["action"], data={**form["fields"], "start": MONDAY_9}))
+    assert "2. Termin: 9:" in page.text
+    form = page.form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    assert len(calendar_of(citizens)) == 2, "and the first hold is gone"
+
+
 def test_a_held_time_is_told_when_she_comes_back(citizens):
     browser = citizens.browser()
     begin(browser)
