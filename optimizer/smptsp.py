@@ -10,6 +10,7 @@ OR-Tools and HiGHS can't be loaded into one process (decision 0100), so this mod
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.staffing import OPEN, Ejections, Pace, Prices, clock
+from optimizer.staffing import OPEN, Ejections, Pace, Prices, again, clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,15 +26,21 @@ if TYPE_CHECKING:
     from optimizer.staffing import Flags
 
 PACES = (
-    Pace(steps=30),
+    Pace(size=0.03),
     Pace(taste=0.05),
-    Pace(steps=40, size=0.01),
-    Pace(size=0.05),
-    Pace(taste=0.01),
+    Pace(first=100, steps=10),
+    Pace(size=0.04, taste=0.02),
+    Pace(first=150, steps=20),
 )
 """How the dives go, one after the other and round again: what one instance needs takes another longer."""
-EJECTIONS = 20_000
+EJECTIONS = 10_000
 """Steps of the tabu search that follows a dive."""
+WINDOW = 0.3
+"""Part of the tasks, around an open one, that are planned once more."""
+WINDOWS = 6
+"""How often a part is planned once more before everything is."""
+AGAIN = 2_000
+"""Steps of the tabu search after a part has been planned once more."""
 SMALL = 600
 """Pairs of a task and a person up to which CP-SAT takes over after the first failure."""
 
@@ -234,8 +241,8 @@ class _Search:
         prices.dive(self.out_of_time)
         taker = prices.taker
         if prices.lost:
-            busy = sorted(set(taker) - {OPEN})
-            taker = Ejections(periods, able, taker, busy, seed).run(EJECTIONS, self.out_of_time)
+            taker = Ejections(periods, able, taker, limit, seed).run(EJECTIONS, self.out_of_time)
+            taker = self._windows(periods, able, taker, limit, seed, prices.pace)
         found = [OPEN] * len(tasks)
         for chain, person in zip(chains, taker, strict=True):
             for task in chain:
@@ -245,6 +252,37 @@ class _Search:
         if OPEN not in found and len(set(found)) < self.used:
             self.best = found
         return True
+
+    def _windows(
+        self,
+        periods: list[tuple[int, int]],
+        able: Flags,
+        taker: list[int],
+        limit: int,
+        seed: int,
+        pace: Pace,
+    ) -> list[int]:
+        """Plan the surroundings of an open task once more, and keep what is no worse."""
+        chance = random.Random(seed)  # noqa: S311 - not for secrets: the seed makes runs repeatable
+        count = max(1, int(WINDOW * len(periods)))
+        for _ in range(WINDOWS):
+            waiting = [task for task, person in enumerate(taker) if person == OPEN]
+            if not waiting or self.out_of_time():
+                break
+            start, end = periods[chance.choice(waiting)]
+            away = [(max(0, one - end, start - two), chance.random()) for one, two in periods]
+            near = sorted(range(len(periods)), key=away.__getitem__)[:count]
+            part = sorted({*near, *waiting})
+            draw = chance.getrandbits(32)
+            found = again(
+                periods, able, taker, part, limit, seed=draw, pace=pace, out_of_time=self.out_of_time
+            )
+            if OPEN in found:
+                search = Ejections(periods, able, found, limit, draw)
+                found = search.run(AGAIN, self.out_of_time)
+            if found.count(OPEN) <= len(waiting):
+                taker = found
+        return taker
 
     def _call_others(self, taker: list[int], seed: int) -> list[int]:
         """Give the open tasks to persons who aren't used so far, one by one, then by ejections among all."""
@@ -263,7 +301,7 @@ class _Search:
             if able:
                 taker[task] = min(able, key=lambda person: (person not in used, person))
         if OPEN in taker and self.best is None:
-            everybody = range(len(self.instance.persons))
+            everybody = len(self.instance.persons)
             taker = Ejections(tasks, self.able, taker, everybody, seed).run(EJECTIONS, self.out_of_time)
         return taker
 

@@ -39,6 +39,10 @@ CERTAIN = 1e-6
 """By how much of their sum prices must exceed what persons can earn, before that counts as a proof."""
 MANY = 600
 """Number of tasks beyond which prices change in smaller steps."""
+HELD = 30
+"""Steps for which a person who was sent away from a place isn't called again, at least."""
+CALLING = 0.5
+"""By how much calling another person must be better than any ejection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,10 @@ class Pace:
     person's taste adds up to `taste` to it.
     """
 
-    first: int = 300
-    steps: int = 20
+    first: int = 80
+    steps: int = 5
     size: float = 0.02
-    part: float = 0.02
+    part: float = 0.05
     taste: float = 0.0
     sure: float = 0.95
 
@@ -65,8 +69,15 @@ class Prices:
     """
 
     def __init__(
-        self, periods: Sequence[tuple[int, int]], able: Flags, limit: int, seed: int, pace: Pace
+        self,
+        periods: Sequence[tuple[int, int]],
+        able: Flags,
+        limit: int,
+        seed: int,
+        pace: Pace,
+        busy: Flags | None = None,
     ) -> None:
+        """`busy` persons work anyway and count towards the limit."""
         self.pace = pace
         # Many tasks share many persons' answers, and settle only with smaller changes.
         self._size = pace.size * min(1.0, float(np.sqrt(MANY / max(1, len(periods)))))
@@ -83,7 +94,7 @@ class Prices:
         self._taste: Floats = pace.taste * chance.random(able.shape)
         self.share: Floats = self.able / np.maximum(1, self.able.sum(axis=1))[:, None]
         self.taker = [OPEN] * len(periods)
-        self.busy: Flags = np.zeros(able.shape[1], dtype=bool)
+        self.busy: Flags = np.zeros(able.shape[1], dtype=bool) if busy is None else busy
         self.lost = 0
         self._age = 0
         self._layout()
@@ -135,23 +146,28 @@ class Prices:
 
     def settle(self) -> bool:
         """Let the prices settle before a dive; True if prices were met that no plan can pay, so that there is none."""
-        return self._iterate(self.pace.first, 1 / 100)
-
-    def _iterate(self, steps: int, memory: float) -> bool:
-        """Change the prices some times; `memory` is the weight of one answer in the running mean."""
-        for _ in range(steps if len(self.task) else 0):
-            row, person, total = self.answer()
+        for _ in range(self.pace.first if len(self.task) else 0):
             asked = float(self.price.sum())
             # A plan would have everybody paid at most what her best chain earns; tastes only make that more.
-            if asked - total > CERTAIN * asked + CERTAIN:
+            if asked - self._iterate(1, 1 / 100) > CERTAIN * asked + CERTAIN:
                 return True
+        return False
+
+    def _iterate(self, steps: int, memory: float) -> float:
+        """Change the prices some times, and give what all earned the last time.
+
+        `memory` is the weight of one answer in the running mean.
+        """
+        total = 0.0
+        for _ in range(steps if len(self.task) else 0):
+            row, person, total = self.answer()
             weight = max(memory, 1 / (self._age + 1))
             self._age += 1
             self.share *= 1 - weight
             self.share[row, person] += weight
             wanted = np.bincount(row, minlength=len(self.task))
             self.price = np.maximum(0.0, self.price + self._size * (1 - wanted))
-        return False
+        return total
 
     def dive(self, out_of_time: Callable[[], bool]) -> None:
         """Give all tasks to persons, the clearest first; `lost` counts those that end up with nobody."""
@@ -188,22 +204,66 @@ class Prices:
         self._layout()
 
 
+def again(
+    periods: Sequence[tuple[int, int]],
+    able: Flags,
+    taker: Sequence[int],
+    part: Sequence[int],
+    limit: int,
+    *,
+    seed: int,
+    pace: Pace,
+    out_of_time: Callable[[], bool],
+) -> list[int]:
+    """Dive once more for a part of the tasks; the others stay where they are."""
+    start = np.array([periods[task][0] for task in part], dtype=np.int64)
+    end = np.array([periods[task][1] for task in part], dtype=np.int64)
+    possible: Flags = able[part]
+    busy: Flags = np.zeros(able.shape[1], dtype=bool)
+    found = list(taker)
+    for task in part:
+        found[task] = OPEN
+    for task, person in enumerate(found):
+        if person != OPEN:
+            busy[person] = True
+            possible[(start < periods[task][1]) & (end > periods[task][0]), person] = False
+    if busy.sum() >= limit:
+        possible[:, ~busy] = False
+    rows, persons = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
+    if len(rows):
+        left = limit - int(busy.sum()) + int(busy[persons].sum())
+        tasks = [part[row] for row in rows.tolist()]
+        prices = Prices(
+            [periods[task] for task in tasks],
+            possible[np.ix_(rows, persons)],
+            left,
+            seed,
+            pace,
+            busy[persons],
+        )
+        prices.settle()
+        prices.dive(out_of_time)
+        for task, place in zip(tasks, prices.taker, strict=True):
+            found[task] = OPEN if place == OPEN else int(persons[place])
+    return found
+
+
 class Ejections:
     """A tabu search over plans in which some tasks are open: putting one in ejects what it overlaps.
 
-    `taker` has each task's person or `OPEN`; the persons that have a task are those that may be used.
+    `taker` has each task's person or `OPEN`. At most `limit` persons work, each in a place of her own; another one may be called
+    into a place, and what she can't do of it is ejected too.
     """
 
     def __init__(
-        self,
-        periods: Sequence[tuple[int, int]],
-        able: Flags,
-        taker: Sequence[int],
-        persons: Sequence[int],
-        seed: int,
+        self, periods: Sequence[tuple[int, int]], able: Flags, taker: Sequence[int], limit: int, seed: int
     ) -> None:
         self.periods = periods
-        self.persons = list(persons)
+        self.able = able
+        working = sorted(set(taker) - {OPEN})
+        others = [person for person in range(able.shape[1]) if person not in working]
+        spare = max(0, limit - len(working))
+        self.persons, self.others = working + others[:spare], others[spare:]
         # Not for secrets: the seed makes runs repeatable.
         self.random = random.Random(seed)  # noqa: S311
         self.noise = np.random.default_rng(seed)
@@ -213,8 +273,13 @@ class Ejections:
             np.flatnonzero((start < end[task]) & (end > start[task])) for task in range(len(periods))
         ]
         self._weight: Floats = np.ones(len(periods))
-        self._cost: Floats = np.where(able[:, self.persons], 0.0, NEVER)
+        self._never: Floats = np.where(able[:, self.persons], 0.0, NEVER)
+        self._unable: Flags = ~able[:, self.others]
         self._until: Ints = np.zeros((len(periods), len(self.persons)), dtype=np.int64)
+        self._called: Ints = np.zeros(len(self.others), dtype=np.int64)
+        # The weights of what a task would eject from each place, and of what another person can't do there.
+        self._conflict: Floats = np.zeros((len(periods), len(self.persons)))
+        self._lack: Floats = np.zeros((len(self.others), len(self.persons)))
         self._has: list[set[int]] = [set() for _ in self.persons]
         self._place = [OPEN] * len(periods)
         number = {person: place for place, person in enumerate(self.persons)}
@@ -230,21 +295,28 @@ class Ejections:
             if not waiting or (step % 256 == 0 and out_of_time()):
                 break
             tasks = np.array(waiting)
-            score = self._cost[tasks] - self._weight[tasks][:, None]
+            score = self._conflict[tasks] + self._never[tasks] - self._weight[tasks][:, None]
             score += 1e5 * (self._until[tasks] > step)
             score += 0.02 * self.noise.random(score.shape)
             which, place = divmod(int(score.argmin()), len(self.persons))
+            ejected: list[int] = []
+            call = self._call(waiting, step, float(score[which, place]))
+            if call is not None:
+                which, other, place = call
+                ejected += self._replace(place, other)
+                self._called[other] = step + HELD + self.random.randrange(HELD)
             task = waiting[which]
-            if self._cost[task, place] >= NEVER:
+            if self._never[task, place]:
                 break
             start, end = self.periods[task]
-            ejected = sorted(
+            ejected += sorted(
                 other
                 for other in self._has[place]
                 if self.periods[other][0] < end and self.periods[other][1] > start
             )
             for other in ejected:
-                self._drop(other)
+                if self._place[other] != OPEN:
+                    self._drop(other)
                 self._until[other, place] = step + 10 + len(waiting) // 2 + self.random.randrange(10)
                 self._weight[other] += 0.1
             self._put(task, place)
@@ -255,19 +327,48 @@ class Ejections:
                 best, fewest = self._plan(), len(waiting)
         return best
 
+    def _call(self, waiting: list[int], step: int, score: float) -> tuple[int, int, int] | None:
+        """Give a waiting task's number, another person who can do it, and a place, if that is better than `score`."""
+        if not self.others:
+            return None
+        which = self.random.randrange(len(waiting))
+        task = waiting[which]
+        others = np.flatnonzero(~self._unable[task] & (self._called <= step))
+        if not len(others):
+            return None
+        scores = self._lack[others] + self._conflict[task] - self._weight[task]
+        scores += 0.02 * self.noise.random(scores.shape)
+        row, place = divmod(int(scores.argmin()), len(self.persons))
+        return (which, int(others[row]), place) if scores[row, place] + CALLING < score else None
+
+    def _replace(self, place: int, other: int) -> list[int]:
+        """Call another person into a place; give the tasks that she can't do."""
+        old, new = self.persons[place], self.others[other]
+        left = [task for task in sorted(self._has[place]) if self._unable[task, other]]
+        for task in left:
+            self._drop(task)
+        self.persons[place], self.others[other] = new, old
+        self._never[:, place] = np.where(self.able[:, new], 0.0, NEVER)
+        self._unable[:, other] = ~self.able[:, old]
+        weight = self._weight * self._unable[:, other]
+        self._lack[other] = [float(weight[list(tasks)].sum()) for tasks in self._has]
+        return left
+
     def _plan(self) -> list[int]:
         return [OPEN if place == OPEN else self.persons[place] for place in self._place]
 
     def _put(self, task: int, place: int) -> None:
         self._place[task] = place
         self._has[place].add(task)
-        self._cost[self._overlapping[task], place] += self._weight[task]
+        self._conflict[self._overlapping[task], place] += self._weight[task]
+        self._lack[self._unable[task], place] += self._weight[task]
 
     def _drop(self, task: int) -> None:
         place = self._place[task]
         self._place[task] = OPEN
         self._has[place].discard(task)
-        self._cost[self._overlapping[task], place] -= self._weight[task]
+        self._conflict[self._overlapping[task], place] -= self._weight[task]
+        self._lack[self._unable[task], place] -= self._weight[task]
 
 
 def clock(seconds: float) -> Callable[[], bool]:

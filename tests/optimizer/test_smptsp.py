@@ -127,7 +127,7 @@ def test_who_becomes_free_alone_must_go_on():
 def test_ejections_put_in_what_is_open():
     tasks = ((0, 4), (0, 4), (4, 8))
     able = np.array([[True, True], [True, False], [True, True]])
-    plan = Ejections(tasks, able, [0, OPEN, 1], [0, 1], 1).run(100, clock(60))
+    plan = Ejections(tasks, able, [0, OPEN, 1], 2, 1).run(100, clock(60))
     assert plan[:2] == [1, 0]
     assert OPEN not in plan
 
