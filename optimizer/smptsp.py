@@ -33,6 +33,10 @@ PACES = (
     Pace(first=150, steps=20),
 )
 """How the dives go, one after the other and round again: what one instance needs takes another longer."""
+PROOF = Pace(first=1000, steps=10, size=0.05, decay=0.995)
+"""A dive from prices that come as close to the linear relaxation's as steps can, to prove that a number is too small."""
+FAILURES = 2
+"""How often a number of persons has failed before that is tried."""
 EJECTIONS = 10_000
 """Steps of the tabu search that follows a dive."""
 WINDOW = 0.3
@@ -215,27 +219,29 @@ class _Search:
 
     def run(self, deadline: float) -> None:
         """Try until the bound is reached or the time is over."""
-        attempt = 0
+        attempt = failures = 0
         while self.used > self.bound and not self.impossible and not self.out_of_time():
             # Mostly the bound can be reached. When it resists, something between helps if the time doesn't do.
             limit = self.bound if attempt % 3 < 2 else (self.bound + self.used) // 2
             limit = min(limit, len(self.instance.persons))
-            if not self._attempt(limit, attempt) and limit == self.bound:
+            failures += limit == self.bound
+            pace = PROOF if failures == FAILURES + 1 else PACES[attempt % len(PACES)]
+            if not self._attempt(limit, 1000 * self.seed + attempt, pace) and limit == self.bound:
                 self.bound += 1
+                failures = 0
                 self.impossible = self.bound > len(self.instance.persons)
                 continue
             attempt += 1
             if attempt == 1 and self.used > self.bound and self.able.sum() <= SMALL:
                 self._settle(deadline)
 
-    def _attempt(self, limit: int, attempt: int) -> bool:
+    def _attempt(self, limit: int, seed: int, pace: Pace) -> bool:
         """Look for a plan with so many persons; False if it's proven that there is none."""
         tasks = self.instance.tasks
         chains = forced_chains(tasks, limit)
         periods = [(tasks[chain[0]][0], max(tasks[task][1] for task in chain)) for chain in chains]
         able: Flags = np.array([self.able[chain].all(axis=0) for chain in chains])
-        seed = 1000 * self.seed + attempt
-        prices = Prices(periods, able, limit, seed, PACES[attempt % len(PACES)])
+        prices = Prices(periods, able, limit, seed, pace)
         if not able.any(axis=1).all() or prices.settle():
             return False
         prices.dive(self.out_of_time)

@@ -49,7 +49,8 @@ CALLING = 0.5
 class Pace:
     """How a dive goes.
 
-    `first` steps come before it, `steps` after each fixing, `size` is how much a price changes; a `part` of the open
+    `first` steps come before it, `steps` after each fixing, `size` is how much a price changes (before the dive times
+    `decay` from step to step); a `part` of the open
     tasks is fixed at once, and all those whose running mean is at least `sure`. The mean price is 1 at first, and a
     person's taste adds up to `taste` to it.
     """
@@ -60,6 +61,7 @@ class Pace:
     part: float = 0.05
     taste: float = 0.0
     sure: float = 0.95
+    decay: float = 1.0
 
 
 class Prices:
@@ -146,11 +148,14 @@ class Prices:
 
     def settle(self) -> bool:
         """Let the prices settle before a dive; True if prices were met that no plan can pay, so that there is none."""
+        size = self._size
         for _ in range(self.pace.first if len(self.task) else 0):
             asked = float(self.price.sum())
             # A plan would have everybody paid at most what her best chain earns; tastes only make that more.
             if asked - self._iterate(1, 1 / 100) > CERTAIN * asked + CERTAIN:
                 return True
+            self._size *= self.pace.decay
+        self._size = size
         return False
 
     def _iterate(self, steps: int, memory: float) -> float:

@@ -7,8 +7,18 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from optimizer.smptsp import TaskInstance, TaskPlan, cliques, faults, fewest_persons, forced_chains, read
-from optimizer.staffing import OPEN, Ejections, Pace, Prices, clock
+from optimizer.smptsp import (
+    PACES,
+    PROOF,
+    TaskInstance,
+    TaskPlan,
+    cliques,
+    faults,
+    fewest_persons,
+    forced_chains,
+    read,
+)
+from optimizer.staffing import OPEN, Ejections, Pace, Prices, again, clock
 
 TEXT = """# made by hand
 Type = 1
@@ -88,6 +98,19 @@ def full_house(persons, seed):
     return TaskInstance("full house", tuple(tasks), tuple(frozenset(one) for one in able))
 
 
+def few_skills(seed):
+    """Eight tasks at a time at most, twelve persons of whom each may take a quarter of the tasks."""
+    chance = random.Random(seed)
+    tasks = []
+    for _ in range(8):
+        ends = sorted(chance.sample(range(1, 40), 4))
+        tasks += list(pairwise([0, *ends, 40]))
+    able = [{task for task in range(len(tasks)) if chance.random() < 0.25} for _ in range(12)]
+    for task in range(len(tasks)):
+        able[chance.randrange(12)].add(task)
+    return TaskInstance("few skills", tuple(tasks), tuple(frozenset(one) for one in able))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_plan_without_any_slack_is_found(seed):
     instance = full_house(12, seed)
@@ -130,6 +153,62 @@ def test_ejections_put_in_what_is_open():
     plan = Ejections(tasks, able, [0, OPEN, 1], 2, 1).run(100, clock(60))
     assert plan[:2] == [1, 0]
     assert OPEN not in plan
+
+
+def test_another_person_is_called_where_those_who_work_cannot_do_it():
+    tasks = ((0, 4), (4, 8))
+    able = np.array([[True, True], [False, True]])
+    assert Ejections(tasks, able, [0, OPEN], 1, 1).run(100, clock(60)) == [1, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_more_persons_are_called_than_may_work(seed):
+    instance = full_house(8, seed)
+    able = np.array([[task in one for one in instance.persons] for task in range(len(instance.tasks))])
+    taker = Ejections(instance.tasks, able, [OPEN] * len(able), 7, seed).run(300, clock(60))
+    kept = [task for task, person in enumerate(taker) if person != OPEN]
+    assert 0 < len(kept) < len(taker)
+    done = tuple(instance.tasks[task] for task in kept)
+    skills = tuple(
+        frozenset(place for place, task in enumerate(kept) if task in one) for one in instance.persons
+    )
+    persons = tuple(taker[task] for task in kept)
+    assert len(set(persons)) <= 7
+    plan = TaskPlan(len(set(persons)), 0, 0.0, persons)
+    assert faults(TaskInstance("kept", done, skills), plan) == []
+
+
+def test_a_dive_ends_though_something_must_be_lost():
+    tasks = ((0, 4), (2, 6), (4, 8))
+    prices = Prices(tasks, np.eye(3, dtype=bool), 2, 1, Pace())
+    assert prices.settle()
+    rounds = iter(range(100))
+    prices.dive(lambda: next(rounds, None) is None)
+    assert prices.lost == 1
+    assert min(prices.taker) == OPEN
+    assert next(rounds, None) is not None
+
+
+def test_a_part_is_planned_once_more_and_the_rest_stays():
+    tasks = ((0, 4), (0, 4), (4, 8), (4, 8), (4, 8))
+    able = np.array([[True, False, False]] + [[True, True, True]] * 3 + [[False, False, True]])
+    taker = [0, 1, 2, 0, OPEN]
+    found = again(tasks, able, taker, [2, 3, 4], 3, seed=1, pace=Pace(), out_of_time=clock(60))
+    assert found[:2] == [0, 1]
+    assert found[4] == 2
+    assert sorted(found[2:]) == [0, 1, 2]
+    two = again(
+        tasks, able, [0, 1, OPEN, OPEN, OPEN], [2, 3, 4], 2, seed=1, pace=Pace(), out_of_time=clock(60)
+    )
+    assert two[4] == OPEN
+    assert sorted(two[2:4]) == [0, 1]
+
+
+def test_a_longer_settling_proves_what_short_ones_cannot():
+    instance = few_skills(1)
+    able = np.array([[task in one for one in instance.persons] for task in range(len(instance.tasks))])
+    assert not any(Prices(instance.tasks, able, 10, 1, pace).settle() for pace in PACES)
+    assert Prices(instance.tasks, able, 10, 1, PROOF).settle()
 
 
 def test_the_published_format_is_read():
