@@ -406,9 +406,11 @@ class Plans:
         writer.remove(row, where)
 
     def _require_room(self, writer: Writer, steps: tuple[Step, ...]) -> None:
-        """Refuse unless whoever gets an appointment works then and has nothing of her own, and a new time lies inside the opening hours."""
+        """Refuse unless whoever gets an appointment works then and has nothing of her own, and a new time is to come, inside the opening hours."""
         office = self._calendars.directory.office(writer.office)
         assert office is not None
+        if any(min(step.start, step.to_start) < writer.now for step in steps):
+            raise RefusedError(refusals.STALE_PLAN, "an appointment has begun, or its new time is over")
         coming = [step for step in steps if not step.cancel]
         days = sorted({dispatch.local_day(step.to_start, office) for step in coming})
         if not days:

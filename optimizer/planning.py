@@ -155,7 +155,7 @@ def conflicts(snapshot: Snapshot) -> set[str]:
 
 
 def fits(snapshot: Snapshot, changes: Iterable[Change]) -> bool:
-    """True if changes that were planned before are still possible: each appointment is as it was, and its new place is free."""
+    """True if changes that were planned before are still possible: each appointment is as it was and to come, and its new place is free."""
     booked = {entry.uid: entry for entry in snapshot.booked}
     coming = {change.uid: change for change in changes}
     free = {clerk.id: clerk.free for clerk in snapshot.clerks}
@@ -171,6 +171,8 @@ def fits(snapshot: Snapshot, changes: Iterable[Change]) -> bool:
             change.clerk,
             change.start,
         ):
+            return False
+        if min(change.start, change.to_start) < snapshot.now:
             return False
         if change.cancel:
             continue

@@ -269,3 +269,19 @@ def test_a_plan_is_stale_when_the_office_is_closed_at_the_new_time(service):
     with pytest.raises(RefusedError) as refused:
         Plans(service).apply(plan.id, LEAD)
     assert refused.value.rule == "stale-plan"
+
+
+@pytest.mark.parametrize(("now", "applied"), [(at(7, 7, 59), True), (at(7, 8, 1), False), (at(7, 15), False)])
+def test_a_plan_is_stale_when_a_time_of_it_is_over(service, clock, now, applied):
+    book(service, appointment("a@t", at(7, 14)))
+    book(service, appointment("b@t", at(7, 15, 30)))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 8)), step(service, "b@t", to_start=at(7, 9)))
+    clock.now = now
+    if applied:
+        Plans(service).apply(plan.id, LEAD)
+        assert stored(service, "a@t").start == at(7, 8)
+        return
+    with pytest.raises(RefusedError) as refused:
+        Plans(service).apply(plan.id, LEAD)
+    assert refused.value.rule == "stale-plan"
+    assert stored(service, "b@t").start == at(7, 15, 30)

@@ -116,5 +116,7 @@ def test_a_plan_fits_as_long_as_nothing_of_it_changed(day, data):
     away = {place[0]: bits.span(0, GRAINS) & ~bits.span(place[1], 1)}
     assert not planning.fits(snapshot_of(before, lengths, away), changes)
     assert not planning.fits(now, (*changes, replace(changed, etag='"other"')))
+    late = replace(now, now=min(changed.start, changed.to_start) + 1)
+    assert not planning.fits(late, changes)
     rest = {uid: where for uid, where in before.items() if uid != changed.uid}
     assert not planning.fits(snapshot_of(rest, lengths), changes)
