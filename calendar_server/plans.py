@@ -206,6 +206,9 @@ class _Undo:
     @staticmethod
     def read(text: str) -> _Undo:
         found = json.loads(text)
+        if isinstance(found, list):
+            # Plans brought no absence once, and only their steps were kept.
+            found = {"steps": found, "absence": ""}
         return _Undo(tuple(Step(**step) for step in found["steps"]), found["absence"])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from calendar_server.client import RefusedError as ClientRefusedError
 from calendar_server.plans import Absence, Plan, PlanKind, Plans, PlanState, Step
@@ -12,6 +14,7 @@ from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.service import Actor
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
+from calendar_server.storage.schema import plans
 from calendar_server.upkeep import Upkeep
 from tests.calendar_server.test_service import SITE, book, event, holders, stored
 from tests.support.town import BERLIN, NOW, appointment, at
@@ -118,6 +121,18 @@ def test_a_plan_is_undone(service):
     assert (stored(service, "a@t").sequence, stored(service, "b@t").sequence) == (0, 2)
     assert stored(service, "b@t").start == at(7, 9)
     assert (stored(service, "c@t").cancelled, stored(service, "c@t").reason) == (False, "")
+
+
+def test_a_plan_whose_undoing_was_kept_before_plans_brought_absences_is_undone(service):
+    book(service, appointment("a@t"))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, step(service, "a@t", to_clerk=other(clerk)))
+    Plans(service).apply(plan.id, LEAD)
+    with service.database.write() as connection:
+        kept = json.loads(connection.scalar(select(plans.c.undo).where(plans.c.id == plan.id)))
+        connection.execute(plans.update().values(undo=json.dumps(kept["steps"])))
+    Plans(service).undo(plan.id, LEAD)
+    assert holders(service, "a@t") == [clerk]
 
 
 def test_a_plan_is_applied_once(service):
