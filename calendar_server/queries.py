@@ -288,11 +288,12 @@ class Queries:
         office = self._calendars.office_of(where)
         href = multistatus.below(_href(prefix, where, ""))
         left = MAX_RENDERED
+        as_stored = data.plain or not wanted.data
 
         def show(row: Shown) -> str:
             nonlocal left
             text = row.text
-            if wanted.data and not data.plain:
+            if not as_stored:
                 try:
                     text = render(self._calendars.parse(text, office, zone=zone), data)
                 except InvalidObjectError as error:
