@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from calendar_server.client import CalendarError, SyncTokenError, UnavailableError
 from calendar_server.ical import busy
 from optimizer import group
 from optimizer.admission import Day
+from optimizer.bits import aligned, each
 from optimizer.group import Arrangement
 from optimizer.instance import Booked, ClerkDay, OfficeDay, Request
 from optimizer.release import Room, room
@@ -42,6 +43,18 @@ _YIELD = 3
 """While somebody has asked within so many seconds, the thread that answers beforehand rests so many times as long as it works."""
 
 
+class Start(NamedTuple):
+    """A start in the office's zone, and how it's written in JSON: the same for whatever begins then."""
+
+    at: datetime
+    json: str
+
+    @staticmethod
+    def of(at: datetime) -> Start:
+        """Write it."""
+        return Start(at, f'"{at.isoformat()}"')
+
+
 @dataclass(frozen=True, slots=True)
 class DayOffer:
     """A day's bookable starts, in the office's zone, ascending; never empty. `json` is the day as the JSON API tells it."""
@@ -51,16 +64,18 @@ class DayOffer:
     json: str
 
     @staticmethod
-    def of(day: date, starts: tuple[datetime, ...]) -> DayOffer:
+    def of(day: date, starts: Iterable[Start]) -> DayOffer:
         """Return the offer with its JSON: written once, since a month has some 700 starts that hundreds may ask for."""
-        listed = ",".join([f'"{start.isoformat()}"' for start in starts])
-        return DayOffer(day, starts, f'{{"date":"{day.isoformat()}","starts":[{listed}]}}')
+        known = tuple(starts)
+        listed = ",".join([start.json for start in known])
+        at = tuple([start.at for start in known])
+        return DayOffer(day, at, f'{{"date":"{day.isoformat()}","starts":[{listed}]}}')
 
     def within(self, earliest: datetime, beyond: datetime) -> DayOffer:
         """The starts in [earliest, beyond); possibly none."""
         if earliest <= self.starts[0] and self.starts[-1] < beyond:
             return self
-        return DayOffer.of(self.day, tuple(start for start in self.starts if earliest <= start < beyond))
+        return DayOffer.of(self.day, (Start.of(start) for start in self.starts if earliest <= start < beyond))
 
 
 def _bits(first: int, after_last: int, grains: int) -> int:
@@ -130,6 +145,8 @@ class _Day:
     solved: dict[bool, Day] = field(default_factory=dict)
     read: dict[tuple[str, bool], _Read] = field(default_factory=dict)
     counted: list[Room] = field(default_factory=list)
+    written: dict[int, Start] = field(default_factory=dict)
+    """Starts by their grain; they are the same as long as the day begins when it does."""
 
     def offer(self, wish: _Wish, office: OfficeInfo, *, public: bool = True) -> DayOffer | None:
         """All starts of the day that are free, released or not; None if there's none. Not `public`: what was given back counts as free."""
@@ -137,8 +154,8 @@ class _Day:
             return None
         key = (wish, office.release.step_minutes, public)
         if key not in self.found:
-            epochs = self._search(self.opening, wish, office, public=public)
-            starts = tuple(datetime.fromtimestamp(epoch, office.zone) for epoch in epochs)
+            grains = self._search(self.opening, wish, office, public=public)
+            starts = [self._written(grain, office) for grain in grains]
             self.found[key] = DayOffer.of(self.opening.day, starts) if starts else None
         return self.found[key]
 
@@ -192,10 +209,18 @@ class _Day:
             bits = group.starts(day, request, wish.count, wish.arrangement, bits)
         while bits:
             lowest = bits & -bits
-            epoch = opening.start + (lowest.bit_length() - 1) * _GRAIN
+            grain = lowest.bit_length() - 1
             bits ^= lowest
-            if regular or _on_grid(epoch, office):
-                yield epoch
+            if regular or _on_grid(opening.start + grain * _GRAIN, office):
+                yield grain
+
+    def _written(self, grain: int, office: OfficeInfo) -> Start:
+        known = self.written.get(grain)
+        if known is None:
+            assert self.opening is not None
+            at = datetime.fromtimestamp(self.opening.start + grain * _GRAIN, office.zone)
+            known = self.written[grain] = Start.of(at)
+        return known
 
     def _day(self, grains: int, *, public: bool) -> Day:
         if public not in self.solved:
@@ -204,7 +229,7 @@ class _Day:
                 OfficeDay(
                     grains,
                     tuple(clerk for clerk, _ in pairs),
-                    tuple(each for _, booked in pairs for each in booked),
+                    tuple(entry for _, booked in pairs for entry in booked),
                 )
             )
         return self.solved[public]
@@ -220,11 +245,15 @@ class _Day:
         self.read[key, public] = (clerk, found)
         return found
 
-    def prepare(self) -> None:
+    def prepare(self, office: OfficeInfo) -> None:
         """Work out what is the same for all wishes."""
         if self.opening is not None and self.opening.windows and self.clerks:
             grains = (self.opening.end - self.opening.start) // _GRAIN
             self._day(grains, public=True).prepare()
+            for grain in each(
+                _window(self.opening, None) & aligned(grains, office.release.step_minutes // 5)
+            ):
+                self._written(grain, office)
 
 
 def _window(opening: busy.OpeningDay, services: frozenset[str] | None) -> int:
@@ -396,7 +425,7 @@ class OfficeFeed:
         for day, state in sorted(self._days.items()):
             if self._warm.get(day) is state:
                 continue
-            state.prepare()
+            state.prepare(self.office)
             for wish in wishes:
                 state.offer(wish, self.office)
                 yield
@@ -485,10 +514,13 @@ def _apply(days: dict[date, _Day], changes: BusyChanges) -> None:
     for day in openings.keys() | clerks.keys():
         known = days.get(day, _Day())
         merged: dict[str, busy.ClerkDay | None] = {**known.clerks, **clerks.get(day, {})}
+        opening = openings.get(day, known.opening)
+        same = opening is not None and known.opening is not None and opening.start == known.opening.start
         days[day] = _Day(
-            openings.get(day, known.opening),
+            opening,
             {key: clerk_day for key, clerk_day in sorted(merged.items()) if clerk_day is not None},
             read=dict(known.read),
+            written=dict(known.written) if same else {},
         )
 
 

@@ -179,6 +179,25 @@ def test_changes_touch_only_their_days(feed_of, office, passport):
     assert feed_of.wire.asked == ["", "1", "2"]
 
 
+def test_a_start_is_written_once_for_all_wishes_while_its_day_begins_when_it_does(
+    feed_of, office, town, passport
+):
+    lost = choose(town, None, [("fundbuero", 1)])
+    start, end = (bound + 3600 for bound in bounds(office, MONDAY))
+    moved = BusyChanges(
+        "2",
+        (replace(clerk(office, MONDAY), start=start, end=end),),
+        (replace(opening(office, MONDAY), start=start, end=end),),
+    )
+    feed = feed_of(office, BusyChanges("1", (clerk(office, MONDAY),), (opening(office, MONDAY),)), moved)
+    (first,), (other,) = feed.offers(passport, NOW), feed.offers(lost, NOW)
+    assert first.starts[0] is other.starts[0]
+    feed.fresh(0)
+    (later,) = feed.offers(passport, NOW)
+    assert later == first
+    assert json.loads(later.json)["starts"] == [start.isoformat() for start in later.starts]
+
+
 def test_what_is_answered_beforehand_is_what_would_be_answered(feed_of, office, passport):
     taken = period(office, MONDAY, (8, 0), (12, 0), busy.BusyKind.APPOINTMENT, ["fundbuero"])
     pinned = replace(taken, pinned=True)
