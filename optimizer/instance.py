@@ -61,7 +61,9 @@ class Booked:
     pinned: bool = False
 
     def __post_init__(self) -> None:
-        _require_period(f"appointment {self.uid}", self.start, self.length)
+        # A month of an office makes ten thousand of these at once, so the name is only put together where it's wrong.
+        if self.start < 0 or self.length < 1 or self.start + self.length > MAX_GRAINS:
+            _require_period(f"appointment {self.uid}", self.start, self.length)
 
     @property
     def mask(self) -> int:
