@@ -183,8 +183,9 @@ def test_a_group_is_seated_where_others_go_to_somebody_vacant():
 def test_nobody_is_seated_where_two_stand_on_top_of_each_other():
     booked = (Booked("1", "b", 4, 4, frozenset({"y"})), Booked("2", "b", 6, 4, frozenset({"y"})))
     made = day(clerk("a", "y"), clerk("b", "x", "y"), booked=booked)
-    assert Seats(made).plan(wish(4), 1, Arrangement.SOONEST) is None
-    assert starts(made, wish(0), 1, Arrangement.SOONEST, span(0, 12)) & 1 << 4 == 0
+    assert Seats(made).plan(wish(4, 2), 2, Arrangement.IN_TURN) is None
+    assert plan(made, wish(4, 2), 2, Arrangement.IN_TURN) is None
+    assert starts(made, wish(0, 2), 2, Arrangement.IN_TURN, span(4, 1)) == 0
 
 
 @given(days(), st.integers(1, 3), st.sampled_from(Arrangement))
