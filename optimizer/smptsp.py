@@ -41,7 +41,7 @@ EJECTIONS = 10_000
 """Steps of the tabu search that follows a dive."""
 WINDOW = 0.3
 """Part of the tasks, around an open one, that are planned once more."""
-WINDOWS = 6
+WINDOWS = 2
 """How often a part is planned once more before everything is."""
 AGAIN = 2_000
 """Steps of the tabu search after a part has been planned once more."""
