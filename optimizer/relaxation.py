@@ -38,6 +38,8 @@ BEST = 10
 """Columns of an appointment on a later day that it sees from the beginning, and that a round of pricing adds."""
 
 
+DUAL, PRIMAL = 1, 4
+"""Strategies of the simplex by HiGHS' numbers."""
 FAR = 2**31 - 1
 """More steps of the simplex than there will be."""
 
@@ -102,20 +104,37 @@ class Relaxation:
         inside = np.concatenate([deviation, cost[self._inside]])
         self._highs.changeColsCost(len(inside), np.arange(len(inside), dtype=np.int32), inside)
         # A change of objective alone leaves the last solution feasible: then the primal simplex goes on from it.
-        self._highs.setOptionValue("simplex_strategy", 4 if warm else 1)
+        self._highs.setOptionValue("simplex_strategy", PRIMAL if warm else DUAL)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, seconds))
         while True:
-            self._highs.run()
-            status = self._highs.getModelStatus()
-            if status == highspy.HighsModelStatus.kTimeLimit:
-                raise OutOfTimeError
-            if status != highspy.HighsModelStatus.kOptimal:
-                raise InfeasibleError(self._highs.modelStatusToString(status))
+            self._run()
             self._price(cost)
             wanted = self._wanted()
             if not len(wanted):
                 return float(self._highs.getInfo().objective_function_value)
             self._add(wanted, cost)
+
+    def _run(self) -> None:
+        """Find an optimal basis, from the beginning where the simplex ends in doubt.
+
+        Only what the solver calls infeasible is; no cost is negative, so nothing is unbounded. Raises OutOfTimeError in lasting doubt.
+        """
+        for strategy in (None, DUAL, PRIMAL):
+            if strategy is not None:
+                self._highs.clearSolver()
+                self._highs.setOptionValue("simplex_strategy", strategy)
+            self._highs.run()
+            status = self._highs.getModelStatus()
+            if status == highspy.HighsModelStatus.kOptimal:
+                return
+            if status in (
+                highspy.HighsModelStatus.kInfeasible,
+                highspy.HighsModelStatus.kUnboundedOrInfeasible,
+            ):
+                raise InfeasibleError(self._highs.modelStatusToString(status))
+            if status == highspy.HighsModelStatus.kTimeLimit:
+                break
+        raise OutOfTimeError
 
     def probe(self, masks: Sequence[Flags], most: float, steps: int, seconds: float) -> list[Probe]:
         """Tell for each mask what the last objective costs at least if only its columns are alive, as far as `steps` of the simplex tell.
@@ -129,7 +148,7 @@ class Relaxation:
             self._add(missing, self._cost)
             self._highs.run()
         before, basis = self.alive, self.basis()
-        self._highs.setOptionValue("simplex_strategy", 1)
+        self._highs.setOptionValue("simplex_strategy", DUAL)
         self._highs.setOptionValue("simplex_iteration_limit", steps)
         self._highs.setOptionValue("objective_bound", most)
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, seconds))
