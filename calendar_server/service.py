@@ -637,6 +637,21 @@ class Calendars:
     def _holder(writer: Writer, where: CollectionRow, row: ObjectRow) -> CollectionRow:
         return where if where.id == row.collection_id else writer.collections.by_id(row.collection_id)
 
+    @staticmethod
+    def _found(writer: Writer, where: CollectionRow, href: str, preconditions: Preconditions) -> ObjectRow:
+        """Return what is to be moved or copied. MissingError, PreconditionFailedError."""
+        row = reading.item(writer.connection, where, href)
+        if row is None:
+            raise MissingError(href)
+        preconditions.check(row)
+        return row
+
+    def _clear(self, writer: Writer, where: CollectionRow, replaced: ObjectRow) -> None:
+        """Remove what something else takes the place of; an appointment keeps its place."""
+        if replaced.kind.is_booking:
+            raise RefusedError(refusals.TIME_TAKEN)
+        writer.remove(replaced, self._holder(writer, where, replaced))
+
     def move(
         self,
         path: str,
@@ -653,21 +668,15 @@ class Calendars:
         if source.office != target.office:
             raise ForbiddenError("an object can't be moved to another office")
         with self.writing(source.office, actor) as writer:
-            connection = writer.connection
-            row = reading.item(connection, source, href)
-            if row is None:
-                raise MissingError(href)
-            preconditions.check(row)
+            row = self._found(writer, source, href, preconditions)
             office = self.office_of(target)
             if office is not None:
                 self._release_expired(writer, office, row.uid)
-            replaced = reading.item(connection, target, to_href)
+            replaced = reading.item(writer.connection, target, to_href)
             if replaced is not None and replaced.id != row.id:
                 if not overwrite:
                     raise PreconditionFailedError("Overwrite")
-                if replaced.kind.is_booking:
-                    raise RefusedError(refusals.TIME_TAKEN)
-                writer.remove(replaced, self._holder(writer, target, replaced))
+                self._clear(writer, target, replaced)
             holder = self._holder(writer, source, row)
             if target.role is Role.VIEW:
                 self._move_into_view(writer, target, to_href, row, holder, actor)
@@ -689,19 +698,14 @@ class Calendars:
         """COPY an object (RFC 4918 section 9.8); True if nothing was there before. An appointment is there only once, so it has no copy."""
         source, target = self._parent(path), self._parent(to_path)
         with self.writing(target.office, actor) as writer:
-            row = reading.item(writer.connection, source, href)
-            if row is None:
-                raise MissingError(href)
-            preconditions.check(row)
+            row = self._found(writer, source, href, preconditions)
             replaced = reading.item(writer.connection, target, to_href)
             if replaced is not None and not overwrite:
                 raise PreconditionFailedError("Overwrite")
             if row.kind.is_booking:
                 raise _uid_conflict(source, href)
             if replaced is not None:
-                if replaced.kind.is_booking:
-                    raise RefusedError(refusals.TIME_TAKEN)
-                writer.remove(replaced, self._holder(writer, target, replaced))
+                self._clear(writer, target, replaced)
             obj = self.parse(row.text, self.office_of(target), target.owner)
             self._put(writer, target, to_href, obj, actor, ANY)
             return replaced is None
