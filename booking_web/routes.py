@@ -52,6 +52,10 @@ SITE: tuple[Route, ...] = (
     page("/termin/zeit", "hold", booking.hold, "public", "POST"),
     page("/termin/<token:token>/daten", "person", booking.person, "token"),
     page("/termin/<token:token>/daten", "check", booking.check, "token", "POST"),
+    page("/termin/<token:token>/pruefen", "check_again", booking.check_again, "token"),
+    page("/termin/<token:token>/zeit", "other_time", booking.other_time, "token"),
+    page("/termin/<token:token>/anliegen", "other_services", booking.other_services, "token"),
+    page("/termin/<token:token>/unterlagen", "other_documents", booking.other_documents, "token"),
     page("/termin/<token:token>/buchen", "book", booking.book, "token", "POST"),
     page("/termin/<token:token>/buchen", "book_again", booking.book_again, "token"),
     page("/termin/<token:token>/fertig", "done", appointment.done, "token"),
@@ -75,6 +79,7 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/verschieben", "move_now", appointment.move_now, "token", "POST"),
     page("/termin/<token:token>/absagen", "cancel", appointment.cancel, "token"),
     page("/termin/<token:token>/absagen", "cancel_now", appointment.cancel_now, "token", "POST"),
+    page("/termin/<token:token>/abgesagt", "cancelled", appointment.cancelled, "token"),
     # The waiting list
     page("/termin/warteliste", "waiting", waiting.form, "public"),
     page("/termin/warteliste", "waiting_check", waiting.check, "public", "POST"),

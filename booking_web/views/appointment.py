@@ -15,9 +15,9 @@ from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
 from booking_web.language import current_language, gettext
 from booking_web.reasons import ABSENCE
-from booking_web.site import choice_values, current_site, page_url
+from booking_web.site import choice_values, current_site, nearby_office, page_url
 from booking_web.views.choosing import start_from, time_values
-from booking_web.views.query import choice_of, members_of, read_day, read_start
+from booking_web.views.query import choice_from_query, choice_of, members_of, read_day, read_start
 from booking_web.views.visitor import visitors_appointments
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def move(token: str) -> BaseResponse:
     start = read_start(request.args.get("start"))
     if start is not None:
         return _page("move_check.html", booked, new_start=start.astimezone(booked.office.zone))
-    return _move_page(booked)
+    return _move_page(booked, taken=read_start(request.args.get("weg")))
 
 
 def _move_page(
@@ -240,7 +240,7 @@ def move_now(token: str) -> BaseResponse:
     try:
         booked = visitors_appointments().move(token, start_from(request.form.get("start")))
     except SlotTakenError as error:
-        return _move_page(site.appointments.find(token), taken=error.start)
+        return redirect(page_url("move", token=token, weg=error.start.isoformat()), 303)
     except InvalidError as error:
         return _move_page(site.appointments.find(token), errors=error.errors)
     return redirect(page_url("appointment", token=booked.token, moved="1"), 303)
@@ -276,5 +276,34 @@ def cancel_now(token: str) -> BaseResponse:
         else:
             booked = appointments.cancel(token)
     except GoneError:
+        return redirect(page_url("cancelled", token=token), 303)
+    choice = _choice(booked)
+    start = booked.appointment.start.astimezone(booked.office.zone).isoformat()
+    told = {"ohne": "1"} if booked.appointment.awaits else {}
+    values = {**(choice_values(choice) if choice else {}), "start": start, **told}
+    return redirect(page_url("cancelled", token=token, **values), 303)
+
+
+def cancelled(token: str) -> BaseResponse:
+    """It's cancelled, and nothing of it is left: the address says which time is free again, and what could be booked anew."""
+    try:
+        booked = current_site().appointments.find(token)
+    except GoneError:
+        pass
+    else:
+        return redirect(page_url("appointment", token=booked.token), 303)
+    start = read_start(request.args.get("start"))
+    if start is None:
         return make_response(render_template("gone.html"), 404)
-    return _page("cancelled.html", booked)
+    office = nearby_office()
+    try:
+        choice = choice_from_query()
+    except InvalidError:
+        choice = None
+    page = render_template(
+        "cancelled.html",
+        start=start.astimezone(office.zone),
+        choice=choice,
+        told="ohne" not in request.args,
+    )
+    return make_response(page)

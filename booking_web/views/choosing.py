@@ -211,7 +211,7 @@ def times() -> Response | str:
         choice = choice_from_query()
     except InvalidError:
         return _back_to_services()
-    return times_page(choice)
+    return times_page(choice, taken=read_start(request.args.get("weg")))
 
 
 def times_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from flask.testing import FlaskClient
 
 from booking_web import create_app
 from booking_web.settings import SiteSettings
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask import Flask
-    from flask.testing import FlaskClient
 
     from booking_web.town import Town
     from calendar_server.limits import Limits
@@ -44,6 +45,20 @@ def directory() -> Directory:
     return compose.directory(load(EXAMPLE_TOWN))
 
 
+class Browser(FlaskClient):
+    """A browser that goes on by itself from a form to the page that shows what came of it; other redirects are the test's own."""
+
+    _SHOWN = re.compile(
+        r"/termin/[a-z2-7]{42}/(pruefen|anliegen|unterlagen|zeit|abgesagt)\b|[?&](angaben|weg)="
+    )
+
+    def post(self, *args, **values):
+        answer = super().post(*args, **values)
+        while answer.status_code == 303 and self._SHOWN.search(answer.location):
+            answer = self.get(answer.location)
+        return answer
+
+
 @dataclass(frozen=True)
 class World:
     """A running site and the calendar server behind it."""
@@ -53,8 +68,8 @@ class World:
     clock: Clock
     town: Town
 
-    def browser(self) -> FlaskClient:
-        return self.app.test_client()
+    def browser(self) -> Browser:
+        return Browser(self.app, self.app.response_class, use_cookies=True)
 
 
 @contextmanager

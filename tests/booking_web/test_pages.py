@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,6 +12,7 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask.testing import FlaskClient
 from icalendar import Calendar
 
 from tests.booking_web.conftest import site
@@ -184,15 +187,83 @@ def test_the_whole_way_in_english(citizens):
     assert str(calendar_of(citizens)[0].icalendar_component["X-TERMIN-LANGUAGE"]) == "en"
 
 
-def test_nothing_personal_is_in_an_address_or_a_cookie(citizens):
+def test_nothing_personal_is_in_an_address(citizens):
     browser = citizens.browser()
     address = begin(browser)
-    checked = browser.post(address, data=PERSON)
+    shown = FlaskClient.post(browser, address, data=PERSON)
+    assert shown.status_code == 303
+    checked = browser.get(shown.location)
     form = Page(checked).form("/buchen")
     booked = browser.post(form["action"], data=form["fields"])
-    for text in (address, form["action"], booked.location, str(booked.headers), str(checked.headers)):
+    for text in (address, shown.location, form["action"], booked.location, str(booked.headers)):
         assert "ayse" not in text.lower()
-    assert "ayse" not in str(browser._cookies).lower()
+
+
+def test_what_was_entered_is_kept_for_one_time_until_it_is_booked(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    page = Page(browser.post(address, data=PERSON))
+    assert browser.get_cookie("termin_entries").max_age == 1800
+    token = address.split("/")[2]
+    query = address.partition("?")[2]
+    stranger = "a" * 42
+    other = browser.get(f"/termin/{stranger}/pruefen?{query}")
+    assert other.location.startswith(f"/termin/{stranger}/daten?")
+    form = page.form("/buchen")
+    assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    assert browser.get_cookie("termin_entries") is None
+    for step in ("pruefen", "zeit", "anliegen", "unterlagen", "daten"):
+        answer = browser.get(f"/termin/{token}/{step}?{query}", follow_redirects=True)
+        assert "Mein Termin" in answer.text, step
+        assert PERSON["email"] not in answer.text
+
+
+def test_a_new_way_begins_without_what_somebody_entered_before(citizens):
+    browser = citizens.browser()
+    browser.post(begin(browser), data=PERSON)
+    address = begin(browser, MONDAY_9)
+    assert browser.get_cookie("termin_entries") is None
+    assert PERSON["email"] not in browser.get(f"{address}&angaben=1").text
+
+
+def test_without_cookies_a_form_is_answered_with_the_next_page(citizens):
+    address = begin(citizens.browser())
+    for entries, status, told in (
+        (PERSON, 200, "Stimmt alles?"),
+        ({"name": "Erika"}, 422, "Geben Sie Ihre E-Mail-Adresse ein."),
+        ({**PERSON, "wish": "time", "day": "2026-12-14"}, 200, "Montag, 14. Dezember 2026"),
+        ({**PERSON, "wish": "services"}, 200, "Was möchten Sie erledigen?"),
+        (
+            {**PERSON, "wish": "services", "weiter": "1", "service": "fundbuero"},
+            200,
+            "Das bringen Sie bitte mit",
+        ),
+    ):
+        answer = citizens.app.test_client(use_cookies=False).post(address, data=entries)
+        assert answer.status_code == status
+        assert told in Page(answer).text
+        assert entries["name"] in answer.text
+        assert "Set-Cookie" not in answer.headers
+
+
+def test_what_no_cookie_holds_goes_on_in_the_form(citizens):
+    browser = citizens.browser()
+    remarks = "".join(chr(0x4E00 + number) for number in range(3000))
+    answer = FlaskClient.post(browser, begin(browser), data={**PERSON, "remarks": remarks})
+    assert answer.status_code == 422
+    assert remarks in answer.text
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "x", "eJw=", "-" * 4000, base64.urlsafe_b64encode(zlib.compress(b"[" * 100_000)).decode()]
+)
+def test_a_strange_cookie_is_no_entry(citizens, cookie):
+    browser = citizens.browser()
+    address = begin(browser)
+    browser.set_cookie("termin_entries", cookie)
+    asked = browser.get(address.replace("/daten", "/pruefen"))
+    assert urlsplit(asked.location).path == urlsplit(address).path
+    assert browser.get(f"{address}&angaben=1&geprueft=1").status_code == 422
 
 
 def test_no_cookie_before_a_time_is_chosen(shared):
