@@ -162,6 +162,9 @@ def _http(error: HTTPException) -> BaseResponse:
     if status == 415:
         # RFC 9110 section 15.5.16
         answer.headers["Accept"] = "application/json"
+    if status == 401:
+        # RFC 9110 section 15.5.2, RFC 6750 section 3.1
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="termin", error="invalid_token"'
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After"}:
             answer.headers[name] = value
@@ -189,6 +192,8 @@ def _code(error: HTTPException) -> str:
 
 
 def _detail(status: int) -> str:
+    if status == 401:
+        return gettext("Diesen Schlüssel kennen wir nicht.")
     if status == 404:
         return gettext("Diese Adresse gibt es nicht.")
     if status == 405:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SERVICES_LIMIT = 30
 _MEDIA_TYPE = "application/json"
+_UNNAMED = {"", "application/x-www-form-urlencoded"}
+"""What programs call a body that nobody has named: nothing at all, or, as `curl --data` and Python's urllib do, a form."""
 
 
 def _no_constant(name: str) -> None:
@@ -38,21 +40,33 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def body() -> Mapping[str, Any]:
-    """Return the JSON object of the request's body. InvalidError (field "body") for anything else; 415 if it's called something else.
+    """Return the JSON object of the request's body. InvalidError (field "body") for anything else.
 
-    A body without a Content-Type is read as JSON.
+    415 for what is neither called JSON nor is an object of it, and for what another site's page sends without a word (docs/decisions/0221).
     """
-    if request.mimetype not in {_MEDIA_TYPE, ""}:
+    called_so = request.mimetype == _MEDIA_TYPE
+    if not called_so and (request.mimetype not in _UNNAMED or _of_another_site()):
         raise UnsupportedMediaType
     try:
         parsed = json.loads(
             request.get_data(cache=False), parse_constant=_no_constant, object_pairs_hook=_once_each
         )
     except (ValueError, RecursionError) as error:
+        if request.mimetype and not called_so:
+            raise UnsupportedMediaType from error
         raise InvalidError([FieldError("body", "type")]) from error
     if not isinstance(parsed, dict):
         raise InvalidError([FieldError("body", "type")])
     return parsed
+
+
+def _of_another_site() -> bool:
+    """True if a page of another site lets its visitor's browser send this: browsers say so (Fetch standard, the `Origin` header)."""
+    origin = request.headers.get("Origin")
+    return origin is not None and origin not in {
+        request.host_url.rstrip("/"),
+        current_site().settings.town.base_url,
+    }
 
 
 def idempotency_key() -> str | None:

@@ -184,8 +184,11 @@ def _moment(moment: datetime, booked: Booked) -> str:
     return moment.astimezone(booked.office.zone).isoformat()
 
 
-def _absolute(endpoint: str, token: str) -> str:
-    return current_site().settings.town.base_url + page_url(endpoint, token=token)
+def _absolute(endpoint: str, booked: Booked) -> str:
+    """Return the address of a page for the citizen: in the language she booked in, whoever asks."""
+    town, language = current_site().settings.town, booked.appointment.language
+    spoken = {"language": language} if language in town.languages else {}
+    return town.base_url + page_url(endpoint, token=booked.token, **spoken)
 
 
 def _status(appointment: Appointment) -> str:
@@ -211,8 +214,8 @@ def _appointment(booked: Booked) -> dict[str, Any]:
         "appointments": _members(booked),
         "sequence": appointment.sequence,
         "token": booked.token,
-        "manage_url": _absolute("appointment", booked.token),
-        "ics_url": _absolute("ics", booked.token),
+        "manage_url": _absolute("appointment", booked),
+        "ics_url": _absolute("ics", booked),
     }
 
 

@@ -298,18 +298,49 @@ def test_a_hold_that_ran_out_is_kept_anew_under_its_key(citizens):
 
 
 @pytest.mark.parametrize("path", ["appointments", "holds", "waiting", f"appointments/{'a' * 42}/move"])
-@pytest.mark.parametrize(
-    "called", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json"]
-)
+@pytest.mark.parametrize("called", ["text/plain", "multipart/form-data", "text/json"])
 def test_what_is_not_called_json_is_not_read_as_json(shared, path, called):
     answer = shared.browser().post(f"/api/v1/{path}", data=json.dumps(booking()), content_type=called)
     assert (answer.status_code, answer.mimetype) == (415, "application/problem+json")
     assert answer.headers["Accept"] == "application/json"
 
 
-@pytest.mark.parametrize("called", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
-def test_json_may_say_its_charset_or_nothing(citizens, called):
-    answer = citizens.browser().post("/api/v1/appointments", data=json.dumps(booking()), content_type=called)
+def test_links_for_the_citizen_are_in_the_language_she_booked_in(citizens):
+    made = book(citizens, language="en")
+    assert made["manage_url"] == f"https://termin.example/en/termin/{made['token']}"
+    assert made["ics_url"] == f"https://termin.example/en/termin/{made['token']}/termin.ics"
+    again = citizens.browser().get(f"/api/v1/appointments/{made['token']}", headers={"Accept-Language": "de"})
+    assert again.json["manage_url"] == made["manage_url"]
+
+
+@pytest.mark.parametrize("path", ["appointments", "holds", "waiting", f"appointments/{'a' * 42}/move"])
+@pytest.mark.parametrize("text", ["office=buergerbuero&start=now", '{"office":', ""])
+def test_a_form_is_told_that_json_is_wanted(shared, path, text):
+    answer = shared.browser().post(
+        f"/api/v1/{path}", data=text, content_type="application/x-www-form-urlencoded"
+    )
+    assert (answer.status_code, answer.headers["Accept"]) == (415, "application/json")
+
+
+@pytest.mark.parametrize("called", ["application/x-www-form-urlencoded", None])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "https://termin.example.evil"])
+def test_a_page_of_another_site_books_nothing_in_its_visitors_names(shared, called, origin):
+    """Without this, browsers would send it with the visitors' own networks and ask nobody (no CORS preflight)."""
+    answer = shared.browser().post(
+        "/api/v1/appointments", data=json.dumps(booking()), content_type=called, headers={"Origin": origin}
+    )
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "called",
+    ["application/json; charset=utf-8", "APPLICATION/JSON", "application/x-www-form-urlencoded", None],
+)
+@pytest.mark.parametrize("origin", [{}, {"Origin": "https://termin.example"}])
+def test_json_may_say_its_charset_or_be_called_what_curl_calls_it(citizens, called, origin):
+    answer = citizens.browser().post(
+        "/api/v1/appointments", data=json.dumps(booking()), content_type=called, headers=origin
+    )
     assert answer.status_code == 201
 
 
@@ -433,6 +464,8 @@ def test_an_unknown_partner_is_refused(shared):
         answer = shared.browser().get("/api/v1/services", headers={"Authorization": header})
         assert answer.status_code == 401, header
         assert answer.mimetype == "application/problem+json"
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="termin", error="invalid_token"'
+        assert answer.json["detail"] == "Diesen Schlüssel kennen wir nicht."
     ok = shared.browser().get("/api/v1/services", headers={"Authorization": f"Bearer {API_KEY}"})
     assert ok.status_code == 200
 
