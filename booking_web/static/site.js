@@ -23,6 +23,8 @@ window.addEventListener("pageshow", () => {
 for (const form of document.querySelectorAll("form[data-filter]")) {
   const field = form.querySelector("input[type=search]");
   const result = form.querySelector(".search-result");
+  const counted = JSON.parse(result.dataset.found);
+  let told;
   const fold = (text) =>
     text
       .toLowerCase()
@@ -45,7 +47,14 @@ for (const form of document.querySelectorAll("form[data-filter]")) {
     for (const row of rows) {
       row.hidden = !(all || found.includes(row) || row.querySelector("input").checked);
     }
-    result.textContent = words.length > 0 && found.length === 0 ? result.dataset.none : "";
+    const text = words.length === 0 ? "" : found.length === 0 ? result.dataset.none : counted[found.length - 1];
+    // Screen readers say it once she pauses, and not at each letter.
+    clearTimeout(told);
+    told = setTimeout(() => {
+      if (result.textContent.trim() !== text) {
+        result.textContent = text;
+      }
+    }, 400);
   };
   field.addEventListener("input", filter);
 }

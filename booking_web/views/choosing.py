@@ -14,7 +14,7 @@ from booking_web.booking.checklist import checklist
 from booking_web.booking.choice import choose, choose_office, parse_line, read_group
 from booking_web.booking.errors import FieldError, GoneError, InvalidError
 from booking_web.booking.search import search, words_of
-from booking_web.language import current_language
+from booking_web.language import current_language, ngettext
 from booking_web.site import choice_values, current_site, page_url, weekday_names
 from booking_web.views.query import choice_from_query, pick, read_day, read_start
 from optimizer.group import Arrangement
@@ -89,6 +89,12 @@ def services() -> Response | str:
         rows=rows,
         query=query,
         found=len(found),
+        found_texts=[
+            ngettext(
+                "%(num)s Anliegen passt zu Ihrer Suche.", "%(num)s Anliegen passen zu Ihrer Suche.", number
+            )
+            for number in range(1, len(rows) + 1)
+        ],
         errors=errors,
         group=min(group, office.release.max_group),
     )

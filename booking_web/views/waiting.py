@@ -6,6 +6,7 @@ As when booking, what she enters lives in the request's body only, until it's pu
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from flask import make_response, redirect, render_template, request
@@ -72,7 +73,7 @@ def _form_page(choice: Choice, entries: dict[str, str], errors: Sequence[FieldEr
         wrong={error.field: error for error in reversed(errors)},
         days=[(number, names[number][1]) for number in sorted(_offered_days(choice))],
         today=today,
-        longest=LONGEST_DAYS,
+        latest=today + timedelta(days=LONGEST_DAYS),
     )
     return make_response(page, 422 if errors else 200)
 

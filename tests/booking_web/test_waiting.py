@@ -332,3 +332,31 @@ def test_a_programs_mistakes_are_named(shared, values, field):
     answer = shared.browser().post("/api/v1/waiting", json=wish(**values))
     assert answer.status_code == 422
     assert field in {error["field"] for error in answer.json["errors"]}
+
+
+def test_who_moves_an_appointment_may_wait_for_a_better_time(citizens):
+    browser = citizens.browser()
+    made = browser.post(
+        "/api/v1/appointments",
+        json={
+            "office": "buergerbuero",
+            "services": [{"id": "meldebescheinigung"}],
+            "start": "2026-12-02T08:00:00+01:00",
+            "name": "Erika Muster",
+            "email": "erika@example.org",
+        },
+    ).json
+    for name in CLERKS:
+        away(citizens, name, days=90)
+    site_of(citizens.app).follower.feeds["buergerbuero"].outdate()
+    page = browser.get(f"/termin/{made['token']}/verschieben").text
+    assert "Gerade ist nichts anderes frei" in page
+    assert "Haben Sie einen neuen, sagen Sie den alten bitte ab." in page
+    assert f'href="/termin/warteliste?{CHOICE.replace("&", "&amp;")}"' in page
+
+
+def test_the_last_day_is_chosen_among_those_that_are_possible(citizens):
+    page = citizens.browser().get(f"/termin/warteliste?{CHOICE}").text
+    field = re.search(r"<input[^>]*type=\"date\"[^>]*>", page)[0]
+    assert 'min="2026-12-01"' in field
+    assert 'max="2027-05-30"' in field

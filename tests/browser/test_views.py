@@ -89,9 +89,15 @@ def test_typing_filters_the_services_at_once(running, opened):
     page.get_by_role("searchbox").fill("umgezogen")
     expect(page.get_by_role("checkbox", name="Anmeldung")).to_be_visible()
     expect(page.get_by_role("checkbox", name="Fundbüro")).to_be_hidden()
+    told = page.get_by_role("status")
+    expect(told).to_have_text("1 Anliegen passt zu Ihrer Suche.")
+    page.get_by_role("searchbox").fill("ausweis")
+    expect(told).to_have_text("2 Anliegen passen zu Ihrer Suche.")
     page.get_by_role("searchbox").fill("xyzzy")
-    expect(page.get_by_text("Dazu finden wir nichts.")).to_be_visible()
+    expect(told).to_have_text("Dazu finden wir nichts. Unten sehen Sie alle Anliegen.")
     expect(page.get_by_role("checkbox", name="Fundbüro")).to_be_visible()
+    page.get_by_role("searchbox").fill("")
+    expect(told).to_have_text("")
 
 
 def test_the_frame_is_as_high_as_its_content(running, opened):
