@@ -198,10 +198,7 @@ def _proxy(settings: Settings, _data: Path) -> Iterator[Finding]:
 
 
 def _calendars(settings: Settings, data: Path) -> Iterator[Finding]:
-    if (where := running.address_of(data, "calendar")) is not None:
-        # `termin serve` may have been told another address than the configuration has.
-        settings = settings.with_ports(site=None, staff=None, dav=where[1], host=where[0])
-    url = compose.dav_internal_url(settings)
+    url = compose.dav_internal_url(running.where_it_runs(settings, data))
     pool = urllib3.PoolManager(timeout=_SECONDS, retries=False)
     before = time.time()
     try:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
+    from config.settings import Settings
+
 
 _LONGEST = 300
 """Of a host's name 253 octets (RFC 1035), and a port."""
@@ -45,6 +47,14 @@ def address_of(data: Path, role: str) -> tuple[str, int] | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def where_it_runs(settings: Settings, data: Path) -> Settings:
+    """Return the settings with the calendar server where it runs on this data folder: `termin serve` may have been told another address."""
+    where = address_of(data, "calendar")
+    if where is None:
+        return settings
+    return settings.with_ports(site=None, staff=None, dav=where[1], host=where[0])
 
 
 def _file(data: Path, role: str) -> Path:

@@ -69,7 +69,8 @@ def load(
     """
     mistakes: list[Mistake] = []
     if not path.is_dir():
-        raise ConfigError([Mistake(str(path), "", "there is no such folder")])
+        wrong = "isn't a folder" if path.exists() else "there is no such folder"
+        raise ConfigError([Mistake(str(path), "", wrong)])
     raw = {
         name: _read(path / name, mistakes, required=name != checks.SERVER)
         for name in (checks.TOWN, checks.SERVICES, checks.OFFICES, checks.SERVER)

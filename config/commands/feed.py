@@ -8,7 +8,7 @@ import click
 
 from calendar_server.accounts import AccountError
 from calendar_server.feeds import path_of
-from config import compose
+from config import compose, running
 from config.accounts import open_feeds
 from config.commands.known import print_known
 from config.commands.options import config_option, data_option, settings_of
@@ -35,7 +35,7 @@ def add(*, account: str, label: str, config: Path, data: Path) -> None:
             token = feeds.add(account, label)
         except AccountError as error:
             raise click.ClickException(str(error)) from error
-    click.echo(compose.dav_url(settings) + path_of(token))
+    click.echo(compose.dav_url(running.where_it_runs(settings, data)) + path_of(token))
 
 
 @feed.command("list")

@@ -269,6 +269,8 @@ def balance(
         start, end = (
             _moment(text, option, office).date() for text, option in ((first, "--from"), (last, "--to"))
         )
+        if end < start:
+            raise click.BadParameter("it must not be before --from", param_hint="--to")
         try:
             _, points = _planner(calendars, office, settings, seconds).balance(start, end)
         except ValueError as error:

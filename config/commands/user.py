@@ -141,7 +141,10 @@ def _check(settings: Settings, name: str, role: str, office: str) -> str:
     """Return the name that the configuration knows for a clerk; raise if the account can't be."""
     directory = compose.directory(settings)
     if name in {other.value for other in _OURS} or not is_id(name):
-        raise click.BadParameter(f"{name!r} can't be the name of an account", param_hint="NAME")
+        wrong = f"{name!r} can't be the name of an account"
+        if not is_id(name):
+            wrong += ": use up to 40 lower case letters a-z, digits, and single hyphens between them"
+        raise click.BadParameter(wrong, param_hint="NAME")
     if directory.office(name) is not None:
         raise click.BadParameter(f"{name!r} is the id of an office", param_hint="NAME")
     clerk = directory.clerk(name)

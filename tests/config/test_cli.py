@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 
 from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
-from config import compose
+from config import compose, running
 from config.cli import COMMANDS
 from config.cli import termin as cli
 from config.settings import load
@@ -142,6 +143,7 @@ def test_accounts_are_added_listed_changed_and_removed(where: tuple[object, ...]
     [
         (("clerk9",), "correct horse", 2, "offices.toml has no clerk 'clerk9'"),
         (("site", "--role", "admin"), "correct horse", 2, "'site' can't be the name of an account"),
+        (("NAME", "--role", "admin"), "correct horse", 2, "use up to 40 lower case letters a-z"),
         (("buergerbuero", "--role", "lead"), "correct horse", 2, "'buergerbuero' is the id of an office"),
         (
             ("x", "--role", "lead", "--office", "rathaus"),
@@ -191,6 +193,10 @@ def test_secret_addresses_are_shown_once_listed_and_revoked(
     assert address.rpartition("/")[2][:10] not in termin("feed", "list", "clerk1", *where).stdout
     assert termin("feed", "revoke", "clerk1", known["id"], *where).returncode == 0
     assert termin("feed", "revoke", "clerk1", known["id"], *where).returncode == 1
+    with ExitStack() as held:
+        running.hold(held, tmp_path / "data", "calendar", "127.0.0.1", 15232)
+        address = termin("feed", "add", "clerk1", "Outlook", *where).stdout
+        assert address.startswith("http://127.0.0.1:15232/feeds/"), "where it runs"
 
 
 def test_what_is_written_is_for_its_owner_alone(where: tuple[object, ...], tmp_path: Path) -> None:

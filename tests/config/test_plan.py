@@ -210,6 +210,10 @@ def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
             ],
             "after --from",
         ),
+        (
+            ["balance", "--office", "buergerbuero", "--from", "2026-12-08", "--to", "2026-12-07"],
+            "must not be before --from",
+        ),
         (["show", "nothing"], "no such plan"),
     ],
 )

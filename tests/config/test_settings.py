@@ -280,6 +280,8 @@ def test_missing_files_and_a_missing_folder_are_told(folder: Folder, tmp_path: P
     ]
     with pytest.raises(ConfigError, match="there is no such folder"):
         load(tmp_path / "nowhere", environment={})
+    with pytest.raises(ConfigError, match="isn't a folder"):
+        load(folder.path / OFFICES, environment={})
 
 
 def test_the_environment_goes_before_the_file(folder: Folder) -> None:
