@@ -381,7 +381,6 @@ def _check_page(
         "check.html",
         token=token,
         choice=choice,
-        items=checklist(choice),
         start=start.astimezone(choice.office.zone),
         end=end.astimezone(choice.office.zone),
         person=checked,
