@@ -24,12 +24,19 @@ _REFRESH = timedelta(hours=1)
 
 
 def calendar_file(
-    town: Town, booked: Booked, link: str, *, language: str, now: datetime, followed: bool = False
+    town: Town,
+    booked: Booked,
+    link: str,
+    notes: str,
+    *,
+    language: str,
+    now: datetime,
+    followed: bool = False,
 ) -> bytes:
     """Return the VCALENDAR text of an appointment in the citizen's words, without anything of the clerk's copy.
 
-    `link` leads to her page; it stands in URL and in the text, since some calendars don't show URL. `followed`: a calendar program fetches it
-    again and again, and is told how often and what to call it.
+    `link` leads to her page. `notes` is the text beside it, which names the link too, since some calendars don't show URL. `followed`: a calendar program
+    fetches it again and again, and is told how often and what to call it.
     """
     appointment, office = booked.appointment, booked.office
     services = [town.service(line.id) for line in appointment.services]
@@ -44,12 +51,9 @@ def calendar_file(
     event.add("STATUS", "CANCELLED" if appointment.cancelled else "CONFIRMED")
     event.add("SUMMARY", f"{names or in_language(town.official_name, language)} – {office_name}")
     event.add("LOCATION", f"{office_name}, {office.address.one_line()}")
-    times = [
-        f"{number}. {part.start.astimezone(office.zone):%H:%M}–{part.end.astimezone(office.zone):%H:%M}"
-        for number, part in enumerate(appointment.parts, 1)
-    ]
-    lines = (*times, appointment.reference, office.phone, link)
-    event.add("DESCRIPTION", "\n".join(line for line in lines if line))
+    event.add("DESCRIPTION", notes)
+    # Colleagues who see her calendar needn't know what she has to do at the town hall (RFC 5545 section 3.8.1.3).
+    event.add("CLASS", "PRIVATE")
     event.add("URL", link)
     calendar = _calendar(in_language(town.official_name, language) if followed else "")
     calendar.add_component(vtimezone(office.zone, appointment.start.astimezone(office.zone).year))

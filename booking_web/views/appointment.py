@@ -174,10 +174,23 @@ def ics(token: str) -> BaseResponse:
         text = empty_calendar(town, office, language=language, now=now)
     else:
         link = town.base_url + page_url("appointment", token=token)
-        text = calendar_file(town, standing, link, language=language, now=now, followed=followed)
+        notes = _calendar_notes(standing, link)
+        text = calendar_file(town, standing, link, notes, language=language, now=now, followed=followed)
     response = Response(text, mimetype="text/calendar")
     response.headers["Content-Disposition"] = 'attachment; filename="termin.ics"'
     return response
+
+
+def _calendar_notes(booked: Booked, link: str) -> str:
+    choice = _choice(booked)
+    return render_template(
+        "_calendar_notes.html",
+        times=[f"{number}. {start:%H:%M}–{end:%H:%M}" for number, start, end in members_of(booked)],
+        items=checklist(choice) if choice else (),
+        reference=booked.appointment.reference,
+        office=booked.office,
+        link=link,
+    )
 
 
 def code(token: str) -> BaseResponse:

@@ -159,7 +159,20 @@ def test_the_whole_way(citizens):
     assert str(event["X-TERMIN-REFERENCE"]) in done.text
     assert "X-TERMIN-HOLD-UNTIL" not in event
     ics = browser.get(f"/termin/{token}/termin.ics")
-    assert str(Calendar.from_ical(ics.data).walk("VEVENT")[0]["UID"]) == str(event["UID"])
+    hers = Calendar.from_ical(ics.data).walk("VEVENT")[0]
+    assert str(hers["UID"]) == str(event["UID"])
+    assert str(hers["CLASS"]) == "PRIVATE"
+    lines = str(hers["DESCRIPTION"]).splitlines()
+    assert lines[0] == "Das bringen Sie bitte mit:"
+    assert "- Digitales Passfoto" in lines
+    assert "- Zustimmung aller Sorgeberechtigten (bei Kindern unter 18 Jahren)" in lines
+    assert lines[-5:] == [
+        "Termin ansehen, verschieben oder absagen:",
+        f"https://termin.example/termin/{token}",
+        "",
+        f"Vorgangsnummer: {event['X-TERMIN-REFERENCE']}",
+        f"Telefonnummer: {citizens.town.offices[0].phone}",
+    ]
 
 
 def test_what_she_needs_reaches_the_clerk(citizens):
