@@ -150,8 +150,10 @@ def _tell(settings: Settings, launch: Launch, roles: Sequence[str], seconds: flo
         )
         rows.append(("API key", compose.DEMO_KEY))
     smtp = settings.server.smtp
+    if "worker" in roles:
+        way = f"sent by {smtp.host}:{smtp.port}" if smtp.host else f"written to {launch.data / 'mail'}/"
+        rows.append(("Mails", way))
     rows += [
-        ("Mails", f"sent by {smtp.host}:{smtp.port}" if smtp.host else f"written to {launch.data / 'mail'}/"),
         ("Data", str(launch.data)),
         ("Configuration", str(launch.config)),
         ("Stop", "Ctrl+C"),

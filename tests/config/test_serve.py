@@ -271,6 +271,8 @@ def test_nothing_outlives_a_killed_supervisor_and_it_starts_again_on_its_data(
 ) -> None:
     again = start("--role", "calendar", data=town.data)
     again.wait_until_ready()
+    assert "Calendars (CalDAV)" in again.said()
+    assert "Mails" not in again.said(), "that's the worker's"
     running = descendants(again.process.pid)
     again.process.kill()
     again.process.wait()
