@@ -15,7 +15,7 @@ from booking_web.booking.checklist import checklist
 from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
 from booking_web.language import current_language, gettext
 from booking_web.reasons import ABSENCE
-from booking_web.site import choice_values, current_site, nearby_office, page_url
+from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import start_from, time_values
 from booking_web.views.query import choice_from_query, choice_of, members_of, read_day, read_start
 from booking_web.views.visitor import visitors_appointments
@@ -299,16 +299,18 @@ def cancel_now(token: str) -> BaseResponse:
 
 def cancelled(token: str) -> BaseResponse:
     """It's cancelled, and nothing of it is left: the address says which time is free again, and what could be booked anew."""
+    appointments = current_site().appointments
+    # Nobody is told so by a link that we haven't made.
+    office, _ = appointments.followed(token)
     try:
-        booked = current_site().appointments.find(token)
+        booked = appointments.find(token)
     except GoneError:
         pass
     else:
         return redirect(page_url("appointment", token=booked.token), 303)
     start = read_start(request.args.get("start"))
     if start is None:
-        return make_response(render_template("gone.html"), 404)
-    office = nearby_office()
+        raise GoneError
     try:
         choice = choice_from_query()
     except InvalidError:

@@ -28,6 +28,7 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = ["office", "services", "start", "name", "email", "phone", "remarks", "reminder", "language"]
+STEPS = ["daten", "pruefen", "zeit", "anliegen", "unterlagen", "abgesagt", "fertig"]
 PATHS = ["appointments", "holds", "holds/" + "a" * 42 + "/confirm", "appointments/" + "a" * 42 + "/move"]
 
 
@@ -90,7 +91,7 @@ def test_bodies_made_to_hurt(shared, body):
             "/en/termin/",
             "/api/v1/offers",
             "/api/v1/services",
-            "/termin/" + "a" * 42 + "/daten",
+            *(f"/termin/{'a' * 42}/{step}" for step in STEPS),
         ]
     ),
 )
@@ -124,7 +125,7 @@ def test_any_header(shared, value):
         "Idempotency-Key": value,
         "Accept-Language": value,
         "Authorization": value,
-        "Cookie": f"termin_hold={value}",
+        "Cookie": f"termin_hold={value}; termin_entries={value}",
     }
     for name, content in headers.items():
         answer = shared.browser().post("/api/v1/appointments", json={}, headers={name: content})

@@ -542,6 +542,12 @@ def test_she_moves_and_cancels_from_her_link(citizens):
     assert calendar_of(citizens) == []
     assert browser.get(f"/termin/{token}").status_code == 404
     assert browser.post(f"/termin/{token}/absagen").status_code == 404
+    told = f"abgesagt?start={MONDAY_8.replace('+', '%2B')}"
+    assert browser.get(f"/termin/{token}/{told}").status_code == 200
+    forged = browser.get(f"/termin/{'a' * 42}/{told}")
+    assert (forged.status_code, "Ihr Termin ist abgesagt" in forged.text) == (404, False)
+    standing = book(citizens.browser())
+    assert browser.get(f"/termin/{standing}/{told}").location == f"/termin/{standing}"
 
 
 def test_a_move_to_a_time_that_went_keeps_the_old_one(citizens):
