@@ -139,3 +139,25 @@ def test_going_back_finds_what_was_typed(running, opened, scripts):
     page.go_back()
     expect(page.get_by_label("Vorname und Nachname")).to_have_value("Erika Mustermann")
     expect(page.get_by_label("E-Mail-Adresse")).to_have_value("erika@example.org")
+
+
+@pytest.mark.parametrize("viewport", [{"width": 320, "height": 256}, {"width": 1280, "height": 600}])
+def test_a_mistake_leads_to_its_field_with_the_question_in_sight(running, opened, viewport):
+    """320 by 256 is 1280 by 1024 at 400 % (WCAG 2.2, 1.4.10)."""
+    page = opened(viewport=viewport)
+    page.goto(f"{running.url}/termin/zeit?service=fundbuero")
+    page.locator(".chooser .times .time").last.click()
+    page.get_by_role("button", name="Weiter", exact=True).last.click()
+    page.evaluate(
+        "() => { window.settled = new Promise((settle) => addEventListener('scrollend', settle, {once: true})) }"
+    )
+    page.get_by_role("link", name="Geben Sie Ihren Namen ein.").press("Enter")
+    page.evaluate("() => window.settled.then(() => true)")
+    expect(page.get_by_label("Vorname und Nachname")).to_be_focused()
+    expect(page.locator("label[for=field-name]")).to_be_in_viewport(ratio=1)
+
+
+def test_who_wants_less_motion_is_taken_there_at_once(running, opened):
+    page = opened(reduced_motion="reduce")
+    page.goto(running.url)
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
