@@ -82,7 +82,7 @@ def _iso(booked: Booked) -> str:
 
 def person(token: str) -> Response:
     """Step 4: who comes. The empty form holds nothing personal: a browser may keep it, so that going back finds what was typed."""
-    entered = kept.remembered(token) if "angaben" in request.args else None
+    entered = kept.remembered(token, _FIELDS) if "angaben" in request.args else None
     page = _person_page(token, choice_from_query(), entered or {}, _start(), request.args)
     if not entered:
         page.headers["Cache-Control"] = "private, no-cache"
@@ -114,7 +114,7 @@ def _start() -> datetime:
 
 
 def _again(step: Step, token: str) -> Response:
-    entered = kept.remembered(token)
+    entered = kept.remembered(token, _FIELDS)
     choice, start = choice_from_query(), _start()
     if entered is None:
         address = page_url("person", token=token, start=start.isoformat(), **choice_values(choice))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from flask import request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from werkzeug.wrappers import Response
 
@@ -41,8 +41,8 @@ def remember(response: Response, token: str, entries: Mapping[str, str]) -> bool
     return True
 
 
-def remembered(token: str) -> dict[str, str] | None:
-    """Return what was entered for the time behind `token`; None if this browser doesn't know."""
+def remembered(token: str, fields: Container[str]) -> dict[str, str] | None:
+    """Return what was entered into `fields` for the time behind `token`; None if this browser doesn't know."""
     packed = request.cookies.get(COOKIE, "")
     try:
         unpacker = zlib.decompressobj()
@@ -52,7 +52,7 @@ def remembered(token: str) -> dict[str, str] | None:
         return None
     match found:
         case [str(owner), dict(given)] if owner == token:
-            return {name: value for name, value in given.items() if isinstance(value, str)}
+            return {name: value for name, value in given.items() if name in fields and isinstance(value, str)}
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -229,6 +230,16 @@ def test_what_was_entered_is_kept_for_one_time_until_it_is_booked(citizens):
         answer = browser.get(f"/termin/{token}/{step}?{query}", follow_redirects=True)
         assert "Mein Termin" in answer.text, step
         assert PERSON["email"] not in answer.text
+
+
+def test_a_cookie_adds_no_field_that_the_form_has_not(citizens):
+    browser = citizens.browser()
+    address = begin(browser)
+    given = [address.split("/")[2], {**PERSON, "start": MONDAY_9, "wish": "prolong", "phone": 5}]
+    packed = base64.urlsafe_b64encode(zlib.compress(json.dumps(given).encode())).decode()
+    browser.set_cookie("termin_entries", packed)
+    form = Page(browser.get(address.replace("/daten", "/pruefen"))).form("/buchen")
+    assert form["fields"] == PERSON
 
 
 def test_a_new_way_begins_without_what_somebody_entered_before(citizens):
