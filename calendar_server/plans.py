@@ -78,6 +78,11 @@ class Step:
         """True if the citizen needn't know: only the clerk changes."""
         return not self.cancel and self.start == self.to_start
 
+    @property
+    def earliest(self) -> int:
+        """When the appointment begins, with or without the plan, whichever is sooner: from then on it's too late for either."""
+        return min(self.start, self.to_start)
+
     def is_before(self, instant: int) -> bool:
         """True if the appointment begins before `instant`, with and without the plan."""
         return max(self.start, self.to_start) < instant
@@ -333,6 +338,7 @@ class Plans:
     def apply(self, plan_id: str, actor: Actor) -> Plan:
         """Make all changes of a plan, or none. Refuses with "stale-plan" if anything is no longer as it was when the plan was made."""
         plan = self.get(plan_id)
+        self._require_office(plan)
         with self._calendars.writing(plan.office, Actor(f"plan:{plan_id}")) as writer:
             current = self._require(writer.connection, plan_id, PlanState.PROPOSED)
             etag = self._enter(writer, current)
@@ -347,6 +353,7 @@ class Plans:
         The absence that it entered goes too; if the clerk has deleted it herself, that's all right.
         """
         plan = self.get(plan_id)
+        self._require_office(plan)
         with self._calendars.writing(plan.office, Actor(f"plan:{plan_id}")) as writer:
             current = self._require(writer.connection, plan_id, PlanState.APPLIED)
             _, text = self._get(writer.connection, plan_id)
@@ -355,6 +362,10 @@ class Plans:
             self._change(writer, undo.steps, reverse=True)
             self._decide(writer, plan_id, PlanState.UNDONE, by=actor.name)
         return self.get(plan_id)
+
+    def _require_office(self, plan: Plan) -> None:
+        if self._calendars.directory.office(plan.office) is None:
+            raise RefusedError(refusals.STALE_PLAN, "the town has no such office any more")
 
     def _require(self, connection: Connection, plan_id: str, state: PlanState) -> Plan:
         plan, _ = self._get(connection, plan_id)
@@ -412,7 +423,7 @@ class Plans:
         """Refuse unless whoever gets an appointment works then and has nothing of her own, and a new time is to come, inside the opening hours."""
         office = self._calendars.directory.office(writer.office)
         assert office is not None
-        if any(min(step.start, step.to_start) < writer.now for step in steps):
+        if any(step.earliest < writer.now for step in steps):
             raise RefusedError(refusals.STALE_PLAN, "an appointment has begun, or its new time is over")
         coming = [step for step in steps if not step.cancel]
         days = sorted({dispatch.local_day(step.to_start, office) for step in coming})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from calendar_server.plans import Plan
     from calendar_server.storage.rows import ObjectRow
 
 SYSTEM = Actor("system")
@@ -202,7 +203,10 @@ class Upkeep:
         )
 
     def apply_due_plans(self) -> int:
-        """Apply the plans that nobody decided on in time; one that no longer fits is put aside. Returns how many were applied."""
+        """Apply the plans that nobody decided on in time. Returns how many were applied.
+
+        One that doesn't fit is tried again: a hold in its way may run out, or the worker makes a better one. What can't fit any more is put aside.
+        """
         plans = Plans(self._calendars)
         applied = 0
         for plan in plans.due():
@@ -210,8 +214,13 @@ class Upkeep:
                 plans.apply(plan.id, SYSTEM)
                 applied += 1
             except RefusedError:
-                plans.put_aside(plan.id, SYSTEM)
+                if self._is_past(plan):
+                    plans.put_aside(plan.id, SYSTEM)
         return applied
+
+    def _is_past(self, plan: Plan) -> bool:
+        known = self._calendars.directory.office(plan.office) is not None
+        return not known or any(step.earliest < self._calendars.now() for step in plan.steps)
 
     def run(self, stop: threading.Event) -> None:
         """Do all of it again and again until `stop`; a failure is logged and tried again."""
@@ -235,6 +244,8 @@ class Upkeep:
                     step()
                 except (DBAPIError, NotDoneError) as error:
                     _log.warning("upkeep failed", step=step.__name__, error=type(error).__name__)
+                except Exception:  # noqa: BLE001 - it's logged, and what breaks one step mustn't keep holds from ending
+                    _log.exception("upkeep failed", step=step.__name__)
             pause = self._pause()
             stop.wait(pause)
             waited += pause

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
+from datetime import UTC, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from calendar_server.client import RefusedError as ClientRefusedError
+from calendar_server.offices import Directory
 from calendar_server.plans import Absence, Plan, PlanKind, Plans, PlanState, Step
 from calendar_server.refusals import MissingError, RefusedError
-from calendar_server.service import Actor
+from calendar_server.service import Actor, Calendars
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.schema import plans
 from calendar_server.upkeep import Upkeep
 from tests.calendar_server.test_service import SITE, book, event, holders, stored
-from tests.support.town import BERLIN, NOW, appointment, at
+from tests.support.town import BERLIN, NOW, appointment, at, office
 
 LEAD = Actor("lead")
 
@@ -153,13 +156,51 @@ def test_plans_that_apply_by_themselves_are_due_in_time(service, clock):
     assert Plans(service).get(plan.id).decided_by == "system"
 
 
-def test_a_plan_that_no_longer_fits_when_it_is_due_is_put_aside(service, clock):
+def test_a_plan_that_does_not_fit_when_it_is_due_is_tried_again(service, clock):
+    """A visitor looks at the new time for some minutes; without any other change nobody would make another plan soon."""
     book(service, appointment("a@t"))
     plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
-    book(service, appointment("a@t", at(7, 10)), if_match="*")
     clock.advance(hours=2)
+    until = (clock.now + timedelta(minutes=10)).replace(microsecond=0)
+    for uid in ("h1@t", "h2@t"):
+        book(service, appointment(uid, at(7, 14), hold_until=until))
+    assert Upkeep(service).apply_due_plans() == 0
+    assert Plans(service).get(plan.id).state is PlanState.PROPOSED
+    clock.advance(minutes=11)
+    Upkeep(service).release_holds()
+    assert Upkeep(service).apply_due_plans() == 1
+    assert stored(service, "a@t").start == at(7, 14)
+
+
+def test_a_plan_that_cannot_fit_any_more_is_put_aside(service, clock):
+    book(service, appointment("a@t"))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
+    clock.now = at(7, 8, 30).astimezone(UTC)
     assert Upkeep(service).apply_due_plans() == 0
     assert Plans(service).get(plan.id).state is PlanState.STALE
+
+
+def test_a_plan_of_an_office_that_is_gone_stops_nothing(service, clock):
+    book(service, appointment("a@t"))
+    plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
+    clock.advance(hours=2)
+    without = Calendars(service.database, Directory((replace(office(), id="standesamt"),)), clock)
+    assert Upkeep(without).apply_due_plans() == 0
+    assert Plans(without).get(plan.id).state is PlanState.STALE
+
+
+def test_upkeep_outlives_what_it_did_not_expect(service, monkeypatch):
+    seen = []
+    stop = threading.Event()
+
+    def broken(_self):
+        seen.append(1)
+        raise KeyError
+
+    monkeypatch.setattr(Upkeep, "release_holds", broken)
+    monkeypatch.setattr(Upkeep, "apply_due_plans", lambda _self: stop.set() or 0)
+    Upkeep(service).run(stop)
+    assert seen == [1]
 
 
 def test_the_lead_plans_over_http_and_a_clerk_does_not(server):
