@@ -877,7 +877,7 @@ class Repair(Table):
     """What happens by itself when a clerk is away."""
 
     notice_hours: StrictInt = Field(default=24, ge=0, le=336)
-    """No appointment is moved to a start sooner than this."""
+    """No appointment is moved to a start sooner than this; a plan that waits is made anew when half of it is left."""
     auto_hours: StrictInt = Field(default=0, ge=0, le=336)
     """A plan that moves or cancels appointments is applied after so many hours if nobody decides on it; 0: it waits."""
     seconds: StrictInt = Field(default=20, ge=1, le=300)

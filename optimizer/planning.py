@@ -154,8 +154,11 @@ def conflicts(snapshot: Snapshot) -> set[str]:
     }
 
 
-def fits(snapshot: Snapshot, changes: Iterable[Change]) -> bool:
-    """True if changes that were planned before are still possible: each appointment is as it was and to come, and its new place is free."""
+def fits(snapshot: Snapshot, changes: Iterable[Change], notice: int = 0) -> bool:
+    """True if changes that were planned before are still possible: each appointment is as it was and to come, and its new place is free.
+
+    Another time must be `notice` seconds from now.
+    """
     booked = {entry.uid: entry for entry in snapshot.booked}
     coming = {change.uid: change for change in changes}
     free = {clerk.id: clerk.free for clerk in snapshot.clerks}
@@ -166,13 +169,7 @@ def fits(snapshot: Snapshot, changes: Iterable[Change]) -> bool:
             taken[where] = taken.get(where, 0) | _mask(entry)
     for change in coming.values():
         found = booked.get(change.uid)
-        if found is None or (found.etag, found.clerk, found.starts_at) != (
-            change.etag,
-            change.clerk,
-            change.start,
-        ):
-            return False
-        if min(change.start, change.to_start) < snapshot.now:
+        if found is None or not _is_to_come(change, found, snapshot.now, notice):
             return False
         if change.cancel:
             continue
@@ -195,6 +192,13 @@ def fits(snapshot: Snapshot, changes: Iterable[Change]) -> bool:
             return False
         taken[change.to_clerk, day] = taken.get((change.to_clerk, day), 0) | wanted
     return True
+
+
+def _is_to_come(change: Change, booked: BookedNow, now: int, notice: int) -> bool:
+    """True if the appointment is as the change was made from, and neither its time nor, with notice, the new one has come."""
+    is_same = (booked.etag, booked.clerk, booked.starts_at) == (change.etag, change.clerk, change.start)
+    moves = not change.cancel and not change.is_quiet
+    return is_same and change.start >= now and (not moves or change.to_start >= now + notice)
 
 
 def resolve(

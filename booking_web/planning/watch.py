@@ -34,6 +34,10 @@ _EVERY_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _LOOK_ANYWAY = timedelta(minutes=10)
 """Time itself makes plans stale, as do closures and holds that somebody's plan would need."""
+_AFTER_DUE = timedelta(seconds=30)
+"""So long after its time a plan that applies itself should be applied. If it's still waiting, something is in its way that the change log needn't tell."""
+_NOTICE_WAITING = 2
+"""While a plan waits, its new times come nearer. It stays until only this part of the notice is left, or there would be another one every few minutes."""
 _LEVELS = ("cancelled", "moved_grains", "clerk_changes")
 _CONCERNED = {"event", "appointment"}
 log = structlog.get_logger(__name__)
@@ -79,6 +83,7 @@ class RepairWatch:
         self._clock = clock
         self._seen: dict[str, int] = {}
         self._looked: dict[str, datetime] = {}
+        self._due: dict[str, datetime] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop`; failures are logged and tried again, ever more slowly."""
@@ -121,6 +126,9 @@ class RepairWatch:
         looked = self._looked.get(office)
         if looked is None or self._clock() - looked >= _LOOK_ANYWAY:
             return True
+        due = self._due.get(office)
+        if due is not None and self._clock() - max(due, looked) >= _AFTER_DUE:
+            return True
         seen = self._seen.get(office)
         if seen is None:
             return True
@@ -142,6 +150,7 @@ class RepairWatch:
             if plan["created_by"] == self._client.user and plan["kind"] == "repair"
         ]
         waiting = drafts.proposed_for(ours)
+        self._await(office, waiting)
         if not covered:
             self._dismiss(waiting)
             return 0
@@ -163,9 +172,20 @@ class RepairWatch:
         self._propose(office, draft if rest.changes else rest, waiting, snapshot, decided)
         return len(covered)
 
+    @property
+    def _notice(self) -> int:
+        return self._settings.notice_hours * 3600
+
     def _resolve(self, snapshot: Snapshot) -> planning.Draft:
-        notice = self._settings.notice_hours * 3600
-        return planning.resolve(snapshot, seconds=self._settings.seconds, notice=notice)
+        return planning.resolve(snapshot, seconds=self._settings.seconds, notice=self._notice)
+
+    def _await(self, office: str, waiting: list[dict[str, Any]]) -> None:
+        """Note when the plans that wait apply themselves."""
+        times = [datetime.fromisoformat(plan["auto_at"]) for plan in waiting if plan["auto_at"] is not None]
+        if times:
+            self._due[office] = min(times)
+        else:
+            self._due.pop(office, None)
 
     def _decided(self, office: str, ours: list[dict[str, Any]]) -> _Decided:
         entered = self._changes.own_entries_changed(office)
@@ -209,20 +229,42 @@ class RepairWatch:
     ) -> None:
         if days := draft.objective.get("unplanned_days"):
             log.warning("no plan was found in time", office=office, days=days)
-            if not draft.changes:
-                # What waits may still be possible; there's nothing better to put in its place.
+            outdone = self._outdone(draft, older, snapshot)
+            if outdone is None:
                 return
+            older = outdone
         places = {(change.uid, change.clerk, change.start) for change in draft.changes}
         if places <= decided.turned_down:
             self._dismiss(older)
             return
-        if any(_is_as_good(plan, draft, snapshot) for plan in older):
+        if any(self._is_as_good(plan, draft, snapshot) for plan in older):
             return
         body = drafts.body(draft, "repair", reason=self._settings.reason, snapshot=snapshot)
         if not places & (decided.turned_down | decided.taken_back):
             body["auto_at"] = self._auto_at(draft, older)
         self._dismiss(older)
-        self._client.propose_plan(office, body)
+        self._await(office, [self._client.propose_plan(office, body)])
+
+    def _outdone(
+        self, draft: planning.Draft, older: list[dict[str, Any]], snapshot: Snapshot
+    ) -> list[dict[str, Any]] | None:
+        """Return which of the plans that wait a draft replaces that leaves days as they are; None if it brings nothing.
+
+        A plan stays that is still possible and helps somebody whom the draft leaves.
+        """
+        hit = planning.conflicts(snapshot)
+        new = {change.uid for change in draft.changes}
+        outdone = []
+        for plan in older:
+            changes = drafts.changes_of(plan)
+            planned = {change.uid for change in changes}
+            if planned & hit <= new or not planning.fits(snapshot, changes, self._notice // _NOTICE_WAITING):
+                outdone.append(plan)
+            elif new & hit <= planned or (new & planned and len(new & hit) <= len(planned & hit)):
+                return None
+            elif new & planned:
+                outdone.append(plan)
+        return outdone if new else None
 
     def _auto_at(self, draft: planning.Draft, older: list[dict[str, Any]]) -> int | None:
         """When the plan applies itself, in epoch seconds: it has waited as long as the ones that it replaces if these were about all of it."""
@@ -244,17 +286,16 @@ class RepairWatch:
             except RefusedError:
                 continue
 
-
-def _is_as_good(plan: dict[str, Any], draft: planning.Draft, snapshot: Snapshot) -> bool:
-    """True if a plan that waits can stay, so that nobody finds another one than she has just read: it's about the same, possible, and no worse."""
-    changes = drafts.changes_of(plan)
-    if {change.uid for change in changes if not change.is_quiet} != {
-        change.uid for change in draft.changes if not change.is_quiet
-    }:
-        return False
-    solved = {change.uid for change in draft.changes}
-    if not planning.conflicts(snapshot) & solved <= {change.uid for change in changes}:
-        return False
-    levels = ([objective[name] for name in _LEVELS] for objective in (plan["objective"], draft.objective))
-    before, now = levels
-    return before <= now and planning.fits(snapshot, changes)
+    def _is_as_good(self, plan: dict[str, Any], draft: planning.Draft, snapshot: Snapshot) -> bool:
+        """True if a plan that waits can stay, so that nobody finds another one than she has just read: it's about the same, possible, and no worse."""
+        changes = drafts.changes_of(plan)
+        if {change.uid for change in changes if not change.is_quiet} != {
+            change.uid for change in draft.changes if not change.is_quiet
+        }:
+            return False
+        solved = {change.uid for change in draft.changes}
+        if not planning.conflicts(snapshot) & solved <= {change.uid for change in changes}:
+            return False
+        levels = ([objective[name] for name in _LEVELS] for objective in (plan["objective"], draft.objective))
+        before, now = levels
+        return before <= now and planning.fits(snapshot, changes, self._notice // _NOTICE_WAITING)

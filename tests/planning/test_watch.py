@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert
 
 from booking_web.planning.watch import RepairSettings, RepairWatch
 from calendar_server.storage.schema import changes
-from optimizer import planning
+from optimizer import aside, planning
 from tests.support.calendar import calendar_server
 from tests.support.databases import fresh_sqlite
 from tests.support.town import BERLIN, NOW, appointment, at, clerk, directory, office
@@ -303,3 +303,81 @@ def test_a_plan_made_anew_has_waited_as_long_as_the_one_before(server):
     (anew,) = [plan for plan in plans(server) if plan["state"] == "proposed"]
     assert anew["moved"] != plan["moved"]
     assert anew["auto_at"] == "2026-12-01T15:00:00+00:00"
+
+
+def test_a_due_plan_with_a_hold_in_its_way_is_made_anew_soon(server):
+    """Holds are none of the changes that the watch looks at, so nobody would for ten minutes."""
+    watching = waiting_plan(server, auto_hours=4)
+    (plan,) = plans(server)
+    wanted = datetime.fromisoformat(plan["moved"][0]["to"]).astimezone(BERLIN)
+    server.clock.advance(hours=4)
+    watching.look()
+    until = (server.clock.now + timedelta(minutes=10)).replace(microsecond=0)
+    held = appointment("h1@test", wanted, "reisepass", hold_until=until)
+    server.client().book(held, now=server.clock.now)
+    watching.look()
+    assert [each["id"] for each in plans(server)] == [plan["id"]]
+    server.clock.advance(seconds=31)
+    watching.look()
+    (anew,) = [each for each in plans(server) if each["state"] == "proposed"]
+    assert anew["moved"][0]["to"] != plan["moved"][0]["to"]
+    assert anew["auto_at"] == plan["auto_at"]
+
+
+def test_a_plan_that_waits_until_its_new_time_is_near_is_made_anew(server):
+    """Nobody may read in the morning that she is to come at noon. What was planned for a whole day's notice stays while half of it is left."""
+    fill(server)
+    fall_ill(server, "clerk1")
+    settings = RepairSettings(notice_hours=24)
+    server.clock.now = at(6, 7).astimezone(UTC)
+    watching = RepairWatch(server.client("worker"), server.change_log(), BERLIN, settings, server.clock)
+    watching.look()
+    (plan,) = plans(server)
+    assert plan["moved"][0]["to"] == at(7, 8, 30).astimezone(UTC).isoformat()
+    server.clock.now = at(6, 20).astimezone(UTC)
+    watching.look()
+    assert [each["id"] for each in plans(server)] == [plan["id"]]
+    server.clock.now = at(6, 20, 45).astimezone(UTC)
+    watching.look()
+    (anew,) = [each for each in plans(server) if each["state"] == "proposed"]
+    assert anew["moved"][0]["to"] >= at(7, 20, 45).astimezone(UTC).isoformat()
+
+
+def unplanned(*days: int):
+    """Let the planner leave these days of December as they are."""
+    resolve = planning.resolve
+
+    def some(snapshot, **values):
+        def solve(office, **more):
+            if any(office.name.endswith(f"12-{day:02}") for day in days):
+                raise aside.NoAnswerError
+            return aside.repair(office, **more)
+
+        return resolve(snapshot, solve=solve, **values)
+
+    return some
+
+
+def test_a_plan_for_some_days_replaces_none_for_all(server, monkeypatch):
+    fill(server)
+    fill(server, 14)
+    server.calendar("clerk1").save_event(dtstart=at(7, 0).date(), dtend=at(15, 0).date(), summary="krank")
+    watch(server).look()
+    (plan,) = plans(server)
+    assert len(plan["moved"]) == 2
+    monkeypatch.setattr(planning, "resolve", unplanned(14))
+    watch(server).look()
+    assert [(each["id"], each["state"]) for each in plans(server)] == [(plan["id"], "proposed")]
+
+
+def test_a_plan_for_what_is_new_stands_beside_one_for_what_was_not_planned_anew(server, monkeypatch):
+    waiting_plan(server)
+    fill(server, 14)
+    fall_ill(server, "clerk1", 14)
+    monkeypatch.setattr(planning, "resolve", unplanned(7))
+    watch(server).look()
+    assert [len(each["moved"]) for each in plans(server) if each["state"] == "proposed"] == [1, 1]
+    monkeypatch.undo()
+    watch(server).look()
+    (whole,) = [each for each in plans(server) if each["state"] == "proposed"]
+    assert len(whole["moved"]) == 2
