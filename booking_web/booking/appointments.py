@@ -21,6 +21,7 @@ from booking_web.booking.errors import (
     KeyEndedError,
     KeyReusedError,
     LimitedError,
+    OutdatedError,
     ProofUsedError,
     SlotTakenError,
     TooLateError,
@@ -59,6 +60,13 @@ class Booked:
     token: str
     office: OfficeInfo
     appointment: Appointment
+
+    @property
+    def times(self) -> str:
+        """When it begins, or each appointment of a group: what somebody has seen who agrees to it."""
+        parts = self.appointment.parts
+        starts = sorted(part.start for part in parts) if parts else [self.appointment.start]
+        return " ".join(str(int(start.timestamp())) for start in starts)
 
 
 class Appointments:
@@ -430,12 +438,18 @@ class Appointments:
             return self._booked(office, changed)
         raise UnavailableError("the appointment kept changing")
 
-    def accept(self, token: str) -> Booked:
-        """Agree to the time that the office chose; a repeat changes nothing. Raises GoneError, TooLateError, UnavailableError."""
+    def accept(self, token: str, seen: str = "") -> Booked:
+        """Agree to the time that the office chose; a repeat changes nothing.
+
+        `seen` are the times that she was asked about (`Booked.times`). Raises OutdatedError if they're others now, GoneError, TooLateError,
+        UnavailableError.
+        """
         for _ in range(_ATTEMPTS):
             office, stored = self._read(token)
             if stored.appointment.is_hold:
                 raise GoneError
+            if seen and seen != self._booked(office, stored.appointment).times:
+                raise OutdatedError
             self._check_change(office, stored.appointment)
             try:
                 return self._agree(office, stored)

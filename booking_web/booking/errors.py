@@ -34,6 +34,10 @@ class InvalidError(BookingError):
         super().__init__(", ".join(f"{error.field}: {error.code}" for error in self.errors))
 
 
+class OutdatedError(BookingError):
+    """The office changed the appointment after she had looked at it: she must see what she agrees to."""
+
+
 class SlotTakenError(BookingError):
     """The time isn't free (any more)."""
 

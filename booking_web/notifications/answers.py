@@ -68,7 +68,8 @@ class Answers:
         seen = due.told.snapshot
         try:
             stored = self._client.read(seen.office, seen.uid, seen.zone)
-            if stored.appointment.cancelled or stored.appointment.proposed is None:
+            standing = stored.appointment
+            if standing.cancelled or standing.proposed is None or standing.start != seen.start:
                 return False
             agreed = replace(stored.appointment, proposed=None)
             self._client.book(agreed, now=self._clock(), etag=stored.etag)

@@ -354,8 +354,15 @@ class Letters:
 
     @staticmethod
     def _times(snapshot: Snapshot, words: Wording) -> str:
-        """When each appointment of a group begins."""
-        return words.listed(tuple(words.time(start.astimezone(snapshot.zone)) for start, _ in snapshot.parts))
+        """When each appointment of a group begins; with the days, if it's on several."""
+        starts = [start.astimezone(snapshot.zone) for start, _ in snapshot.parts]
+        say = words.time if len({start.date() for start in starts}) == 1 else words.when
+        return words.listed(tuple(map(say, starts)))
+
+    def _when_before(self, before: Snapshot, snapshot: Snapshot, words: Wording) -> str:
+        if before.start == snapshot.start and before.parts:
+            return self._times(before, words)
+        return words.when(before.start.astimezone(before.zone))
 
     def _facts(
         self, decision: Decision, office: OfficeInfo, words: Wording, when: str
@@ -365,8 +372,8 @@ class Letters:
         if snapshot.parts:
             facts.append(("members", self._times(snapshot, words)))
         shifted = decision.kind in {Kind.MOVED, Kind.PROPOSAL}
-        if shifted and before is not None and before.start != snapshot.start:
-            facts.append(("when_before", words.when(before.start.astimezone(before.zone))))
+        if shifted and before is not None and before.starts != snapshot.starts:
+            facts.append(("when_before", self._when_before(before, snapshot, words)))
         if decision.kind not in {Kind.CANCELLED, Kind.EXPIRED}:
             minutes = (snapshot.end - snapshot.start) // timedelta(minutes=1)
             facts.append(("duration", words.say("values", "minutes", minutes=minutes)))
@@ -406,7 +413,7 @@ def _key(decision: Decision, words: Wording, *, is_online: bool) -> str:
     key = f"{decision.kind.value}_by_citizen" if by_citizen else decision.kind.value
     before, now = decision.previous, decision.told.snapshot
     if decision.kind is Kind.MOVED and before is not None and before.location != now.location:
-        key = "moved_place" if before.start == now.start else "moved_both"
+        key = "moved_place" if before.starts == now.starts else "moved_both"
     if decision.declined:
         key = "cancelled_declined" if is_online else "cancelled_by_citizen"
     elif decision.kind is Kind.PROPOSAL and not is_online:

@@ -7,6 +7,7 @@ before a mail leaves give one mail, and a change that was taken back gives none.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -126,6 +127,11 @@ class Snapshot:
     def same_time(self, other: Snapshot) -> bool:
         """True if both begin and end at the same instants."""
         return (self.start, self.end) == (other.start, other.end)
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        """When it begins, or each appointment of a group."""
+        return tuple(sorted(start for start, _ in self.parts)) or (self.start,)
 
     def says_the_same(self, other: Snapshot) -> bool:
         """True if nothing differs that would need a mail: time, place, services, and whom it is told."""
@@ -287,9 +293,10 @@ def _news(told: Told | None, seen: Snapshot, sequence: int, *, is_proposal: bool
         return Decision(Kind.RESTORED, after, previous=before, reason=seen.reason)
     if before.says_the_same(seen):
         return None
-    same_hour_and_place = before.start == seen.start and before.location == seen.location
-    kind = Kind.CHANGED if same_hour_and_place else Kind.MOVED
-    if is_proposal and before.start != seen.start:
+    # Those of a group that are left when one is cancelled haven't moved.
+    shifted = not Counter(seen.starts) <= Counter(before.starts)
+    kind = Kind.MOVED if shifted or before.location != seen.location else Kind.CHANGED
+    if is_proposal and shifted:
         kind = Kind.PROPOSAL
     return Decision(kind, after, previous=before, reason=seen.reason)
 

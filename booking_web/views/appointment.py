@@ -12,12 +12,12 @@ from flask import Response, make_response, redirect, render_template, request
 from booking_web.booking.calendar_file import calendar_file, empty_calendar
 from booking_web.booking.calendar_links import calendar_links
 from booking_web.booking.checklist import checklist
-from booking_web.booking.errors import GoneError, InvalidError, SlotTakenError, TooLateError
+from booking_web.booking.errors import GoneError, InvalidError, OutdatedError, SlotTakenError, TooLateError
 from booking_web.language import current_language, gettext
 from booking_web.reasons import ABSENCE
 from booking_web.site import choice_values, current_site, page_url
 from booking_web.views.choosing import start_from, time_values
-from booking_web.views.query import choice_from_query, choice_of, members_of, read_day, read_start
+from booking_web.views.query import choice_from_query, choice_of, members_of, read_day, read_start, shifted_of
 from booking_web.views.visitor import visitors_appointments
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def _page(template: str, booked: Booked, status: int = 200, **values: object) ->
         end=booked.appointment.end.astimezone(zone),
         choice=choice,
         members=members_of(booked),
+        shifted=shifted_of(booked),
         items=checklist(choice) if choice else (),
         may_change=site.appointments.may_change(booked),
         over=booked.appointment.end <= site.now(),
@@ -143,8 +144,12 @@ def show(token: str) -> BaseResponse:
 
 
 def accept(token: str) -> BaseResponse:
-    """Agree to the time that the office chose."""
-    booked = current_site().appointments.accept(token)
+    """Agree to the time that the office chose; to one that she hasn't seen yet nobody agrees."""
+    appointments = current_site().appointments
+    try:
+        booked = appointments.accept(token, request.form.get("seen", ""))
+    except OutdatedError:
+        return _page("appointment.html", appointments.find(token), 409, outdated=True)
     return redirect(page_url("appointment", token=booked.token, agreed="1"), 303)
 
 

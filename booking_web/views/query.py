@@ -52,6 +52,16 @@ def members_of(booked: Booked) -> list[tuple[int, datetime, datetime]]:
     ]
 
 
+def shifted_of(booked: Booked) -> list[tuple[int, datetime, datetime]]:
+    """Return (place in the list, former start, start) of a group's appointments whose time the office changed, in the office's zone."""
+    zone = booked.office.zone
+    return [
+        (place, part.proposed.astimezone(zone), part.start.astimezone(zone))
+        for place, part in enumerate(booked.appointment.parts, 1)
+        if part.proposed is not None
+    ]
+
+
 def read_start(text: str | None) -> datetime | None:
     """Read a time with its offset (RFC 3339, seconds may be left out); None if it isn't one."""
     if not text or not _TIME.fullmatch(text):

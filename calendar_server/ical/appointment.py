@@ -88,11 +88,15 @@ class ServiceLine:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One appointment of a group (`calendar_server.ical.group`): its number, counted from 1, and when it is."""
+    """One appointment of a group (`calendar_server.ical.group`): its number, counted from 1, and when it is.
+
+    `proposed` as of an appointment.
+    """
 
     number: int
     start: datetime
     end: datetime
+    proposed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

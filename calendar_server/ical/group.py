@@ -56,7 +56,9 @@ def join(members: Iterable[Appointment]) -> Appointment | None:
     if not standing:
         return None
     first = standing[0]
-    parts = tuple(Part(number_of(member.uid), member.start, member.end) for member in standing)
+    parts = tuple(
+        Part(number_of(member.uid), member.start, member.end, member.proposed) for member in standing
+    )
     return replace(
         first,
         uid=group_uid(first.uid),
@@ -80,6 +82,8 @@ def split(appointment: Appointment) -> list[Appointment]:
             uid=part_uid(appointment.uid, part.number),
             start=part.start,
             end=part.end,
+            # Of the group as a whole it only says that there is one.
+            proposed=part.proposed if appointment.proposed is not None else None,
             parts=(),
         )
         for part in appointment.parts

@@ -80,6 +80,44 @@ def test_she_agrees_once(citizens, moved):
     assert (agreed.proposed, agreed.start, agreed.sequence) == (None, at(7, 10), 1)
 
 
+def test_she_agrees_to_no_time_that_she_has_not_seen(citizens, moved):
+    """Her page is open while the office moves the appointment once more, or takes that back."""
+    browser = citizens.browser()
+    form = Page(browser.get(f"/termin/{moved['token']}")).form("/annehmen")
+    assert form["fields"]["seen"]
+    plan(citizens, moved["uid"], to_start=int(at(7, 11).timestamp()))
+    answer = browser.post(form["action"], data=form["fields"])
+    assert answer.status_code == 409
+    assert "Inzwischen ist es eine andere Zeit" in answer.text
+    assert "Danke, die neue Zeit gilt" not in answer.text
+    assert stored(citizens, moved["uid"]).proposed == at(7, 8)
+    form = Page(answer).form("/annehmen")
+    for _ in range(2):
+        assert browser.post(form["action"], data=form["fields"]).status_code == 303
+    assert stored(citizens, moved["uid"]).proposed is None
+
+
+def test_a_group_is_asked_about_those_that_moved(citizens):
+    made = book(citizens, services=[{"id": "meldebescheinigung"}], group=3)
+    second = made["uid"].replace("@", ".g2@")
+    plan(citizens, second, to_start=int(at(7, 10).timestamp()))
+    page = Page(citizens.browser().get(f"/termin/{made['token']}"))
+    assert "Nicht alle Termine können zur alten Zeit stattfinden" in page.text
+    assert "2. Termin: Montag, 7. Dezember 2026, 10:00 Uhr" in page.text
+    assert "kann leider nicht stattfinden" not in page.text
+    form = page.form("/annehmen")
+    assert citizens.browser().post(form["action"], data=form["fields"]).status_code == 303
+    assert stored(citizens, made["uid"]).proposed is None
+    assert all(part.proposed is None for part in stored(citizens, made["uid"]).parts)
+
+
+def test_a_reminder_makes_no_proposal_of_what_has_not_moved(citizens):
+    made = book(citizens, services=[{"id": "meldebescheinigung"}], group=2)
+    plan(citizens, made["uid"].replace("@", ".g2@"), to_start=int(at(7, 10).timestamp()))
+    citizens.browser().post(f"/termin/{made['token']}/erinnerung", data={"reminder": "1"})
+    assert [part.proposed for part in stored(citizens, made["uid"]).parts] == [None, at(7, 8)]
+
+
 def test_she_chooses_another_time(citizens, moved):
     start = "2026-12-07T11:00:00+01:00"
     answer = citizens.browser().post(f"/termin/{moved['token']}/verschieben", data={"start": start})

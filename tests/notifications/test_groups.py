@@ -99,6 +99,25 @@ def test_a_clerk_who_moves_one_of_them_is_told_about(family):
     (mail,) = family.settle()
     assert (mail.start, mail.event["DTEND"].dt) == (at(7, 8), at(7, 9, 30))
     assert "8:00 Uhr und 9:00 Uhr" in mail.text
+    assert "Die Zeit und der Ort bleiben gleich" not in mail.text
+    assert "Bisher: 8:00 Uhr und 8:00 Uhr" in mail.text
+
+
+def test_a_plan_that_moves_one_of_them_asks_whether_that_suits(family):
+    family.settle()
+    plan = family.propose(family.step(SECOND, start=at(9, 8, 30)))
+    family.plans.apply(plan.id, CLERK)
+    (mail,) = family.settle()
+    assert "Passt Ihnen die neue Zeit?" in mail.subject
+    first, second = "Montag, 7. Dezember 2026, 8:00 Uhr", "Mittwoch, 9. Dezember 2026, 8:30 Uhr"
+    assert f"Die Termine: {first} und {second}" in mail.text
+
+
+def test_those_that_are_left_have_not_moved(family):
+    family.settle()
+    family.delete(SECOND, CLERK)
+    (mail,) = family.settle()
+    assert "Die Zeit und der Ort bleiben gleich" in mail.text
 
 
 def test_a_change_of_clerk_alone_is_told_to_nobody(family):
