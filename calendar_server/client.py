@@ -245,8 +245,15 @@ class CalendarClient:
         return self._json("POST", f"/.termin/offices/{quote(office, safe='')}/plans", plan)
 
     def decide_plan(self, plan_id: str, verb: str) -> dict[str, Any]:
-        """Do "apply", "undo" or "dismiss" on a plan. Raises RefusedError("stale-plan"), NotFoundError."""
+        """Do "apply", "undo", "undo-rest" or "dismiss" on a plan. Raises RefusedError("stale-plan"), NotFoundError."""
         return self._json("POST", f"/.termin/plans/{quote(plan_id, safe='')}/{verb}", {})
+
+    def obstacles(self, plan_id: str) -> dict[str, str]:
+        """Return what keeps a plan from being taken back (`calendar_server.undoing`), by uid ("": the absence). Raises NotFoundError."""
+        found: dict[str, str] = self._json("GET", f"/.termin/plans/{quote(plan_id, safe='')}/obstacles")[
+            "obstacles"
+        ]
+        return found
 
     # The waiting list (`calendar_server.waiting`): for the site, by unguessable ids.
 

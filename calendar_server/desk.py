@@ -11,7 +11,8 @@ for who knows their unguessable ids; nobody can list them. `calendar_server.clie
     GET  /.termin/offices/<office>/demand?from=2026-10-01&to=2026-11-30
     GET  /.termin/offices/<office>/mails            those that failed; POST /.termin/offices/<office>/mails/<id>/again | settle
     GET  /.termin/busy                              the sync tokens of all busy feeds, for the site
-    GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | dismiss
+    GET  /.termin/plans/<id>                        POST /.termin/plans/<id>/apply | undo | undo-rest | dismiss
+    GET  /.termin/plans/<id>/obstacles              what keeps it from being taken back
     GET  /.termin/groups/<office>/<uid>             POST /.termin/groups/<office>: book or change several at once
     GET  /.termin/offices/<office>/waiting          how many are on the waiting list
     POST /.termin/waiting                           GET /.termin/waiting/<id>; POST /.termin/waiting/<id>/accept | decline | leave
@@ -131,14 +132,9 @@ class Desk:
         match method, path:
             case _, ["offices", office_id, *rest]:
                 return self._of_office(method, office_id, rest, environ, account)
-            case "GET", ["plans", plan_id]:
-                return 200, _full(self._permitted(plan_id, account))
-            case "POST", ["plans", plan_id, "apply" | "undo" | "dismiss" as verb]:
+            case _, ["plans", plan_id, *rest]:
                 self._permitted(plan_id, account)
-                done = {"apply": self._plans.apply, "undo": self._plans.undo, "dismiss": self._plans.dismiss}[
-                    verb
-                ]
-                return 200, _full(done(plan_id, Actor(account.name)))
+                return 200, self._plan(method, plan_id, rest, Actor(account.name))
             case _, ["waiting", *rest]:
                 return self._waiting(method, rest, environ, account)
             case "GET", ["busy"]:
@@ -176,6 +172,21 @@ class Desk:
                 if not do(office.id, _number(number)):
                     raise MissingError(number)
                 return 200, {}
+        raise MissingError("/".join(path))
+
+    def _plan(self, method: str, plan_id: str, path: list[str], actor: Actor) -> dict[str, Any]:
+        plans = self._plans
+        match method, path:
+            case "GET", []:
+                return _full(plans.get(plan_id))
+            case "GET", ["obstacles"]:
+                return {"obstacles": plans.obstacles(plan_id)}
+            case "POST", ["apply"]:
+                return _full(plans.apply(plan_id, actor))
+            case "POST", ["undo" | "undo-rest" as verb]:
+                return _full(plans.undo(plan_id, actor, rest=verb == "undo-rest"))
+            case "POST", ["dismiss"]:
+                return _full(plans.dismiss(plan_id, actor))
         raise MissingError("/".join(path))
 
     def _waiting(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
 from calendar_server.storage.schema import plans
 from calendar_server.storage.writing import Content, Writer, etag_of
+from calendar_server.undoing import Obstacle, obstacles
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
@@ -121,6 +122,8 @@ class Plan:
     auto_at: int | None = None
     absence: Absence | None = None
     days: tuple[date, date] | None = None
+    left: dict[str, Obstacle] = field(default_factory=dict)
+    """What stayed as the plan had made it when the rest was taken back, by uid ("": the absence), and why."""
 
     def to_json(self) -> dict[str, Any]:
         """The form of CONTRACTS, with more beside it."""
@@ -161,6 +164,7 @@ class Plan:
             "auto_at": None if self.auto_at is None else moment(self.auto_at),
             "absence": None if self.absence is None else asdict(self.absence),
             "days": None if self.days is None else [day.isoformat() for day in self.days],
+            "left": {uid: obstacle.value for uid, obstacle in self.left.items()},
         }
 
 
@@ -198,6 +202,7 @@ def _plan(row: RowMapping) -> Plan:
         auto_at=row["auto_at"],
         absence=Absence(**absence) if absence else None,
         days=(date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None,
+        left=_Undo.read(row["undo"]).left,
     )
 
 
@@ -205,16 +210,19 @@ def _plan(row: RowMapping) -> Plan:
 class _Undo:
     """What takes a plan back: the reverse steps, and the etag of the absence that it entered ("": none)."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
     absence: str = ""
+    left: dict[str, Obstacle] = field(default_factory=dict)
+    """Once it was done: what couldn't be."""
 
     @staticmethod
     def read(text: str) -> _Undo:
-        found = json.loads(text)
+        found = json.loads(text) if text else []
         if isinstance(found, list):
             # Plans brought no absence once, and only their steps were kept.
             found = {"steps": found, "absence": ""}
-        return _Undo(tuple(Step(**step) for step in found["steps"]), found["absence"])
+        left = {uid: Obstacle(each) for uid, each in found.get("left", {}).items()}
+        return _Undo(tuple(Step(**step) for step in found["steps"]), found["absence"], left)
 
 
 def _uid_of(plan_id: str) -> str:
@@ -347,20 +355,46 @@ class Plans:
             self._decide(writer, plan_id, PlanState.APPLIED, undo=undo, by=actor.name)
         return self.get(plan_id)
 
-    def undo(self, plan_id: str, actor: Actor) -> Plan:
-        """Take back all changes of an applied plan, or none. Refuses with "stale-plan" if one of them was changed since.
+    def obstacles(self, plan_id: str) -> dict[str, Obstacle]:
+        """Return what keeps an applied plan from being taken back, by uid ("": the absence). Raises MissingError."""
+        plan = self.get(plan_id)
+        with self._calendars.database.read() as connection:
+            current, text = self._get(connection, plan_id)
+            if current.state is not PlanState.APPLIED:
+                return {}
+            known = reading.office_collections(connection, plan.office)
+            return self._obstacles(connection, known, current, _Undo.read(text))
 
-        The absence that it entered goes too; if the clerk has deleted it herself, that's all right.
+    def _obstacles(
+        self, connection: Connection, known: reading.OfficeCollections, plan: Plan, undo: _Undo
+    ) -> dict[str, Obstacle]:
+        found = obstacles(connection, known, plan.office, undo.steps, self._calendars.now())
+        row = self._entered(connection, known, plan) if undo.absence else None
+        if row is not None and row.etag != undo.absence:
+            found[""] = Obstacle.ABSENCE
+        return found
+
+    def undo(self, plan_id: str, actor: Actor, *, rest: bool = False) -> Plan:
+        """Take back all changes of an applied plan, or none. Refuses with "stale-plan" if something stands in the way (`obstacles`).
+
+        With `rest` that stays, and all else is taken back; `Plan.left` then names it. The absence that the plan entered goes too; if the clerk
+        has deleted it herself, that's all right.
         """
         plan = self.get(plan_id)
         self._require_office(plan)
         with self._calendars.writing(plan.office, Actor(f"plan:{plan_id}")) as writer:
             current = self._require(writer.connection, plan_id, PlanState.APPLIED)
-            _, text = self._get(writer.connection, plan_id)
-            undo = _Undo.read(text)
-            self._take_out(writer, current, undo.absence)
-            self._change(writer, undo.steps, reverse=True)
-            self._decide(writer, plan_id, PlanState.UNDONE, by=actor.name)
+            undo = _Undo.read(self._get(writer.connection, plan_id)[1])
+            left = self._obstacles(writer.connection, writer.collections, current, undo)
+            doable = tuple(step for step in undo.steps if step.uid not in left)
+            if left and not (rest and (doable or (undo.absence and "" not in left))):
+                named = ", ".join(f"{uid or _uid_of(plan_id)}: {each.value}" for uid, each in left.items())
+                raise RefusedError(refusals.STALE_PLAN, f"what stands in the way: {named}")
+            if "" not in left:
+                self._take_out(writer, current)
+            self._change(writer, doable, reverse=True)
+            done = replace(undo, left=left)
+            self._decide(writer, plan_id, PlanState.UNDONE, undo=done, by=actor.name)
         return self.get(plan_id)
 
     def _require_office(self, plan: Plan) -> None:
@@ -408,16 +442,15 @@ class Plans:
         return etag_of(content.text)
 
     @staticmethod
-    def _take_out(writer: Writer, plan: Plan, etag: str) -> None:
-        if plan.absence is None or not etag:
-            return
-        where = writer.collections.by_path(f"{plan.absence.clerk}/calendar")
-        row = None if where is None else reading.has_uid(writer.connection, where, _uid_of(plan.id))
-        if where is None or row is None:
-            return
-        if row.etag != etag:
-            raise RefusedError(refusals.STALE_PLAN, "the absence was changed since the plan was applied")
-        writer.remove(row, where)
+    def _entered(connection: Connection, known: reading.OfficeCollections, plan: Plan) -> ObjectRow | None:
+        """The absence that a plan entered; None if it did not, or somebody has deleted it."""
+        where = None if plan.absence is None else known.by_path(f"{plan.absence.clerk}/calendar")
+        return None if where is None else reading.has_uid(connection, where, _uid_of(plan.id))
+
+    def _take_out(self, writer: Writer, plan: Plan) -> None:
+        row = self._entered(writer.connection, writer.collections, plan)
+        if row is not None:
+            writer.remove(row, writer.collections.by_id(row.collection_id))
 
     def _require_room(self, writer: Writer, steps: tuple[Step, ...]) -> None:
         """Refuse unless whoever gets an appointment works then and has nothing of her own, and a new time is to come, inside the opening hours."""

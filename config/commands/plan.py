@@ -109,13 +109,13 @@ def _finish(calendars: Calendars, office: Office, body: dict[str, Any], *, now: 
     _print(stored, calendars, as_json=as_json)
 
 
-def _decided(do: Callable[[], Plan]) -> Plan:
+def _decided(do: Callable[[], Plan], hint: str = "") -> Plan:
     try:
         return do()
     except MissingError as error:
         raise click.ClickException("there is no such plan; termin plan list shows them") from error
     except RefusedError as error:
-        raise click.ClickException(f"nothing was changed: {error} ({error.rule})") from error
+        raise click.ClickException(f"nothing was changed: {error} ({error.rule}){hint}") from error
 
 
 def _applied(calendars: Calendars, plan_id: str, settings: Settings, *, as_json: bool) -> Plan:
@@ -176,6 +176,8 @@ def _print(shown: Plan, calendars: Calendars, *, as_json: bool) -> None:
     _print_steps(console, table, shown)
     if reasons.row_count:
         console.print(reasons)
+    for uid, obstacle in shown.left.items():
+        console.print(Text(f"Not undone: {uid or 'the absence'} ({obstacle.value})"))
     proven = "proven best" if shown.proven_optimal else "best found in time"
     console.print(
         f"{proven}, {shown.seconds:.2f} s; {', '.join(f'{k} {v:g}' for k, v in shown.objective.items())}"
@@ -332,7 +334,20 @@ def _verb(name: str, text: str, do: Callable[[Plans, str], Plan] | None) -> None
 
 _verb("show", "Show a plan.", lambda plans, plan_id: plans.get(plan_id))
 _verb("apply", "Apply a plan: all of it, or nothing. What no longer fits is made anew.", None)
-_verb(
-    "undo", "Undo an applied plan: all of it, or nothing.", lambda plans, plan_id: plans.undo(plan_id, ACTOR)
-)
+
+
+@plan.command("undo")
+@click.argument("plan_id", metavar="ID")
+@click.option("--rest", is_flag=True, help="Leave what stands in the way as it is, and undo all else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@data_option
+@config_option
+def undo(*, plan_id: str, rest: bool, as_json: bool, config: Path, data: Path) -> None:
+    """Undo an applied plan: all of it, or nothing."""
+    with open_calendars(settings_of(config), data) as calendars:
+        hint = "" if rest else "; --rest leaves that as it is and undoes all else"
+        done = _decided(lambda: Plans(calendars).undo(plan_id, ACTOR, rest=rest), hint)
+        _print(done, calendars, as_json=as_json)
+
+
 _verb("dismiss", "Decide against a plan.", lambda plans, plan_id: plans.dismiss(plan_id, ACTOR))

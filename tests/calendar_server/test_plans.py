@@ -18,6 +18,7 @@ from calendar_server.service import Actor, Calendars
 from calendar_server.storage import reading
 from calendar_server.storage.changes import ChangeLog
 from calendar_server.storage.schema import plans
+from calendar_server.undoing import Obstacle
 from calendar_server.upkeep import Upkeep
 from tests.calendar_server.test_service import SITE, book, event, holders, stored
 from tests.support.town import BERLIN, NOW, appointment, at, office
@@ -124,6 +125,88 @@ def test_a_plan_is_undone(service):
     assert (stored(service, "a@t").sequence, stored(service, "b@t").sequence) == (0, 2)
     assert stored(service, "b@t").start == at(7, 9)
     assert (stored(service, "c@t").cancelled, stored(service, "c@t").reason) == (False, "")
+
+
+def test_what_stands_in_the_way_of_undoing_is_named_and_the_rest_can_be_taken_back(service, clock):
+    hours = {"other@t": 8, "agreed@t": 9, "gone@t": 10, "cancelled@t": 11, "same@t": 12, "noted@t": 13}
+    for uid, hour in hours.items():
+        book(service, appointment(uid, at(7, hour)))
+    (clerk,) = {holders(service, uid)[0] for uid in hours}
+    plan = propose(service, *(step(service, uid, to_start=at(7, hour, 30)) for uid, hour in hours.items()))
+    Plans(service).apply(plan.id, LEAD)
+    moved = {uid: stored(service, uid) for uid in hours}
+    assert Plans(service).obstacles(plan.id) == {}
+    book(service, replace(moved["other@t"], start=at(7, 15), end=at(7, 15, 30)), if_match="*")
+    book(service, replace(moved["agreed@t"], proposed=None), if_match="*")
+    service.delete("buergerbuero/appointments", "gone@t.ics", SITE)
+    book(service, replace(moved["cancelled@t"], cancelled=True), if_match="*")
+    book(service, replace(moved["noted@t"], remarks="Rollstuhl"), if_match="*")
+    expected = {
+        "other@t": Obstacle.MOVED,
+        "agreed@t": Obstacle.AGREED,
+        "gone@t": Obstacle.GONE,
+        "cancelled@t": Obstacle.CANCELLED,
+        "noted@t": Obstacle.CHANGED,
+    }
+    assert Plans(service).obstacles(plan.id) == expected
+    with pytest.raises(RefusedError, match=r"other@t: moved, .*noted@t: changed"):
+        Plans(service).undo(plan.id, LEAD)
+    assert stored(service, "same@t").start == at(7, 12, 30)
+    undone = Plans(service).undo(plan.id, LEAD, rest=True)
+    assert (undone.state, undone.left) == (PlanState.UNDONE, expected)
+    assert Plans(service).get(plan.id).to_json()["left"]["gone@t"] == "gone"
+    assert stored(service, "same@t").start == at(7, 12)
+    assert holders(service, "same@t") == [clerk]
+    assert stored(service, "agreed@t").start == at(7, 9, 30)
+
+
+def test_what_has_begun_is_not_taken_back(service, clock):
+    for uid, hour in (("a@t", 8), ("b@t", 9)):
+        book(service, appointment(uid, at(7, hour)))
+    (clerk,) = holders(service, "a@t")
+    plan = propose(service, *(step(service, uid, to_clerk=other(clerk)) for uid in ("a@t", "b@t")))
+    Plans(service).apply(plan.id, LEAD)
+    clock.now = at(7, 8, 10).astimezone(UTC)
+    assert Plans(service).obstacles(plan.id) == {"a@t": Obstacle.BEGUN}
+    with pytest.raises(RefusedError):
+        Plans(service).undo(plan.id, LEAD)
+    Plans(service).undo(plan.id, LEAD, rest=True)
+    assert (holders(service, "a@t"), holders(service, "b@t")) == ([other(clerk)], [clerk])
+
+
+def test_what_needs_the_place_of_one_that_stays_stays_too(service):
+    """Two had changed places; one of them was changed since and stays, so the other finds no room."""
+    for uid in ("a@t", "b@t"):
+        book(service, appointment(uid))
+    (first,), (second,) = holders(service, "a@t"), holders(service, "b@t")
+    swapped = (step(service, "a@t", to_clerk=second), step(service, "b@t", to_clerk=first))
+    plan = propose(service, *swapped)
+    Plans(service).apply(plan.id, LEAD)
+    book(service, replace(stored(service, "a@t"), remarks="Rollstuhl"), if_match="*")
+    assert Plans(service).obstacles(plan.id) == {"a@t": Obstacle.CHANGED, "b@t": Obstacle.TAKEN}
+    with pytest.raises(RefusedError, match=r"a@t: changed, b@t: taken"):
+        Plans(service).undo(plan.id, LEAD, rest=True)
+    assert Plans(service).get(plan.id).state is PlanState.APPLIED
+
+
+def test_an_absence_that_was_changed_stays_when_the_rest_is_taken_back(service):
+    book(service, appointment("a@t"))
+    (ill,) = holders(service, "a@t")
+    day = int(at(7, 0).timestamp())
+    plan = propose(
+        service, step(service, "a@t", to_clerk=other(ill)), absence=Absence(ill, day, day + 86_400)
+    )
+    Plans(service).apply(plan.id, LEAD)
+    longer = event(f"absence-{plan.id}", at(7, 0), 2 * 24 * 60)
+    service.put(f"{ill}/calendar", f"absence-{plan.id}.ics", longer, Actor(ill))
+    assert Plans(service).obstacles(plan.id) == {"": Obstacle.ABSENCE}
+    undone = Plans(service).undo(plan.id, LEAD, rest=True)
+    assert undone.left == {"": Obstacle.ABSENCE}
+    assert holders(service, "a@t") == [ill]
+    assert service.find(f"{ill}/calendar") is not None
+    with service.database.read() as connection:
+        where = service.find(f"{ill}/calendar")
+        assert reading.has_uid(connection, where, f"absence-{plan.id}") is not None
 
 
 def test_a_plan_whose_undoing_was_kept_before_plans_brought_absences_is_undone(service):

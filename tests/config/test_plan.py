@@ -152,6 +152,23 @@ def test_a_plan_that_no_longer_fits_is_made_anew(data, monday):
     assert run(data, "apply", anew).exit_code == 0
 
 
+def test_what_stands_in_the_way_of_undoing_is_named(data, monday):
+    ill, day = holder(data, "a@t"), str(monday.date())
+    words = ("--office", "buergerbuero", "--clerk", ill, "--from", day, "--to", day)
+    made = json.loads(run(data, "repair", *words, "--apply", "--json").output)["id"]
+    opened = Database.open(database.url(load(EXAMPLE), data))
+    calendars = prepare(opened, compose.directory(load(EXAMPLE)), lambda: datetime.now(UTC))
+    calendars.delete("buergerbuero/appointments", "a@t.ics", Actor("site", authoritative=True))
+    opened.close()
+    refused = run(data, "undo", made)
+    assert refused.exit_code == 1
+    assert "a@t: gone" in refused.output
+    assert "--rest" in refused.output
+    assert absences(data, ill) == [f"absence-{made}"]
+    assert "Not undone: a@t (gone)" in run(data, "undo", made, "--rest").output
+    assert absences(data, ill) == []
+
+
 def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
     day = str(monday.date())
     words = ["balance", "--office", "buergerbuero", "--from", day, "--to", day]
