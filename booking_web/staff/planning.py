@@ -17,7 +17,7 @@ from flask_babel import gettext
 from booking_web.planning import drafts
 from booking_web.planning.planner import Planner
 from booking_web.staff import periods
-from booking_web.staff.offices import own_office
+from booking_web.staff.offices import own_office, own_offices
 from booking_web.staff.state import current_staff
 from calendar_server.client import NotFoundError, RefusedError
 from optimizer import planning
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 _LONGEST_DAYS = 120
 _SECONDS = 10.0
-_VERBS = {"apply": "applied", "undo": "undone", "dismiss": "dismissed"}
+_VERBS = {"apply": "applied", "undo": "undone", "undo-rest": "undone", "dismiss": "dismissed"}
+_PROGRAM = frozenset({"system", "worker"})
+"""Who decides when nobody does."""
+
 """What can be decided about a plan, and what it is then."""
 
 
@@ -77,6 +80,8 @@ class _Row:
     is_told: bool
     why: list[tuple[str, str]]
     """Why not at its time: clerk's name and reason."""
+    obstacle: str
+    """Why it can't be taken back, or wasn't (`calendar_server.undoing.Obstacle`); "": it can."""
 
 
 def _desk() -> CalendarClient:
@@ -159,11 +164,31 @@ def _days_of(office: OfficeInfo, plan: dict[str, Any]) -> tuple[date, date] | No
 
 def plan(plan_id: str) -> Response:
     """One plan as a list of what changes, and what can be decided about it."""
-    return guarded(lambda office: _shown(office, _desk().plan(plan_id)))
+
+    def view(_office: OfficeInfo) -> Response:
+        found = _desk().plan(plan_id)
+        return _shown(_office_of(found), found)
+
+    return guarded(view)
 
 
-def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status: int = 200) -> Response:
-    rows, names = _rows(office, found["steps"])
+def _office_of(found: dict[str, Any]) -> OfficeInfo:
+    """The office that a plan is of, whichever one the address names: who decides for several may come from a list of another one."""
+    office = next((each for each in own_offices() if each.id == found["office"]), None)
+    if office is None:
+        raise NotFoundError(found["office"])
+    return office
+
+
+def _shown(
+    office: OfficeInfo,
+    found: dict[str, Any],
+    problem: str = "",
+    status: int = 200,
+    obstacles: dict[str, str] | None = None,
+) -> Response:
+    obstacles = found["left"] if obstacles is None else obstacles
+    rows, names = _rows(office, found["steps"], obstacles)
     return page(
         "staff/plan.html",
         status,
@@ -172,11 +197,22 @@ def _shown(office: OfficeInfo, found: dict[str, Any], problem: str = "", status:
         rows=rows,
         names=names,
         absence=_Absence.of(found["absence"], office.zone),
+        in_the_way=[row for row in rows if row.obstacle],
+        absence_in_the_way="" in obstacles,
+        auto_at=_moment(found["auto_at"], office),
+        decided=_moment(found["decided"], office),
+        by_itself=found["decided_by"] in _PROGRAM,
         problem=problem or ("replanned" if "instead" in request.args else ""),
     )
 
 
-def _rows(office: OfficeInfo, steps: list[dict[str, Any]]) -> tuple[list[_Row], dict[str, str]]:
+def _moment(text: str | None, office: OfficeInfo) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(office.zone)
+
+
+def _rows(
+    office: OfficeInfo, steps: list[dict[str, Any]], obstacles: dict[str, str]
+) -> tuple[list[_Row], dict[str, str]]:
     moments = [step[key] for step in steps for key in ("start", "to_start")]
     today = today_at(office)
     first = min([datetime.fromtimestamp(moment, office.zone).date() for moment in moments], default=today)
@@ -202,6 +238,7 @@ def _rows(office: OfficeInfo, steps: list[dict[str, Any]]) -> tuple[list[_Row], 
                     (names.get(clerk, clerk), reason)
                     for clerk, _, reason in (each.partition(":") for each in step["why"].split())
                 ],
+                obstacles.get(step["uid"], ""),
             )
         )
     return rows, names
@@ -210,23 +247,39 @@ def _rows(office: OfficeInfo, steps: list[dict[str, Any]]) -> tuple[list[_Row], 
 def decide(plan_id: str, verb: str) -> Response:
     """Apply, undo or dismiss a plan; what no longer fits is said, and nothing is changed."""
 
-    def view(office: OfficeInfo) -> Response:
+    def view(_office: OfficeInfo) -> Response:
         if verb not in _VERBS:
             raise NotFoundError(verb)
         try:
-            _desk().decide_plan(plan_id, verb)
+            found = _desk().decide_plan(plan_id, verb)
         except RefusedError as error:
             if error.rule != "stale-plan":
                 raise
             found = _desk().plan(plan_id)
             # Somebody clicked twice, or a colleague was as quick: it is as they wanted it.
             if found["state"] != _VERBS[verb]:
-                if verb != "apply" or found["state"] != "proposed":
-                    return _shown(office, found, problem="stale", status=409)
-                return _replanned(office, found)
-        return redirect(url_for("plan", plan_id=plan_id, office=office.id), 303)
+                return _not_done(_office_of(found), found, verb)
+        return redirect(url_for("plan", plan_id=plan_id, office=found["office"]), 303)
 
     return guarded(view)
+
+
+def _not_done(office: OfficeInfo, found: dict[str, Any], verb: str) -> Response:
+    """Tell why a decision wasn't carried out, and offer what there is instead."""
+    if verb == "apply" and found["state"] == "proposed":
+        return _replanned(office, found)
+    if found["state"] == "applied" and verb.startswith("undo"):
+        obstacles = _desk().obstacles(found["id"])
+        return _shown(office, found, problem="obstacles", status=409, obstacles=obstacles)
+    if verb == "apply" and found["decided_by"] in _PROGRAM:
+        # The repair watch has put another one in its place, if there's still something to do.
+        waiting = drafts.proposed_for(_desk().plans(office.id))
+        for other in waiting:
+            if (other["kind"], other["created_by"]) == (found["kind"], found["created_by"]):
+                return redirect(
+                    url_for("plan", plan_id=other["id"], office=office.id, instead=found["id"]), 303
+                )
+    return _shown(office, found, problem="decided", status=409)
 
 
 def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:

@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from booking_web.settings import StaffSettings
+from booking_web.staff import create_app
+from tests.booking_web.conftest import SECRET
 from tests.booking_web.test_api import book, booking, post
+from tests.booking_web.test_offices import two_offices  # noqa: F401 - a fixture
+from tests.booking_web.test_proposals import plan
 from tests.booking_web.test_staff import log_in, staff, token  # noqa: F401 - a fixture
+from tests.support.town import at
 
 FORM = {"clerk": "clerk1", "first": "2026-12-07", "last": "2026-12-07", "since": "", "until": ""}
 
@@ -159,8 +165,86 @@ def test_an_undoing_that_no_longer_fits_changes_nothing(citizens, lead):
     event.save()
     answer = send(lead, f"{where}/undo")
     assert answer.status_code == 409
-    assert "passt nicht mehr" in answer.text
+    assert "lässt sich nicht ganz zurücknehmen" in answer.text
+    assert "8:00 Uhr, anders: wurde inzwischen geändert" in answer.text
     assert holders(citizens, made["uid"]) == [holder]
+    # The absence can go all the same.
+    assert send(lead, f"{where}/undo-rest").status_code == 303
+    page = lead.get(where).text
+    assert "Das blieb, wie der Plan es geändert hat" in page
+    assert "zurückgenommen: lead, Dienstag, 1. Dezember" in page
+    assert holders(citizens, made["uid"]) == [holder]
+    assert not [event for event in citizens.calendar.calendar(ill).events() if "abwesend" in event.data]
+
+
+def test_nothing_is_offered_where_nothing_else_can_be_taken_back(citizens, lead):
+    made = book(citizens)
+    plan(citizens, made["uid"], to_start=int(at(7, 10).timestamp()))
+    citizens.browser().post(f"/termin/{made['token']}/annehmen")
+    (where,) = re.findall(r'href="(/plans/[0-9a-f]{8})', lead.get("/plans").text)
+    answer = send(lead, f"{where}/undo")
+    assert answer.status_code == 409
+    assert "die Person hat der neuen Zeit zugestimmt" in answer.text
+    assert "Alles andere zurücknehmen" not in answer.text
+
+
+def repaired(citizens, **values):
+    """Propose what the repair watch would."""
+    body = {"kind": "repair", "steps": [], "objective": {}, "proven_optimal": True, "seconds": 0.0, **values}
+    return citizens.calendar.client("worker").propose_plan("buergerbuero", body)["id"]
+
+
+def test_a_plan_that_was_replaced_meanwhile_leads_to_the_one_that_waits(citizens, lead):
+    seen = repaired(citizens)
+    citizens.calendar.client("worker").decide_plan(seen, "dismiss")
+    answer = send(lead, f"/plans/{seen}/apply")
+    assert answer.status_code == 409
+    assert "Über diesen Plan ist schon entschieden" in answer.text
+    assert "verworfen: vom Programm, Dienstag, 1. Dezember" in answer.text
+    anew = repaired(citizens)
+    answer = send(lead, f"/plans/{seen}/apply")
+    assert answer.location == f"/plans/{anew}?office=buergerbuero&instead={seen}"
+    assert "Das ist ein neuer Plan" in lead.get(answer.location).text
+
+
+def test_a_plan_says_when_it_applies_itself(citizens, lead):
+    where = f"/plans/{repaired(citizens, auto_at=int(at(1, 16).timestamp()))}"
+    assert "wendet ihn das Programm selbst an: Dienstag, 1. Dezember, 16:00 Uhr" in lead.get(where).text
+    send(lead, f"{where}/apply")
+    assert "wendet ihn das Programm selbst an" not in lead.get(where).text
+
+
+def test_a_plan_is_of_its_office_whichever_one_was_looked_at(two_offices):  # noqa: F811 - the fixture that was imported
+    made = post(two_offices, "appointments", booking(office="freienohl", services=[{"id": "fundbuero"}])).json
+    pages = create_app(
+        StaffSettings(
+            town=two_offices.town,
+            calendar_url=two_offices.calendar.url,
+            calendar_public_url="https://calendar.example",
+            signing_secret=SECRET,
+            clock=two_offices.clock,
+        )
+    )
+    admin = log_in(pages, "admin")[0]
+    where = send(admin, "/plans/absence?office=freienohl", **{**FORM, "clerk": "clerk9"}).location
+    for address in (where.split("?")[0], where.replace("freienohl", "buergerbuero")):
+        page = admin.get(address).text
+        assert "Nebenstelle Freienohl" in page
+        assert "Erika Mustermann" in page
+    (event,) = two_offices.calendar.calendar("clerk9").events()
+    with event.edit_icalendar_component() as component:
+        component["SUMMARY"] = "anders"
+    event.save()
+    answer = send(admin, where.replace("?", "/apply?").replace("freienohl", "buergerbuero"))
+    assert "office=freienohl&instead=" in answer.location
+    assert made["office"] == "freienohl"
+    # Who leads another office finds out nothing about it.
+    lead = log_in(pages, "lead")[0]
+    for verb in ("", "/apply", "/undo", "/undo-rest", "/dismiss"):
+        address = where.split("?")[0] + verb
+        answer = send(lead, address) if verb else lead.get(address)
+        assert answer.status_code == 403
+        assert "Mustermann" not in answer.text
 
 
 def test_the_diff_says_why_and_who_is_mailed(citizens, lead):
