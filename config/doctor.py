@@ -93,6 +93,11 @@ def _versions(_settings: Settings, _data: Path) -> Iterator[Finding]:
     found = f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, OpenSSL {ssl.OPENSSL_VERSION_INFO[0]}.{ssl.OPENSSL_VERSION_INFO[1]}"
     yield Finding(Level.OK, "versions", f"{found}, termin {version('termin')}")
     try:
+        version("highspy")
+    except PackageNotFoundError:
+        hint = "HiGHS isn't installed: plans made on this host are the first that come to mind, and no load is evened out"
+        yield Finding(Level.HINT, "versions", hint)
+    try:
         radicale = version("radicale")
     except PackageNotFoundError:
         yield Finding(

@@ -3,7 +3,8 @@
 A native loop can't be interrupted from within, and presolve of HiGHS was seen to loop past its time limit. So the
 question goes to a child process over a pipe, as plain dataclasses. The child ends when the time and a grace
 are over: the one who asked kills it, and a timer of its own does if that one is gone. Then a second child gets the question
-without any time, and answers with the plan that needs no solver. It gives way to everything else on the machine.
+without any time, and answers with the plan that needs no solver; so does the first one if the solver can't be loaded. It gives way to
+everything else on the machine.
 
 Run as a module, this is the child.
 """
@@ -88,7 +89,10 @@ def main() -> int:
     name, limit, values, named = pickle.loads(sys.stdin.buffer.read())  # noqa: S301 - our own parent's question
     signal.setitimer(signal.ITIMER_REAL, limit)
     if name == "repair":
-        from optimizer.repair import repair as solve  # noqa: PLC0415 - solvers are loaded in the child only
+        try:
+            from optimizer.repair import repair as solve  # noqa: PLC0415 - solvers are loaded in the child only
+        except ImportError:
+            from optimizer.greedy import repair as solve  # noqa: PLC0415 - likewise
     else:
         from optimizer.balance import balance as solve  # type: ignore[assignment]  # noqa: PLC0415 - likewise
     with os.fdopen(answers, "wb") as pipe:

@@ -19,7 +19,8 @@ import numpy as np
 
 from optimizer.columns import CHANGED, IMBALANCE, MOVED
 from optimizer.interchange import Groups, Split
-from optimizer.relaxation import EPSILON, InfeasibleError
+from optimizer.relaxation import EPSILON
+from optimizer.solution import InfeasibleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

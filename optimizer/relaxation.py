@@ -19,6 +19,7 @@ import highspy
 import numpy as np
 
 from optimizer.columns import CANCELLED, IMBALANCE, MOVED
+from optimizer.solution import InfeasibleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +47,6 @@ FAR = 2**31 - 1
 
 class OutOfTimeError(Exception):
     """The deadline passed before the relaxation was solved."""
-
-
-class InfeasibleError(Exception):
-    """Not even a fractional solution keeps all rules and bounds."""
 
 
 @dataclass(frozen=True, slots=True)

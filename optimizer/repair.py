@@ -18,14 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer import check
-from optimizer.bits import span
+from optimizer import check, greedy
 from optimizer.branching import Goal, Tree
-from optimizer.chained import chained_columns, kept_columns
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
-from optimizer.relaxation import EPSILON, InfeasibleError, OutOfTimeError, Relaxation
+from optimizer.relaxation import EPSILON, OutOfTimeError, Relaxation
 from optimizer.selection import Question, choose
-from optimizer.solution import Assignment, Place, Solution
+from optimizer.solution import InfeasibleError, Solution
 
 if TYPE_CHECKING:
     import highspy
@@ -66,7 +64,7 @@ def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
         chosen, proven = task.solve(), True
     except OutOfTimeError:
         chosen, proven = task.fallback(), False
-    assignments = _assignments(task.columns, chosen)
+    assignments = greedy.assignments(task.columns, chosen)
     faults = check.faults(office, assignments)
     assert not faults, faults
     return Solution(
@@ -76,21 +74,6 @@ def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
         time.monotonic() - started,
         assignments,
     )
-
-
-def _assignments(columns: Columns, chosen: Ints) -> tuple[Assignment, ...]:
-    office = columns.office
-    days = max(1, office.days)
-    found = []
-    for column in chosen.tolist():
-        clerk = int(columns.clerk[column])
-        place = (
-            None
-            if clerk < 0
-            else Place(office.clerks[clerk].id, int(columns.slot[column]) % days, int(columns.start[column]))
-        )
-        found.append(Assignment(office.appointments[int(columns.appointment[column])].id, place))
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,50 +148,11 @@ class _Task:
                 self._settle_changed(relaxation)
 
     def fallback(self) -> Ints:
-        """Give the best of the best choice found so far and two greedy ones, with and without chains."""
-        known = [self._greedy(kept_columns(self.columns)), self._greedy(chained_columns(self.columns))]
-        if self.incumbent is not None:
-            known.append(self.incumbent)
-        faults: list[str] = []
-        possible = []
-        for chosen in known:
-            faults = check.faults(self.columns.office, _assignments(self.columns, chosen))
-            if not faults:
-                possible.append(chosen)
-        if not possible:
-            raise InfeasibleError(
-                f"no plan was found in time, and the day as it stands has faults: {faults[0]}"
-            )
-        return min(possible, key=self._objective)
+        """Give the best of the best choice found so far and the greedy ones."""
+        return greedy.best(self.columns, () if self.incumbent is None else (self.incumbent,))
 
     def _objective(self, chosen: Ints) -> Objective:
-        return check.objective(self.columns.office, _assignments(self.columns, chosen))
-
-    def _greedy(self, given: list[int]) -> Ints:
-        """Put each hit one that has no place yet where it moves least, the longest first, or cancel it."""
-        columns = self.columns
-        chosen = list(given)
-        placed = set(columns.appointment[chosen].tolist())
-        taken: dict[int, int] = {}
-
-        def mask(column: int) -> int:
-            return span(int(columns.start[column]), int(columns.length[column]))
-
-        for column in chosen:
-            slot = int(columns.slot[column])
-            taken[slot] = taken.get(slot, 0) | mask(column)
-        entries = columns.office.appointments
-        hit = [number for number, entry in enumerate(entries) if entry.hit and number not in placed]
-        for number in sorted(hit, key=lambda number: (-entries[number].length, number)):
-            mine = np.flatnonzero(columns.appointment == number)
-            order = mine[np.lexsort((columns.cost[MOVED, mine], columns.cost[CANCELLED, mine]))]
-            for column in order.tolist():
-                slot = int(columns.slot[column])
-                if slot < 0 or not taken.get(slot, 0) & mask(column):
-                    taken[slot] = taken.get(slot, 0) | mask(column)
-                    chosen.append(column)
-                    break
-        return np.sort(np.array(chosen, dtype=np.int64))
+        return greedy.objective(self.columns, chosen)
 
     def _relax_cancelled(self, relaxation: Relaxation) -> None:
         """Bound the first two levels."""

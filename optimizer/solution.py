@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from optimizer.office import Id
 
 
+class InfeasibleError(Exception):
+    """Nothing keeps all rules and bounds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A clerk, a day and a start in grains of that day."""

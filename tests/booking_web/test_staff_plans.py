@@ -104,7 +104,7 @@ def test_an_absence_without_appointments_can_be_taken_back_too(citizens, lead):
 def test_a_day_that_nothing_was_found_for_is_told(citizens, lead, tmp_path, monkeypatch):
     made = book(citizens)
     (ill,) = holders(citizens, made["uid"])
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['highspy'] = None\n")
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['numpy'] = None\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     page = lead.get(send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location).text
     assert "Der Plan ist nicht vollständig" in page

@@ -173,3 +173,16 @@ def test_the_command_ends_with_1_if_there_is_a_problem(folder, data):
     assert {"versions", "dns", "caldav", "smtp"} <= {each["check"] for each in json.loads(done.stdout)}
     plain = CliRunner().invoke(doctor, words[:-1])
     assert "PROBLEM caldav: " in plain.output
+
+
+def test_it_says_that_no_solver_is_installed(folder, data, monkeypatch):
+    found = module.version
+
+    def without(name: str) -> str:
+        if name == "highspy":
+            raise module.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(module, "version", without)
+    hints = [text for level, text in findings(folder, data, "versions") if level is Level.HINT]
+    assert any("HiGHS isn't installed" in text for text in hints)

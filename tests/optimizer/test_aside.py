@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from optimizer import aside, check, planning
+from optimizer import aside, check, greedy, planning
 from optimizer.balance import Colleague, Task, balance
 from optimizer.office import Appointment, Clerk, Office
 from optimizer.repair import repair
@@ -32,8 +32,14 @@ def hanging_solver(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def dead_solver(tmp_path, monkeypatch):
+def no_solver(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['highspy'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.fixture
+def dead_solver(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['numpy'] = None\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
@@ -78,8 +84,15 @@ def test_balance_with_a_solver_that_hangs_shows_the_present(hanging_solver):
     assert [(point.imbalance_grains, point.changes) for point in curve.points] == [(12, ())]
 
 
-def test_without_any_solver_a_day_stays_as_it_is(dead_solver):
-    with pytest.raises(aside.NoAnswerError, match="highspy"):
+def test_without_a_solver_there_is_the_plan_that_needs_none(no_solver):
+    plan = aside.repair(DAY, seconds=30)
+    assert plan.assignments == greedy.repair(DAY).assignments
+    assert (plan.objective.cancelled, plan.objective.moved_grains) == (0, 0)
+    assert not plan.proven_optimal
+
+
+def test_where_nothing_answers_a_day_stays_as_it_is(dead_solver):
+    with pytest.raises(aside.NoAnswerError, match="numpy"):
         aside.repair(DAY, seconds=0.1)
     full = (1 << 12) - 1
     clerks = tuple(ClerkNow(name, name, ("a",), 1.0, (full,), (full,)) for name in ("c0", "c1"))

@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given, settings
 
-from optimizer import check
+from optimizer import check, greedy
 from optimizer.__main__ import main
 from optimizer.office import Appointment, Clerk, Office, office_from_json
 from optimizer.repair import InfeasibleError, repair
@@ -118,6 +118,7 @@ def test_a_plan_without_time_is_never_better_than_the_best_and_keeps_the_rules(o
     assert best is not None
     assert plan.objective >= best
     assert check.faults(office, plan.assignments) == []
+    assert greedy.repair(office).assignments == plan.assignments
 
 
 def test_a_day_that_cannot_stand_as_it_is_has_no_plan():

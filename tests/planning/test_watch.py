@@ -209,7 +209,7 @@ def test_what_somebody_took_back_waits_for_her(server):
 
 def test_a_plan_that_waits_stays_while_no_solver_answers(server, tmp_path, monkeypatch):
     waiting_plan(server)
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['highspy'] = None\n")
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['numpy'] = None\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     watch(server).look()
     assert [plan["state"] for plan in plans(server)] == ["proposed"]
