@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from calendar_server import bookings, dispatch
+from calendar_server.ical.group import group_uid
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
 from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
@@ -97,6 +99,7 @@ def _booked(
         if instance.kind.is_booking and instance.start >= first and dispatch.is_live(instance, now)
     ]
     rows = reading.objects_by_id(connection, [instance.object_id for instance in instances])
+    sizes = Counter(group_uid(rows[instance.object_id].uid) for instance in instances)
     found = []
     for instance in instances:
         row = rows[instance.object_id]
@@ -118,6 +121,7 @@ def _booked(
                 row.kind is Kind.HOLD,
                 summary,
                 mailed,
+                group_uid(row.uid) if sizes[group_uid(row.uid)] > 1 else "",
             )
         )
     return found

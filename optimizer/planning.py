@@ -11,15 +11,16 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from optimizer import aside, bits
+from optimizer import aside, bits, check, companions
 from optimizer.office import Appointment, Clerk, Office
+from optimizer.solution import Assignment, Place
 from optimizer.workload import Colleague, Curve, Task, present
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
     from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
-    from optimizer.solution import Solution
+    from optimizer.solution import Objective, Solution
 
 GRAIN = 300
 """Seconds of a grain."""
@@ -229,24 +230,98 @@ def _repair(
     proven = True
     days = {entry.day for entry in snapshot.booked if entry.uid in hit and entry.starts_at >= snapshot.now}
     for day in sorted(days):
-        office = _office(state, day, absence, hit, notice)
         try:
-            solution = solve(office, seconds=seconds, seed=seed)
+            objective, is_best = _plan_day(state, day, _Search(absence, hit, notice, solve, seconds, seed))
         except aside.NoAnswerError:
             # This day stays as it is, and so do the people who are waiting for it; the other days get their plan.
             proven = False
             totals["unplanned_days"] = totals.get("unplanned_days", 0) + 1
             continue
+        totals["cancelled"] += objective.cancelled
+        totals["moved_grains"] += objective.moved_grains
+        totals["clerk_changes"] += objective.clerk_changes
+        totals["imbalance_grains"] += objective.imbalance_grains
+        proven = proven and is_best
+    return Draft(snapshot.office, _changes(state), totals, proven, time.monotonic() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What the plan of each day is made for, and how."""
+
+    absence: Absence | None
+    hit: set[str]
+    notice: int
+    solve: Solver
+    seconds: float
+    seed: int
+
+
+def _plan_day(state: _State, day: int, search: _Search) -> tuple[Objective, bool]:
+    """Plan a day; the state is then as the plan has it. Returns what it costs, and whether no plan is better.
+
+    Who booked together stays on one day: whoever of a group can't have another time of it takes all of them along to a later day. Only
+    where they don't fit there either, one comes alone on another.
+    """
+    groups = {
+        name: members
+        for name, members in companions.groups_of(state.on(day)).items()
+        if not any(each.pinned or each.hold or each.starts_at < state.snapshot.now for each in members)
+    }
+    before = dict(state.places)
+    while True:
+        bound = {each.uid for members in groups.values() for each in members if each.uid in search.hit}
+        office = _office(state, day, search, bound)
+        solution = search.solve(office, seconds=search.seconds, seed=search.seed)
         for assignment in solution.assignments:
             place = assignment.place
-            uid = str(assignment.id)
-            state.places[uid] = None if place is None else (str(place.clerk), day + place.day, place.start)
-        totals["cancelled"] += solution.objective.cancelled
-        totals["moved_grains"] += solution.objective.moved_grains
-        totals["clerk_changes"] += solution.objective.clerk_changes
-        totals["imbalance_grains"] += solution.objective.imbalance_grains
-        proven = proven and solution.proven_optimal
-    return Draft(snapshot.office, _changes(state), totals, proven, time.monotonic() - began)
+            state.places[str(assignment.id)] = (
+                None if place is None else (str(place.clerk), day + place.day, place.start)
+            )
+        lost = [
+            name for name, members in groups.items() if any(not state.places[each.uid] for each in members)
+        ]
+        if not lost:
+            return solution.objective, solution.proven_optimal
+        apart = [name for name in lost if not _take_along(state, day, groups[name], search)]
+        if not apart:
+            return _cost(state, day, office), False
+        state.places = dict(before)
+        for name in apart:
+            del groups[name]
+
+
+def _take_along(state: _State, day: int, members: list[BookedNow], search: _Search) -> bool:
+    """Seat a group on the nearest later day that has room for all of it; False, and nothing changed, if none has."""
+    snapshot = state.snapshot
+    services = frozenset(members[0].services)
+    length = max(each.length for each in members)
+    ahead = list(range(day, min(day + 1 + DAYS_AHEAD, len(snapshot.days))))
+    free = _free(state, ahead, search.absence)
+    able = [clerk.id for clerk in snapshot.clerks if services <= frozenset(clerk.services)]
+    for position, index in enumerate(ahead[1:], 1):
+        each = snapshot.days[index]
+        window = _window(each, services)
+        starts = _starts(each, services, length, snapshot, search.notice)
+        room = companions.Room({clerk: free[clerk][position] for clerk in able}, window, starts)
+        found = companions.seat(members, room)
+        if found is not None:
+            state.places |= {uid: (clerk, index, start) for uid, (clerk, start) in found.items()}
+            return True
+    return False
+
+
+def _cost(state: _State, day: int, office: Office) -> Objective:
+    """What the day's plan costs with the groups that moved as a whole, each of them as one that was hit."""
+    assignments = []
+    appointments = []
+    for entry in office.appointments:
+        place = state.places[str(entry.id)]
+        moved = place is not None and (place[1], place[2]) != (day, entry.start)
+        appointments.append(replace(entry, hit=True) if moved else entry)
+        at = None if place is None else Place(place[0], place[1] - day, place[2])
+        assignments.append(Assignment(entry.id, at))
+    return check.objective(replace(office, appointments=tuple(appointments)), assignments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,9 +452,9 @@ def _free(state: _State, ahead: list[int], absence: Absence | None) -> dict[str,
     return free
 
 
-def _office(state: _State, day: int, absence: Absence | None, hit: set[str], notice: int) -> Office:
-    """The day as the solver takes it: day 0 is `day`, the others are the open days after it."""
-    snapshot = state.snapshot
+def _office(state: _State, day: int, search: _Search, bound: set[str]) -> Office:
+    """The day as the solver takes it: day 0 is `day`, the others are the open days after it; those `bound` (uids) stay on the day."""
+    snapshot, absence, hit = state.snapshot, search.absence, search.hit
     ahead = list(range(day, min(day + 1 + DAYS_AHEAD, len(snapshot.days))))
     days = [snapshot.days[index] for index in ahead]
     free = _free(state, ahead, absence)
@@ -392,7 +467,7 @@ def _office(state: _State, day: int, absence: Absence | None, hit: set[str], not
         twice[entry.clerk] |= once[entry.clerk] & _mask(entry)
         once[entry.clerk] |= _mask(entry)
     appointments = [
-        _hit(entry, frozenset(entry.services), days, snapshot, notice)
+        _hit(entry, days[:1] if entry.uid in bound else days, snapshot, search.notice, len(days))
         for entry in entries
         if entry.uid in hit and entry.starts_at >= snapshot.now
     ]
@@ -421,19 +496,19 @@ def _office(state: _State, day: int, absence: Absence | None, hit: set[str], not
     )
 
 
-def _hit(
-    entry: BookedNow, services: frozenset[str], days: list[DayNow], snapshot: Snapshot, notice: int
-) -> Appointment:
-    starts: list[int] = []
-    for position, each in enumerate(days):
-        allowed = bits.runs(_window(each, services), entry.length) & bits.aligned(each.grains, snapshot.step)
-        earliest = max(0, -((each.base - snapshot.now - notice) // GRAIN))
-        allowed = (allowed >> earliest) << earliest
-        if entry.hold:
-            allowed = 0
-        if position == 0:
-            allowed |= 1 << entry.start
-        starts.append(allowed)
+def _starts(day: DayNow, services: frozenset[str], length: int, snapshot: Snapshot, notice: int) -> int:
+    """The starts at which an appointment may be put on a day, as bits, whoever is free then."""
+    allowed = bits.runs(_window(day, services), length) & bits.aligned(day.grains, snapshot.step)
+    earliest = max(0, -((day.base - snapshot.now - notice) // GRAIN))
+    return (allowed >> earliest) << earliest
+
+
+def _hit(entry: BookedNow, days: list[DayNow], snapshot: Snapshot, notice: int, count: int) -> Appointment:
+    """An appointment that needs another place, on one of these days of the `count` that the solver sees."""
+    services = frozenset(entry.services)
+    starts = [0 if entry.hold else _starts(each, services, entry.length, snapshot, notice) for each in days]
+    starts[0] |= 1 << entry.start
+    starts += [0] * (count - len(days))
     return Appointment(
         entry.uid,
         entry.clerk,

@@ -42,6 +42,8 @@ class BookedNow:
     summary: str
     mailed: bool
     """True if the citizen left an address and so would be told of another time."""
+    group: str = ""
+    """The same for all that were booked together and still stand; "" for one alone."""
 
 
 @dataclass(frozen=True, slots=True)

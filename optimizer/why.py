@@ -6,10 +6,10 @@ Periods are half-open ranges of grains.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from optimizer import bits
+from optimizer import bits, companions
 from optimizer.instance import Booked, ClerkDay, OfficeDay
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from optimizer.planning import Absence, Change
     from optimizer.snapshot import Snapshot
 
-Reason = Literal["not-eligible", "not-working", "own-entry", "appointment", "gap", "grid", "free"]
+Reason = Literal["not-eligible", "not-working", "own-entry", "appointment", "gap", "grid", "free", "group"]
 """not-eligible: she may not do all of it. not-working: outside her working time. own-entry: an entry of her own. appointment: no time
-between appointments. gap: the time between them is too short. grid: long enough, but no start lies in it. free: nothing stands in the way."""
+between appointments. gap: the time between them is too short. grid: long enough, but no start lies in it. free: nothing stands in the way.
+group: nothing but that the others that were booked together with it move too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,19 @@ def of_changes(
     """Return for each appointment that a plan moves or cancels why it can't stay at its time, once all else of the plan is done."""
     made = {change.uid: change for change in changes}
     loud = {uid for uid, change in made.items() if not change.is_quiet}
+    along = companions.groups_of(entry for entry in snapshot.booked if entry.uid in loud)
     found = {}
     for entry in snapshot.booked:
         if entry.uid in loud:
             day = _after(snapshot, entry.day, made, absence)
             working = {clerk.id: clerk.working[entry.day] for clerk in snapshot.clerks}
-            found[entry.uid] = at_time(day, working, frozenset(entry.services), entry.start, entry.length)
+            obstacles = at_time(day, working, frozenset(entry.services), entry.start, entry.length)
+            if entry.group in along:
+                # Only since the others of its group move too.
+                obstacles = tuple(
+                    replace(each, reason="group") if each.reason == "free" else each for each in obstacles
+                )
+            found[entry.uid] = obstacles
     return found
 
 

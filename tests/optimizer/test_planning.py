@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from optimizer import bits, planning
+from optimizer import bits, companions, greedy, planning, why
 from optimizer.planning import GRAIN, Change, Draft
 from optimizer.snapshot import BookedNow, ClerkNow, DayNow, Snapshot
 
@@ -120,3 +121,106 @@ def test_a_plan_fits_as_long_as_nothing_of_it_changed(day, data):
     assert not planning.fits(late, changes)
     rest = {uid: where for uid, where in before.items() if uid != changed.uid}
     assert not planning.fits(snapshot_of(rest, lengths), changes)
+
+
+# Groups -------------------------------------------------------------------------------------------------------------------
+
+LONG = 48
+
+
+def office_of(*booked: tuple[str, str, int, str], free: dict[str, tuple[int, int]] | None = None) -> Snapshot:
+    """Two days of two clerks; `booked` are (uid, clerk, start, group) of three grains each."""
+    whole = bits.span(0, LONG)
+    room = dict.fromkeys(CLERKS[:2], (whole, whole)) | (free or {})
+    entries = tuple(
+        BookedNow(
+            uid=uid,
+            etag=uid,
+            clerk=clerk,
+            day=0,
+            start=start,
+            length=3,
+            starts_at=start * GRAIN,
+            ends_at=(start + 3) * GRAIN,
+            services=("s",),
+            pinned=False,
+            hold=False,
+            summary="",
+            mailed=True,
+            group=group,
+        )
+        for uid, clerk, start, group in booked
+    )
+    base = 24 * 3600
+    every = tuple(DayNow(f"2026-12-{7 + day:02}", day * base, LONG, whole) for day in range(2))
+    clerks = tuple(ClerkNow(name, name, ("s",), 1.0, room[name], (whole, whole)) for name in room)
+    return Snapshot("buergerbuero", "UTC", 1, 0, 3, every, clerks, entries)
+
+
+FULL_DAY = tuple((f"x{number}", "c2", 3 * number, "") for number in range(1, 16))
+"""Leaves c2 no room beside the group's second at the beginning of the day."""
+
+
+def day_of(change: Change) -> int:
+    return change.to_start // (24 * 3600)
+
+
+def test_who_booked_together_comes_together_on_another_day():
+    now = office_of(("a", "c1", 0, "a"), ("a.g2", "c2", 0, "a"), *FULL_DAY)
+    draft = planning.repair(now, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
+    moved = {change.uid: change for change in draft.changes}
+    assert set(moved) == {"a", "a.g2"}
+    assert {day_of(change) for change in draft.changes} == {1}
+    assert {change.to_start for change in draft.changes} == {24 * 3600}
+    assert {change.to_clerk for change in draft.changes} == {"c1", "c2"}
+    assert (draft.objective["cancelled"], draft.objective["moved_grains"]) == (0, 2 * LONG)
+    assert not draft.proven_optimal
+    found = why.of_changes(now, draft.changes, planning.Absence("c1", 0, LONG * GRAIN))
+    for uid in moved:
+        assert [each.reason for each in found[uid]] == ["own-entry", "group"]
+    alone = office_of(("a", "c1", 0, ""), ("b", "c2", 0, ""), *FULL_DAY)
+    draft = planning.repair(alone, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
+    assert [change.uid for change in draft.changes] == ["a"]
+
+
+def test_one_of_a_group_rather_moves_far_on_its_day_than_to_another():
+    now = office_of(("a", "c1", 0, "a"), ("a.g2", "c2", 0, "a"), *FULL_DAY[:-1])
+    draft = planning.repair(now, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
+    (change,) = draft.changes
+    assert (change.uid, change.to_clerk, change.to_start) == ("a", "c2", 45 * GRAIN)
+
+
+def test_one_of_a_group_comes_alone_where_all_of_it_has_no_room():
+    """On the second day there is time for one only."""
+    free = {"c1": (bits.span(0, LONG), 0), "c2": (bits.span(0, LONG), bits.span(0, 3))}
+    now = office_of(("a", "c1", 0, "a"), ("a.g2", "c2", 0, "a"), *FULL_DAY, free=free)
+    draft = planning.repair(now, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
+    (change,) = draft.changes
+    assert (change.uid, change.to_clerk, day_of(change)) == ("a", "c2", 1)
+
+
+def test_a_group_with_somebody_pinned_is_not_taken_along():
+    now = office_of(("a", "c1", 0, "a"), ("a.g2", "c2", 0, "a"), *FULL_DAY)
+    pinned = replace(now, booked=tuple(replace(each, pinned=each.uid == "a.g2") for each in now.booked))
+    draft = planning.repair(pinned, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
+    assert [(change.uid, day_of(change)) for change in draft.changes] == [("a", 1)]
+
+
+@given(st.lists(st.integers(0, 2**GRAINS - 1), min_size=1, max_size=3), st.integers(1, 4), st.integers(1, 4))
+def test_a_seated_group_lies_in_free_time_beside_or_after_one_another(free, size, length):
+    members = [replace(office_of((f"g{n}", "c1", 5, "g")).booked[0], length=length) for n in range(size)]
+    rooms = {f"c{number}": each for number, each in enumerate(free)}
+    window = bits.span(0, GRAINS)
+    found = companions.seat(members, companions.Room(rooms, window, window))
+    if found is None:
+        assert size > 1 or not any(bits.runs(each, length) for each in free)
+        return
+    assert set(found) == {entry.uid for entry in members}
+    taken: dict[str, int] = {}
+    for clerk, start in found.values():
+        mask = bits.span(start, length)
+        assert not mask & ~rooms[clerk]
+        assert not mask & taken.get(clerk, 0)
+        taken[clerk] = taken.get(clerk, 0) | mask
+    starts = sorted({start for _, start in found.values()})
+    assert all(after - before == length for before, after in pairwise(starts))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from booking_web.planning.watch import RepairSettings, RepairWatch
+from calendar_server.ical.appointment import Part
 from calendar_server.storage.schema import changes
 from optimizer import aside, planning
 from tests.support.calendar import calendar_server
@@ -381,3 +382,24 @@ def test_a_plan_for_what_is_new_stands_beside_one_for_what_was_not_planned_anew(
     watch(server).look()
     (whole,) = [each for each in plans(server) if each["state"] == "proposed"]
     assert len(whole["moved"]) == 2
+
+
+def test_a_group_that_has_no_room_on_its_day_moves_as_a_whole(server):
+    start, end = at(9, 8), at(9, 8, 30)
+    parts = tuple(Part(number, start, end) for number in (1, 2))
+    family = replace(appointment("g@test", start, "reisepass"), group=2, parts=parts)
+    server.client().book(family, now=NOW)
+    server.calendar("clerk2").save_event(dtstart=at(9, 8, 30), dtend=at(9, 12), summary="Fortbildung")
+    fall_ill(server, "clerk1", 9)
+    watching = watch(server)
+    watching.look()
+    (plan,) = [plan for plan in plans(server) if plan["state"] == "proposed"]
+    assert {step["uid"]: step["to_start"] for step in plan["steps"]} == {
+        "g@test": int(at(14, 8).timestamp()),
+        "g.g2@test": int(at(14, 8).timestamp()),
+    }
+    server.client("lead").decide_plan(plan["id"], "apply")
+    moved = server.client().read("buergerbuero", "g@test", BERLIN).appointment
+    assert (moved.start, moved.proposed, len(moved.parts)) == (at(14, 8), start, 2)
+    watching.look()
+    assert not [plan for plan in plans(server) if plan["state"] == "proposed"]
