@@ -24,7 +24,7 @@ from calendar_server import agenda, dispatch, refusals
 from calendar_server.ical import appointment as properties
 from calendar_server.ical.objects import Transparency
 from calendar_server.refusals import MissingError, RefusedError
-from calendar_server.service import Actor, Calendars, expanded, file_name
+from calendar_server.service import DAY, Actor, Calendars, expanded, file_name
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind
 from calendar_server.storage.schema import plans
@@ -124,6 +124,14 @@ class Plan:
     days: tuple[date, date] | None = None
     left: dict[str, Obstacle] = field(default_factory=dict)
     """What stayed as the plan had made it when the rest was taken back, by uid ("": the absence), and why."""
+
+    @property
+    def over_at(self) -> int:
+        """When all that the plan is about is over: its appointments have begun, and the absence has ended."""
+        moments = [step.earliest for step in self.steps]
+        if self.absence is not None:
+            moments.append(self.absence.end)
+        return max(moments, default=self.created + DAY)
 
     def to_json(self) -> dict[str, Any]:
         """The form of CONTRACTS, with more beside it."""
@@ -316,6 +324,14 @@ class Plans:
         )
         with self._calendars.database.read() as connection:
             return [_plan(row) for row in connection.execute(query).mappings()]
+
+    def outlived(self) -> list[Plan]:
+        """Return the plans that wait for a decision although all that they're about is over; those about nothing, after a day."""
+        now = self._calendars.now()
+        waiting = select(plans).where(plans.c.state == PlanState.PROPOSED.value)
+        with self._calendars.database.read() as connection:
+            found = [_plan(row) for row in connection.execute(waiting).mappings()]
+        return [plan for plan in found if plan.over_at <= now]
 
     def forget(self, before: int) -> int:
         """Delete plans whose appointments all began before then (epoch seconds); returns how many. Nothing to undo is left of them."""

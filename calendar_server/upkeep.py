@@ -222,11 +222,20 @@ class Upkeep:
         known = self._calendars.directory.office(plan.office) is not None
         return not known or any(step.earliest < self._calendars.now() for step in plan.steps)
 
+    def put_outlived_plans_aside(self) -> int:
+        """Let nobody be asked any more to decide about what is over; returns how many plans it was."""
+        plans = Plans(self._calendars)
+        outlived = plans.outlived()
+        for plan in outlived:
+            plans.put_aside(plan.id, SYSTEM)
+        return len(outlived)
+
     def run(self, stop: threading.Event) -> None:
         """Do all of it again and again until `stop`; a failure is logged and tried again."""
         rest: list[Callable[[], int]] = [
             self.roll_horizon,
             self.read_answers_anew,
+            self.put_outlived_plans_aside,
             self.archive,
             self.erase,
             self.prune,

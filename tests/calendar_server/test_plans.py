@@ -263,6 +263,21 @@ def test_a_plan_that_cannot_fit_any_more_is_put_aside(service, clock):
     assert Plans(service).get(plan.id).state is PlanState.STALE
 
 
+def test_nobody_is_asked_to_decide_about_what_is_over(service, clock):
+    book(service, appointment("a@t"))
+    moved = propose(service, step(service, "a@t", to_start=at(7, 14)))
+    day = int(at(7, 0).timestamp())
+    away = propose(service, absence=Absence("clerk1", day, day + 2 * 86_400))
+    nothing = propose(service)
+    for moment, over in ((at(1, 20), []), (at(2, 13), [nothing]), (at(7, 7, 59), []), (at(7, 8), [moved])):
+        clock.now = moment.astimezone(UTC)
+        assert Upkeep(service).put_outlived_plans_aside() == len(over)
+        assert all(Plans(service).get(plan.id).state is PlanState.STALE for plan in over)
+    assert Plans(service).get(away.id).state is PlanState.PROPOSED
+    clock.now = at(9, 0).astimezone(UTC)
+    assert Upkeep(service).put_outlived_plans_aside() == 1
+
+
 def test_a_plan_of_an_office_that_is_gone_stops_nothing(service, clock):
     book(service, appointment("a@t"))
     plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
