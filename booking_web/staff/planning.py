@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from flask import g, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext
 
+from booking_web.language import local
 from booking_web.planning import drafts
 from booking_web.planning.planner import Planner
 from booking_web.staff import periods
 from booking_web.staff.offices import own_office, own_offices
 from booking_web.staff.state import current_staff
+from booking_web.town import DEFAULT_LANGUAGE, in_language
 from calendar_server.client import NotFoundError, RefusedError
 from optimizer import planning
 from optimizer.snapshot import Snapshot
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from booking_web.town import OfficeInfo
     from calendar_server.client import CalendarClient
+    from optimizer.snapshot import BookedNow
 
 _LONGEST_DAYS = 120
 _SECONDS = 10.0
@@ -72,6 +75,8 @@ class _Row:
     """One change, ready to be shown; `to_clerk` and `to_start` are None where nothing changes."""
 
     summary: str
+    services: str
+    """Their names, where the summary doesn't tell them: people write what they like into it."""
     clerk: str
     start: datetime
     to_clerk: str | None
@@ -228,6 +233,7 @@ def _rows(
         rows.append(
             _Row(
                 entry.summary if entry else "",
+                _untold_services(entry),
                 names.get(step["clerk"], step["clerk"]),
                 datetime.fromtimestamp(step["start"], office.zone),
                 None if step["clerk"] == step["to_clerk"] else names.get(step["to_clerk"], step["to_clerk"]),
@@ -242,6 +248,16 @@ def _rows(
             )
         )
     return rows, names
+
+
+def _untold_services(entry: BookedNow | None) -> str:
+    if entry is None:
+        return ""
+    town = current_staff().settings.town
+    found = [(service, town.service(service)) for service in entry.services]
+    if all(service and in_language(service.name, DEFAULT_LANGUAGE) in entry.summary for _, service in found):
+        return ""
+    return ", ".join(local(service.name) if service else name for name, service in found)
 
 
 def decide(plan_id: str, verb: str) -> Response:

@@ -171,7 +171,9 @@ def test_an_undoing_that_no_longer_fits_changes_nothing(citizens, lead):
     # The absence can go all the same.
     assert send(lead, f"{where}/undo-rest").status_code == 303
     page = lead.get(where).text
-    assert "Das blieb, wie der Plan es geändert hat" in page
+    assert "Das wurde nicht zurückgenommen" in page
+    assert "Vorher" in page
+    assert "Jetzt" not in page
     assert "zurückgenommen: lead, Dienstag, 1. Dezember" in page
     assert holders(citizens, made["uid"]) == [holder]
     assert not [event for event in citizens.calendar.calendar(ill).events() if "abwesend" in event.data]
@@ -260,6 +262,29 @@ def test_the_diff_says_why_and_who_is_mailed(citizens, lead):
     assert "macht das nicht" in page
     assert "nicht da oder eigener Eintrag" in page
     assert page.count(">ja</td>") == 1
+
+
+def test_the_diff_names_the_service_whatever_somebody_has_written_into_the_entry(citizens, lead):
+    made = book(citizens, services=[{"id": "reisepass"}])
+    (ill,) = holders(citizens, made["uid"])
+    (event,) = citizens.calendar.calendar(ill).events()
+    with event.edit_icalendar_component() as component:
+        component["SUMMARY"] = "Frau M."
+    event.save()
+    page = lead.get(send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location).text
+    assert re.search(r'Frau M\.<br><span class="muted">Reisepass</span>', page)
+
+
+def test_a_cancelled_appointment_says_that_no_other_day_had_room(citizens, lead):
+    made = book(citizens, services=[{"id": "reisepass"}])
+    (ill,) = holders(citizens, made["uid"])
+    for clerk in citizens.calendar.directory.offices[0].clerks:
+        citizens.calendar.calendar(clerk.id).save_event(
+            dtstart=at(7, 0).date(), dtend=at(31, 0).date(), summary="krank"
+        )
+    page = lead.get(send(lead, "/plans/absence", **{**FORM, "clerk": ill}).location).text
+    assert "fällt aus" in page
+    assert "Auch an den nächsten Tagen wurde keine freie Zeit gefunden." in page
 
 
 def test_the_day_says_that_plans_wait(citizens, lead, staff):  # noqa: F811 - the fixture that was imported
