@@ -22,6 +22,7 @@ from sqlalchemy import delete, insert, select, update
 
 from calendar_server import agenda, dispatch, refusals
 from calendar_server.ical import appointment as properties
+from calendar_server.ical.group import group_uid
 from calendar_server.ical.objects import Transparency
 from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.service import DAY, Actor, Calendars, expanded, file_name
@@ -359,12 +360,17 @@ class Plans:
             if self._get(writer.connection, plan_id)[0].state is PlanState.PROPOSED:
                 self._decide(writer, plan_id, PlanState.STALE)
 
-    def apply(self, plan_id: str, actor: Actor) -> Plan:
-        """Make all changes of a plan, or none. Refuses with "stale-plan" if anything is no longer as it was when the plan was made."""
+    def apply(self, plan_id: str, actor: Actor, *, by_itself: bool = False) -> Plan:
+        """Make all changes of a plan, or none. Refuses with "stale-plan" if anything is no longer as it was when the plan was made.
+
+        `by_itself`, since nobody decided: also if somebody is back whose appointments it moves.
+        """
         plan = self.get(plan_id)
         self._require_office(plan)
         with self._calendars.writing(plan.office, Actor(f"plan:{plan_id}")) as writer:
             current = self._require(writer.connection, plan_id, PlanState.PROPOSED)
+            if by_itself and current.kind is PlanKind.REPAIR and current.absence is None:
+                self._require_need(writer, current.steps)
             etag = self._enter(writer, current)
             undo = _Undo(self._change(writer, current.steps), etag)
             self._require_room(writer, current.steps)
@@ -467,6 +473,22 @@ class Plans:
         row = self._entered(writer.connection, writer.collections, plan)
         if row is not None:
             writer.remove(row, writer.collections.by_id(row.collection_id))
+
+    def _require_need(self, writer: Writer, steps: tuple[Step, ...]) -> None:
+        """Refuse unless each appointment that gets another time, or another one of its group, is covered by its clerk's own entries."""
+        office = self._calendars.directory.office(writer.office)
+        assert office is not None
+        needy = set()
+        for step in steps:
+            row = reading.booking(writer.connection, office.id, step.uid)
+            if row is None or row.first is None or row.last is None:
+                continue
+            ids = [entry.id for entry in writer.collections.of_owner(step.clerk)]
+            found = agenda.instances(writer.connection, ids, row.first, row.last, office)
+            if any(entry.kind is Kind.EVENT and entry.transparency for entry in found):
+                needy.add(group_uid(step.uid))
+        if any(not step.is_quiet and group_uid(step.uid) not in needy for step in steps):
+            raise RefusedError(refusals.STALE_PLAN, "the clerk is there again")
 
     def _require_room(self, writer: Writer, steps: tuple[Step, ...]) -> None:
         """Refuse unless whoever gets an appointment works then and has nothing of her own, and a new time is to come, inside the opening hours."""

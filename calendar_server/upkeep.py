@@ -211,7 +211,7 @@ class Upkeep:
         applied = 0
         for plan in plans.due():
             try:
-                plans.apply(plan.id, SYSTEM)
+                plans.apply(plan.id, SYSTEM, by_itself=True)
                 applied += 1
             except RefusedError:
                 if self._is_past(plan):

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from calendar_server.client import RefusedError as ClientRefusedError
+from calendar_server.ical.group import part_uid
 from calendar_server.offices import Directory
 from calendar_server.plans import Absence, Plan, PlanKind, Plans, PlanState, Step
 from calendar_server.refusals import MissingError, RefusedError
@@ -229,8 +230,16 @@ def test_a_plan_is_applied_once(service):
         Plans(service).apply(plan.id, LEAD)
 
 
+def fall_ill(service, uid: str) -> str:
+    """Let the clerk of an appointment enter something else at its time; returns her name."""
+    (ill,) = holders(service, uid)
+    service.put(f"{ill}/calendar", f"ill-{uid}.ics", event(f"ill-{uid}", at(7, 8), 60), Actor(ill))
+    return ill
+
+
 def test_plans_that_apply_by_themselves_are_due_in_time(service, clock):
     book(service, appointment("a@t"))
+    fall_ill(service, "a@t")
     plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
     assert Plans(service).due() == []
     clock.advance(hours=2)
@@ -242,6 +251,7 @@ def test_plans_that_apply_by_themselves_are_due_in_time(service, clock):
 def test_a_plan_that_does_not_fit_when_it_is_due_is_tried_again(service, clock):
     """A visitor looks at the new time for some minutes; without any other change nobody would make another plan soon."""
     book(service, appointment("a@t"))
+    fall_ill(service, "a@t")
     plan = propose(service, step(service, "a@t", to_start=at(7, 14)), auto_at=service.now() + 3600)
     clock.advance(hours=2)
     until = (clock.now + timedelta(minutes=10)).replace(microsecond=0)
@@ -253,6 +263,22 @@ def test_a_plan_that_does_not_fit_when_it_is_due_is_tried_again(service, clock):
     Upkeep(service).release_holds()
     assert Upkeep(service).apply_due_plans() == 1
     assert stored(service, "a@t").start == at(7, 14)
+
+
+def test_nobody_is_moved_by_itself_for_who_is_back(service, clock):
+    """She deleted her entry a moment ago, or while the worker was away that would have withdrawn the plan."""
+    for number in (1, 2):
+        book(service, appointment(part_uid("g@t", number)))
+    ill = fall_ill(service, "g@t")
+    steps = [step(service, part_uid("g@t", number), to_start=at(9, 8)) for number in (1, 2)]
+    plan = propose(service, *steps, auto_at=service.now() + 3600)
+    clock.advance(hours=2)
+    service.delete(f"{ill}/calendar", "ill-g@t.ics", Actor(ill))
+    assert Upkeep(service).apply_due_plans() == 0
+    assert Plans(service).get(plan.id).state is PlanState.PROPOSED
+    assert fall_ill(service, "g@t") == ill
+    assert Upkeep(service).apply_due_plans() == 1
+    assert stored(service, "g.g2@t").start == at(9, 8)
 
 
 def test_a_plan_that_cannot_fit_any_more_is_put_aside(service, clock):
