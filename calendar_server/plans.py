@@ -414,10 +414,34 @@ class Plans:
                 raise RefusedError(refusals.STALE_PLAN, f"what stands in the way: {named}")
             if "" not in left:
                 self._take_out(writer, current)
-            self._change(writer, doable, reverse=True)
+            back = self._change(writer, doable, reverse=True)
+            self._renew(writer, current, back)
             done = replace(undo, left=left)
             self._decide(writer, plan_id, PlanState.UNDONE, undo=done, by=actor.name)
         return self.get(plan_id)
+
+    @staticmethod
+    def _renew(writer: Writer, plan: Plan, back: tuple[Step, ...]) -> None:
+        """Let plans that were applied before this one be taken back after it: its appointments are again as they had left them, under other etags."""
+        now = {step.uid: step.etag for step in back}
+        renewed = {
+            (step.uid, step.etag): now[step.uid]
+            for step in plan.steps
+            if now.get(step.uid, step.etag) != step.etag
+        }
+        if not renewed:
+            return
+        earlier = select(plans.c.id, plans.c.undo).where(
+            plans.c.office == plan.office, plans.c.state == PlanState.APPLIED.value, plans.c.id != plan.id
+        )
+        for row in writer.connection.execute(earlier).all():
+            undo = _Undo.read(row.undo)
+            steps = tuple(
+                replace(step, etag=renewed.get((step.uid, step.etag), step.etag)) for step in undo.steps
+            )
+            if steps != undo.steps:
+                text = json.dumps(asdict(replace(undo, steps=steps)))
+                writer.connection.execute(update(plans).where(plans.c.id == row.id).values(undo=text))
 
     def _require_office(self, plan: Plan) -> None:
         if self._calendars.directory.office(plan.office) is None:

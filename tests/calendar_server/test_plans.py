@@ -161,6 +161,24 @@ def test_what_stands_in_the_way_of_undoing_is_named_and_the_rest_can_be_taken_ba
     assert stored(service, "agreed@t").start == at(7, 9, 30)
 
 
+def test_plans_are_taken_back_one_after_the_other(service):
+    for uid, hour in (("a@t", 8), ("b@t", 9)):
+        book(service, appointment(uid, at(7, hour)))
+    first = propose(
+        service, step(service, "a@t", to_start=at(7, 14)), step(service, "b@t", to_start=at(7, 15))
+    )
+    Plans(service).apply(first.id, LEAD)
+    second = propose(service, step(service, "a@t", to_start=at(9, 9)), step(service, "b@t", cancel=True))
+    Plans(service).apply(second.id, LEAD)
+    assert set(Plans(service).obstacles(first.id).values()) == {Obstacle.MOVED, Obstacle.CANCELLED}
+    Plans(service).undo(second.id, LEAD)
+    assert (stored(service, "a@t").start, stored(service, "a@t").proposed) == (at(7, 14), at(7, 8))
+    assert Plans(service).obstacles(first.id) == {}
+    Plans(service).undo(first.id, LEAD)
+    assert (stored(service, "a@t").start, stored(service, "b@t").start) == (at(7, 8), at(7, 9))
+    assert not stored(service, "b@t").cancelled
+
+
 def test_what_has_begun_is_not_taken_back(service, clock):
     for uid, hour in (("a@t", 8), ("b@t", 9)):
         book(service, appointment(uid, at(7, hour)))
