@@ -237,13 +237,17 @@ class RepairWatch:
         if places <= decided.turned_down:
             self._dismiss(older)
             return
-        if any(self._is_as_good(plan, draft, snapshot) for plan in older):
+        good = next((plan for plan in older if self._is_as_good(plan, draft, snapshot)), None)
+        if good is not None:
+            self._dismiss([plan for plan in older if plan is not good])
             return
         body = drafts.body(draft, "repair", reason=self._settings.reason, snapshot=snapshot)
         if not places & (decided.turned_down | decided.taken_back):
             body["auto_at"] = self._auto_at(draft, older)
+        made = self._client.propose_plan(office, body)
+        self._await(office, [made])
+        # Afterwards: the new plan has waited as long as these, which nobody would know any more if the worker ended in between.
         self._dismiss(older)
-        self._await(office, [self._client.propose_plan(office, body)])
 
     def _outdone(
         self, draft: planning.Draft, older: list[dict[str, Any]], snapshot: Snapshot

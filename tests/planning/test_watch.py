@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from booking_web.planning.watch import RepairSettings, RepairWatch
+from calendar_server.client import CalendarClient
 from calendar_server.ical.appointment import Part
 from calendar_server.storage.schema import changes
 from optimizer import aside, planning
@@ -403,3 +404,34 @@ def test_a_group_that_has_no_room_on_its_day_moves_as_a_whole(server):
     assert (moved.start, moved.proposed, len(moved.parts)) == (at(14, 8), start, 2)
     watching.look()
     assert not [plan for plan in plans(server) if plan["state"] == "proposed"]
+
+
+def test_a_worker_that_ends_while_it_replaces_a_plan_forgets_no_time(server, monkeypatch):
+    waiting_plan(server, auto_hours=4)
+    (plan,) = plans(server)
+    taken = datetime.fromisoformat(plan["moved"][0]["to"]).astimezone(BERLIN)
+    server.clock.advance(hours=3)
+    server.client().book(appointment("a3@test", taken, "reisepass"), now=NOW)
+    with monkeypatch.context() as patch:
+
+        def dies(*_):
+            raise SystemExit
+
+        decide = CalendarClient.decide_plan
+        patch.setattr(CalendarClient, "decide_plan", lambda *words: (decide(*words), dies()))
+        with pytest.raises(SystemExit):
+            watch(server, auto_hours=4).look()
+    watch(server, auto_hours=4).look()
+    (anew,) = [plan for plan in plans(server) if plan["state"] == "proposed"]
+    assert anew["auto_at"] == plan["auto_at"]
+
+
+def test_of_two_plans_about_the_same_one_stays(server):
+    waiting_plan(server)
+    (plan,) = plans(server)
+    server.client("worker").propose_plan(
+        "buergerbuero",
+        {name: plan[name] for name in ("kind", "steps", "objective", "proven_optimal", "seconds")},
+    )
+    watch(server).look()
+    assert sorted(each["state"] for each in plans(server)) == ["dismissed", "proposed"]
