@@ -54,6 +54,11 @@ def proposed_for(plans: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [plan for plan in plans if plan["state"] == "proposed"]
 
 
+def is_needless(body: dict[str, Any]) -> bool:
+    """True if applying the plan would do nothing, and nothing else was to be done."""
+    return not (body["steps"] or body.get("absence") or body["objective"].get("unplanned_days"))
+
+
 def changes_of(plan: dict[str, Any]) -> tuple[Change, ...]:
     """Return the steps of a plan's JSON as the planner's changes."""
     return tuple(Change(**{each.name: step[each.name] for each in fields(Change)}) for step in plan["steps"])

@@ -300,7 +300,12 @@ def _not_done(office: OfficeInfo, found: dict[str, Any], verb: str) -> Response:
 
 def _replanned(office: OfficeInfo, found: dict[str, Any]) -> Response:
     """Make a plan anew that no longer fits, for the same purpose, and put the former one aside."""
-    made = _desk().propose_plan(office.id, _planner(office).anew(found, today_at(office)))
+    body = _planner(office).anew(found, today_at(office))
+    if drafts.is_needless(body):
+        with suppress(RefusedError):
+            found = _desk().decide_plan(found["id"], "dismiss")
+        return _shown(office, found, problem="needless", status=409)
+    made = _desk().propose_plan(office.id, body)
     with suppress(RefusedError):
         _desk().decide_plan(found["id"], "dismiss")
     return redirect(url_for("plan", plan_id=made["id"], office=office.id, instead=found["id"]), 303)

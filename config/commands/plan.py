@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from booking_web.planning import drafts
 from booking_web.planning.planner import BEYOND_DAYS, Planner
 from booking_web.reasons import ABSENCE
 from calendar_server import bookings, refusals, snapshot
@@ -132,7 +133,13 @@ def _applied(calendars: Calendars, plan_id: str, settings: Settings, *, as_json:
             raise click.ClickException(f"nothing was changed: {error} ({error.rule})") from error
         purpose = {**found.to_json(), "steps": [asdict(step) for step in found.steps]}
         today = datetime.fromtimestamp(calendars.now(), office.zone).date()
-        made = _propose(calendars, office, _planner(calendars, office, settings).anew(purpose, today))
+        body = _planner(calendars, office, settings).anew(purpose, today)
+        if drafts.is_needless(body):
+            plans.dismiss(plan_id, ACTOR)
+            raise click.ClickException(
+                f"nothing was changed: {error} ({error.rule}), and nothing is left to do"
+            ) from error
+        made = _propose(calendars, office, body)
         plans.dismiss(plan_id, ACTOR)
         _print(made, calendars, as_json=as_json)
         raise click.ClickException(

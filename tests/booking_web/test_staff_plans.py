@@ -153,6 +153,30 @@ def test_a_balance_that_no_longer_fits_is_made_anew(citizens, lead):
     assert {tuple(holders(citizens, uid)) for uid in uids} == {(owner,)}
 
 
+def test_a_balance_that_a_colleague_has_done_already_leaves_nothing_to_do(citizens, lead):
+    uids = [book(citizens, start=f"2026-12-07T{hour}:00:00+01:00")["uid"] for hour in ("08", "10")]
+    owner = holders(citizens, uids[0])[0]
+    for uid in uids[1:]:
+        other = holders(citizens, uid)[0]
+        citizens.calendar.caldav("lead").request(
+            f"{citizens.calendar.url}/{other}/calendar/{uid}.ics",
+            "MOVE",
+            headers={"Destination": f"{citizens.calendar.url}/{owner}/calendar/{uid}.ics"},
+        )
+    form = {"first": "2026-12-07", "last": "2026-12-07"}
+    curve = send(lead, "/plans/balance", "/plans/balance", **form).text
+    number = re.findall(r'name="changes" value="(\d+)"', curve)[-1]
+    first, second = (
+        send(lead, "/plans/balance", "/plans/balance", **form, changes=number).location.split("?")[0]
+        for _ in range(2)
+    )
+    assert send(lead, f"{first}/apply").status_code == 303
+    answer = send(lead, f"{second}/apply")
+    assert answer.status_code == 409
+    assert "Es ist nichts mehr zu tun" in answer.text
+    assert "wartet auf Sie" not in lead.get("/plans").text
+
+
 def test_an_undoing_that_no_longer_fits_changes_nothing(citizens, lead):
     made = book(citizens)
     (ill,) = holders(citizens, made["uid"])
