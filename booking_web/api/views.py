@@ -222,9 +222,10 @@ def _appointment(booked: Booked) -> dict[str, Any]:
 def _members(booked: Booked) -> list[dict[str, Any]]:
     """The single appointments that it stands for: one, or those of a group."""
     appointment = booked.appointment
-    times = appointment.parts or (Part(1, appointment.start, appointment.end),)
+    times = appointment.parts or (Part(1, appointment.start, appointment.end, appointment.proposed),)
     return [
         {"number": part.number, "start": _moment(part.start, booked), "end": _moment(part.end, booked)}
+        | ({"promised_start": _moment(part.proposed, booked)} if part.proposed else {})
         for part in times
     ]
 

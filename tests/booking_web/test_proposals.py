@@ -105,6 +105,9 @@ def test_a_group_is_asked_about_those_that_moved(citizens):
     assert "Nicht alle Termine können zur alten Zeit stattfinden" in page.text
     assert "2. Termin: Montag, 7. Dezember 2026, 10:00 Uhr" in page.text
     assert "kann leider nicht stattfinden" not in page.text
+    found = citizens.browser().get(f"/api/v1/appointments/{made['token']}").json["appointments"]
+    promised = {each["number"]: each["promised_start"] for each in found if "promised_start" in each}
+    assert promised == {2: "2026-12-07T08:00:00+01:00"}
     form = page.form("/annehmen")
     assert citizens.browser().post(form["action"], data=form["fields"]).status_code == 303
     assert stored(citizens, made["uid"]).proposed is None
