@@ -144,17 +144,14 @@ class RepairWatch:
     def _repair(self, office: str) -> int:
         snapshot = self._snapshot(office)
         covered = planning.conflicts(snapshot)
-        ours = [
-            plan
-            for plan in self._client.plans(office)
-            if plan["created_by"] == self._client.user and plan["kind"] == "repair"
-        ]
+        repairs = [plan for plan in self._client.plans(office) if plan["kind"] == "repair"]
+        ours = [plan for plan in repairs if plan["created_by"] == self._client.user]
         waiting = drafts.proposed_for(ours)
         self._await(office, waiting)
         if not covered:
             self._dismiss(waiting)
             return 0
-        decided = self._decided(office, ours)
+        decided = self._decided(office, repairs)
         held = {
             entry.uid
             for entry in snapshot.booked
@@ -187,11 +184,14 @@ class RepairWatch:
         else:
             self._due.pop(office, None)
 
-    def _decided(self, office: str, ours: list[dict[str, Any]]) -> _Decided:
+    def _decided(self, office: str, repairs: list[dict[str, Any]]) -> _Decided:
+        """Read what people took back, whoever had planned it, and what of ours they dismissed; a lead's own draft tells nothing when she drops it."""
         entered = self._changes.own_entries_changed(office)
         found = _Decided()
-        for plan in ours:
-            if plan["state"] not in {"dismissed", "undone"} or plan["decided_by"] == self._client.user:
+        us = self._client.user
+        for plan in repairs:
+            turned_down = plan["state"] == "dismissed" and plan["created_by"] == us
+            if plan["decided_by"] == us or not (turned_down or plan["state"] == "undone"):
                 continue
             places = found.taken_back if plan["state"] == "undone" else found.turned_down
             at = datetime.fromisoformat(plan["decided"])

@@ -209,6 +209,31 @@ def test_what_somebody_took_back_waits_for_her(server):
     ]
 
 
+def test_what_a_lead_planned_and_took_back_waits_for_her_too(server):
+    """The clerk has made the absence longer that the plan entered, so it stays when all else is taken back."""
+    server.client().book(appointment("a1@test", at(7, 8), "reisepass"), now=NOW)
+    ill, lead = holder(server, "a1@test"), server.client("lead")
+    (entry,) = lead.snapshot("buergerbuero", at(7, 0).date(), at(7, 0).date())["booked"]
+    step = {"uid": "a1@test", "etag": entry["etag"], "clerk": ill, "start": entry["starts_at"]}
+    step |= {"to_clerk": "clerk2" if ill == "clerk1" else "clerk1", "to_start": entry["starts_at"]}
+    day = int(at(7, 0).timestamp())
+    body = {"kind": "repair", "steps": [step], "objective": {}, "proven_optimal": True, "seconds": 0.0}
+    body["absence"] = {"clerk": ill, "start": day, "end": day + 86_400, "title": "abwesend"}
+    made = lead.propose_plan("buergerbuero", body)["id"]
+    lead.decide_plan(made, "apply")
+    (event,) = [each for each in server.calendar(ill).events() if "abwesend" in each.data]
+    with event.edit_icalendar_component() as component:
+        component["DTEND"].dt = at(9, 0).date()
+    event.save()
+    lead.decide_plan(made, "undo-rest")
+    watch(server, auto_hours=1).look()
+    assert holder(server, "a1@test") == ill
+    assert sorted((plan["state"], plan["auto_at"]) for plan in plans(server)) == [
+        ("proposed", None),
+        ("undone", None),
+    ]
+
+
 def test_a_plan_that_waits_stays_while_no_solver_answers(server, tmp_path, monkeypatch):
     waiting_plan(server)
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['numpy'] = None\n")
