@@ -206,6 +206,39 @@ def test_a_group_with_somebody_pinned_is_not_taken_along():
     assert [(change.uid, day_of(change)) for change in draft.changes] == [("a", 1)]
 
 
+@st.composite
+def booked_days(draw):
+    """A day of some single appointments and groups, none on another, and what is free on both days."""
+    entries: list[tuple[str, str, int, str]] = []
+    for number in range(draw(st.integers(1, 8))):
+        clerk, start = draw(st.sampled_from(CLERKS[:2])), draw(st.integers(0, LONG - 3))
+        if all(each[1] != clerk or abs(each[2] - start) >= 3 for each in entries):
+            entries.append((f"a{number}", clerk, start, draw(st.sampled_from(("", "g", "h")))))
+    taken = dict.fromkeys(CLERKS[:2], 0)
+    for _, clerk, start, _ in entries:
+        taken[clerk] |= bits.span(start, 3)
+    free = {
+        clerk: (taken[clerk] | draw(st.integers(0, 2**LONG - 1)), draw(st.integers(0, 2**LONG - 1)))
+        for clerk in taken
+    }
+    return office_of(*entries, free=free)
+
+
+@given(booked_days(), st.sampled_from(CLERKS[:2]))
+def test_a_plan_with_groups_is_possible_and_costs_what_it_says(now, ill):
+    draft = planning.repair(now, planning.Absence(ill, 0, LONG * GRAIN), solve=greedy.repair)
+    away = tuple(replace(each, free=(0, each.free[1])) if each.id == ill else each for each in now.clerks)
+    assert planning.fits(replace(now, clerks=away), draft.changes)
+    moved = [change for change in draft.changes if not change.cancel and not change.is_quiet]
+    starts = {entry.uid: entry.start for entry in now.booked}
+    distances = [
+        LONG * day_of(change) + abs(change.to_start % (24 * 3600) // GRAIN - starts[change.uid])
+        for change in moved
+    ]
+    assert draft.objective["moved_grains"] == sum(distances)
+    assert draft.objective["cancelled"] == sum(1 for change in draft.changes if change.cancel)
+
+
 @given(st.lists(st.integers(0, 2**GRAINS - 1), min_size=1, max_size=3), st.integers(1, 4), st.integers(1, 4))
 def test_a_seated_group_lies_in_free_time_beside_or_after_one_another(free, size, length):
     members = [replace(office_of((f"g{n}", "c1", 5, "g")).booked[0], length=length) for n in range(size)]
