@@ -13,9 +13,8 @@ clerk ends at somebody vacant at that grain (the augmenting path of bipartite ma
 all grains at once, bounds from below how many moves a clerk's grain is from a vacant one. It says nothing about other grains, nor about grains at
 which somebody left a clerk for another reason: there appointments may also change places in a ring.
 
-Where that takes long, `optimizer.timetable` says who can't stay and who can't go where. The search is made anew with what is left; if that
-takes long too, the timetable decides: what it finds is right, but others may change than had to. Which starts can be had doesn't
-depend on the fewest, so `starts` leaves that out.
+Where that takes more than a few steps, `optimizer.timetable` decides: what it finds is right, but more may change than had to. Which starts can
+be had doesn't depend on the fewest, so `starts` asks it at once.
 """
 
 from __future__ import annotations
@@ -27,17 +26,21 @@ from typing import TYPE_CHECKING
 from optimizer.bits import aligned, each, runs, span
 from optimizer.check import check_placement
 from optimizer.instance import Obstacle, Placement, Reassignment, Refusal
-from optimizer.timetable import Course, Timetable
+from optimizer.timetable import Candidate, Course, Timetable
 
 if TYPE_CHECKING:
     from optimizer.instance import Booked, OfficeDay, Request
 
-__all__ = ["DEPTH", "EFFORTS", "Day", "admit", "check_placement", "starts"]
+__all__ = ["DEPTH", "Day", "admit", "check_placement", "starts"]
 
 DEPTH = sys.maxsize
 """Most appointments that one booking reassigns unless told otherwise: as many as it takes."""
-EFFORTS = ((100, 0), (30, 1200), (3000, 4000))
-"""Placements tried in search of the fewest reassignments, and choices in search of any, in turn; after these a refusal says that it isn't proven."""
+PLACEMENTS = 30
+"""Placements tried in search of the fewest reassignments, before any will do."""
+CAREFUL = 3000
+"""The same where the reassignments are limited and a way with more was found."""
+CHOICES = 5000
+"""Choices in search of any; after these a refusal says that it isn't proven."""
 SEATINGS = 24
 """So many other arrangements of a day are kept: one that makes room at one start mostly does so at the next, or for other wishes."""
 LENGTHS = (2, 3, 4, 6, 9, 12)
@@ -48,7 +51,7 @@ def admit(day: OfficeDay, request: Request, *, depth: int = DEPTH) -> Placement 
     """Place the request, or say why that can't be.
 
     At most `depth` appointments are reassigned; 0 means direct placement only. They are as few as possible where that can be
-    found out fast (`EFFORTS`). The same input gives the same answer.
+    found out fast (`PLACEMENTS`). The same input gives the same answer.
     """
     return Day(day).admit(request, depth=depth)
 
@@ -73,7 +76,21 @@ def starts(
 
 
 def _room(vacant: int) -> int:
-    return sum(runs(vacant, length).bit_count() for length in LENGTHS)
+    """Count the runs of all `LENGTHS`, the longer ones made of the shorter."""
+    two = vacant & vacant >> 1
+    three = two & vacant >> 2
+    four = two & two >> 2
+    six = three & three >> 3
+    nine = six & three >> 6
+    twelve = six & six >> 6
+    return (
+        two.bit_count()
+        + three.bit_count()
+        + four.bit_count()
+        + six.bit_count()
+        + nine.bit_count()
+        + twelve.bit_count()
+    )
 
 
 _Target = tuple[int, int, int]
@@ -110,26 +127,45 @@ class Day:
         index = {clerk.clerk: number for number, clerk in enumerate(day.clerks)}
         self.booked: list[Booked] = [entry for entry in day.booked if entry.clerk in index]
         self.holder = [index[entry.clerk] for entry in self.booked]
-        self.masks = [entry.mask for entry in self.booked]
-        self.items: list[list[int]] = [[] for _ in day.clerks]
-        self.held = [0] * len(day.clerks)
+        self.masks = [((1 << entry.length) - 1) << entry.start for entry in self.booked]
         self.occupied = [0] * len(day.clerks)
-        for item, (clerk, mask) in enumerate(zip(self.holder, self.masks, strict=True)):
-            self.items[clerk].append(item)
-            self.held[clerk] |= 1 << item
+        for clerk, mask in zip(self.holder, self.masks, strict=True):
             self.occupied[clerk] |= mask
         self._eligible: dict[frozenset[str], list[int]] = {}
-        self._weights: list[float] | None = None
+        self._weights: dict[int, float] = {}
+        self._how_many: dict[str, int] = {}
         self._room: dict[int, int] = {}
-        self._pinned = [0] * len(day.clerks)
-        for item, entry in enumerate(self.booked):
-            if entry.pinned:
-                self._pinned[self.holder[item]] |= self.masks[item]
-        # Where a clerk can be given nothing, whoever else moves.
-        self._closed = [~clerk.free | kept for clerk, kept in zip(day.clerks, self._pinned, strict=True)]
         self._takers: dict[int, list[int]] = {}
+        self._able: dict[frozenset[str], list[Candidate]] = {}
         self._seatings: list[_Rows] = []
         self._routes: list[list[int]] | None = None
+
+    @cached_property
+    def items(self) -> list[list[int]]:
+        """What each clerk has."""
+        found: list[list[int]] = [[] for _ in self.clerks]
+        for item, clerk in enumerate(self.holder):
+            found[clerk].append(item)
+        return found
+
+    @cached_property
+    def held(self) -> list[int]:
+        """The same as bits."""
+        found = [0] * len(self.clerks)
+        bit = 1
+        for clerk in self.holder:
+            found[clerk] |= bit
+            bit <<= 1
+        return found
+
+    @cached_property
+    def _closed(self) -> list[int]:
+        """Where a clerk can be given nothing, whoever else moves."""
+        found = [~clerk.free for clerk in self.clerks]
+        for item, entry in enumerate(self.booked):
+            if entry.pinned:
+                found[self.holder[item]] |= self.masks[item]
+        return found
 
     def admit(self, request: Request, *, depth: int = DEPTH) -> Placement | Refusal:
         """Place the request, or say why that can't be."""
@@ -270,13 +306,19 @@ class Day:
         if room is None:
             room = self._room[clerk] = _room(before)
         lost = room - _room(before & ~mask)
-        if self._weights is None:
-            count: dict[str, int] = {}
-            for each_clerk in self.clerks:
-                for service in each_clerk.services:
-                    count[service] = count.get(service, 0) + 1
-            self._weights = [sum(1 / count[service] for service in sorted(c.services)) for c in self.clerks]
-        return lost * self._weights[clerk]
+        return lost * self._weight(clerk)
+
+    def _weight(self, clerk: int) -> float:
+        weight = self._weights.get(clerk)
+        if weight is None:
+            count = self._how_many
+            if not count:
+                for each_clerk in self.clerks:
+                    for service in each_clerk.services:
+                        count[service] = count.get(service, 0) + 1
+            weight = sum(1 / count[service] for service in sorted(self.clerks[clerk].services))
+            self._weights[clerk] = weight
+        return weight
 
     def _direct(self, mask: int, eligible: list[int]) -> int | None:
         fitting = [
@@ -313,12 +355,28 @@ class Day:
             self._takers[item] = known
         return known
 
-    def _could(self, item: int) -> int:
-        """Give the same as bits."""
-        found = 0
-        for clerk in self.takers(item):
-            found |= 1 << clerk
-        return found
+    def _candidates(self, item: int) -> list[Candidate]:
+        """Give the clerks who may do what an appointment needs, who can do most first: she'll find others to take over from her."""
+        entry = self.booked[item]
+        if entry.pinned:
+            return []
+        known = self._able.get(entry.services)
+        if known is None:
+            known = self._able[entry.services] = [
+                candidate for services, candidate in self._ranked if entry.services <= services
+            ]
+        return known
+
+    @cached_property
+    def _ranked(self) -> list[tuple[frozenset[str], Candidate]]:
+        ranked = sorted((-len(entry.services), clerk) for clerk, entry in enumerate(self.clerks))
+        return [
+            (
+                self.clerks[clerk].services,
+                (clerk, 1 << clerk, self._closed[clerk], self._closed[clerk] | self.occupied[clerk]),
+            )
+            for _, clerk in ranked
+        ]
 
     @cached_property
     def course(self) -> Course:
@@ -331,26 +389,30 @@ class Day:
         The entry for n + 1 adds the grains of an appointment at which one of its takers is reached with n.
         Grains don't depend on each other; only those in `within` are right.
         """
-        waiting = [item for item, mask in enumerate(self.masks) if mask & within]
+        waiting = [
+            (mask, mask & within, self.holder[item], self._candidates(item))
+            for item, mask in enumerate(self.masks)
+            if mask & within
+        ]
         levels = [[~taken for taken in self.occupied]]
-        closed = self._closed
         while True:
             last = levels[-1]
             level = last.copy()
-            for item in waiting:
-                mask, own = self.masks[item], self.holder[item]
-                wanted = mask & within & ~level[own]
-                # Most find somebody vacant among the first few, so who else could take them isn't asked yet.
-                for clerk in () if self.booked[item].pinned else self.eligible(self.booked[item].services):
-                    if wanted & last[clerk] and clerk != own and not mask & closed[clerk]:
-                        level[own] |= wanted & last[clerk]
-                        wanted &= ~last[clerk]
+            for mask, inside, own, candidates in waiting:
+                wanted = inside & ~level[own]
+                if not wanted:
+                    continue
+                for clerk, _, closed, _ in candidates:
+                    found = wanted & last[clerk]
+                    if found and clerk != own and not mask & closed:
+                        level[own] |= found
+                        wanted ^= found
                         if not wanted:
                             break
             if level == last:
                 return levels
             levels.append(level)
-            waiting = [item for item in waiting if self.masks[item] & within & ~level[self.holder[item]]]
+            waiting = [entry for entry in waiting if entry[1] & ~level[entry[2]]]
 
     def _chain(
         self, mask: int, eligible: list[int], depth: int, *, any_chain: bool = False
@@ -366,33 +428,25 @@ class Day:
         search = _Search(self, mask, routes)
         beside = self.course.during((mask & -mask).bit_length() - 1, mask.bit_length())
         roots = search.targets(beside, possible, mask)
-        question = None
-        for placements, choices in EFFORTS:
-            if question is None or not any_chain:
-                search.limit = placements
-                chain, decided = self._shortest(search, roots, depth)
-                if decided:
-                    return chain, True
-            question = question or self.timetable.ask(mask, sum(1 << clerk for clerk, _, _ in roots))
-            if question is None:
-                return None, True
-            found, proven = question.answer(choices)
-            if found is not None and len(found.placed) <= depth:
-                return found, True
-            if proven:
-                return None, found is None
-            roots = search.narrow(question.domains, roots)
-        return None, False
+        if not any_chain:
+            search.limit = PLACEMENTS
+            chain, decided = self._shortest(search, roots, depth)
+            if decided:
+                return chain, True
+        found, proven = self.timetable.ask(mask, sum(1 << clerk for clerk in possible)).answer(CHOICES)
+        if found is not None and len(found.placed) > depth:
+            search.limit = CAREFUL
+            return self._shortest(search, roots, depth)
+        return found, proven
 
     def _shortest(
         self, search: _Search, roots: list[_Target], depth: int
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
         """Search the chain with the fewest reassignments; also say whether the answer is decided."""
         mask = search.request
-        forced = search.forced
         ordered = sorted(
             (
-                max(moves, (overlaps | forced).bit_count()),
+                max(moves, overlaps.bit_count()),
                 self.loss(clerk, mask),
                 self.clerks[clerk].clerk,
                 root,
@@ -418,7 +472,7 @@ class Day:
     @cached_property
     def timetable(self) -> Timetable:
         """Who has what and could have it, for the complete search."""
-        return Timetable(self.masks, self.holder, self._could, span(0, len(self.clerks)), self.course)
+        return Timetable(self.masks, self.holder, self.held, self.occupied, self._candidates, self.course)
 
     def _placement(self, root: int, placed: dict[int, int]) -> Placement:
         """Put the reassignments in an order in which each target is vacant when its turn comes."""
@@ -476,26 +530,12 @@ class _Search:
         self.most = 0
         self.nodes = self.limit = 0
         self.cut = False
-        self.forced = 0
-        self._domains: list[int] = []
         self._targets: dict[tuple[int, int], tuple[list[_Target], int]] = {}
         self._given = request
-
-    def narrow(self, domains: list[int], roots: list[_Target]) -> list[_Target]:
-        """Look only at what these domains leave, the request's at the end; give the roots among them. Whoever can't stay is `forced`."""
-        self._domains = domains
-        self._targets.clear()
-        self.forced = 0
-        for item, (domain, holder) in enumerate(zip(domains, self.day.holder, strict=False)):
-            if domain and not domain >> holder & 1:
-                self.forced |= 1 << item
-        return [root for root in roots if domains[-1] >> root[0] & 1]
 
     def targets(self, overlaps: int, takers: list[int], inside: int) -> list[_Target]:
         """Give those of the takers from whom the grains `inside` can be passed on; `overlaps` is everybody there at the time (bits)."""
         held = self.day.held
-        if not inside:
-            return [(clerk, 0, overlaps & held[clerk]) for clerk in takers]
         found = []
         for clerk in takers:
             for moves, level in enumerate(self.routes):
@@ -508,11 +548,7 @@ class _Search:
         """Place the request with this clerk, and all that follows."""
         clerk, _, overlaps = root
         self.fixed[clerk] = self.request
-        gone = overlaps | self.forced
-        loose = 0
-        for item in each(self.forced & ~overlaps):
-            loose |= self.day.masks[item] & self.request
-        found = self.extend(gone, gone, loose)
+        found = self.extend(overlaps, overlaps, 0)
         if not found:
             self.fixed[clerk] = 0
         return found
@@ -582,9 +618,19 @@ class _Search:
 
     def _to(self, item: int, inside: int) -> tuple[list[_Target], int]:
         """Give where an appointment can go, and the most that any of that sets in motion."""
-        takers = self.day.takers(item)
-        if self._domains and self._domains[item]:
-            left = self._domains[item]
-            takers = [clerk for clerk in takers if left >> clerk & 1]
-        found = self.targets(self.day.course.overlaps(item), takers, inside)
-        return found, max([max(moves, there.bit_count()) for _, moves, there in found], default=0)
+        held, routes = self.day.held, self.routes
+        found: list[_Target] = []
+        most = 0
+        for clerk, _, overlaps in self.day.timetable.options(item)[1:]:
+            moves = 0
+            if inside:
+                for level in routes:
+                    if not inside & ~level[clerk]:
+                        break
+                    moves += 1
+                else:
+                    continue
+            there = overlaps & held[clerk]
+            found.append((clerk, moves, there))
+            most = max(most, moves, there.bit_count())
+        return found, most

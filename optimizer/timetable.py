@@ -1,22 +1,31 @@
 """Whether one more appointment fits into a day when all others may change clerk at their same time: a complete search.
 
 Each appointment has a domain, the clerks who could take it, as the bits of an integer; who has it already is one of them. Those
-that are going on at one moment are with different clerks. So for each moment there must be a matching of appointments to clerks, and a clerk with
+that are going on at one moment are with different clerks.
+
+What can be had is mostly found by *ejections*: whoever has no clerk takes the one whose appointments weigh least, these have no clerk then, and
+so on. Whoever had to be placed by force weighs more from then on, so that the search doesn't go round in circles (Nagata and Bräysy 2009). An appointment
+that somebody vacant could take weighs next to nothing. Nothing is taken back, so a step costs some microseconds; but that no place was found says nothing.
+
+What can't be had is proven by matchings. For each moment there must be one of appointments to clerks, and a clerk with
 whom no such matching puts an appointment leaves its domain (Régin 1994). That may have consequences at other moments, since an appointment is with
-one clerk from its start to its end. Mostly this alone proves that there is no place. Else an appointment that can't stay is given
-to one of the clerks left, what follows is worked out, and so on; seldom is a choice taken back.
+one clerk from its start to its end. It is worked out from the request's own moments outwards: where there is no way, that mostly shows near them.
+Else an appointment that can't stay is given to one of the clerks left, what follows is worked out, and so on; seldom is a choice taken back.
 
 The matchings only prune: they leave out whoever stands on top of another one at its clerk, and are worked out only where a
-domain has changed. First that is what the request changes; only then are the moments looked at that have nothing to do with it.
-The answer is right because an appointment with one clerk left takes her from all that it overlaps.
+domain has changed. The answer is right because an appointment with one clerk left takes her from all that it overlaps.
 
+Y. Nagata, O. Bräysy: A powerful route minimization heuristic for the vehicle routing problem with time windows. Operations Research Letters (2009).
 J.-C. Régin: A filtering algorithm for constraints of difference in CSPs. AAAI (1994).
 F. Boussemart, F. Hemery, C. Lecoutre, L. Sais: Boosting systematic search by weighting constraints. ECAI (2004).
 """
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
+from contextlib import suppress
+from functools import cached_property
 from itertools import accumulate
 from operator import add, or_
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,20 +33,30 @@ from typing import TYPE_CHECKING, NamedTuple
 from optimizer.bits import each, span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Question", "Rearrangement", "Timetable"]
+__all__ = ["Candidate", "Question", "Rearrangement", "Timetable"]
 
-DIVES = 8
-"""Short searches before a thorough one."""
-FIRST = 1
-"""So many of them before it's known what is in the way without the request."""
-PLACEMENTS = 24
-"""Placements that each of them tries."""
-DEEP = (12, 6, 24)
-"""Changes, beside those that follow from the request, among which they look in turn."""
-PATIENCE = 400
-"""Choices after which a search begins anew, with other priorities. Not more: each is a call within the one before."""
+STAGES = ((0, 8, 25), (5, 16, 60))
+"""The matchings of the moments so near to the request are worked out, and of whatever else they concern, up to so many, then so many steps by ejections tried."""
+EJECTIONS = 100
+"""Steps by ejections after that, before each thorough search."""
+IN_THE_WAY = 2
+"""At most so many go elsewhere to let one return to her clerk."""
+PATIENCE = (60, 400)
+"""Choices after which a search begins anew with other priorities: at first, then twice as many each time up to so many. Not more: each is a call within the one before."""
+SUSPECT = 5
+"""Whoever was left without a clerk so often is given one by a thorough search even if she could stay: a proof is mostly about the same few."""
+WEIGHT = 16
+"""What an appointment weighs that nobody vacant could take, beside one for each of its grains."""
+FORCED = 8
+"""So much heavier is one that was placed by force."""
+VACANT = 4
+"""What one weighs that somebody vacant could take."""
+BACK = 16
+"""What it costs to go back to the clerk from whom one was driven away last."""
+_FIXED = 1 << 40
+"""What one weighs that can't leave."""
 
 
 class Rearrangement(NamedTuple):
@@ -56,80 +75,129 @@ class _LimitError(Exception):
 
 
 class Course:
-    """Which of a day's appointments are going on when; they go by their position in `starts` and `lengths`, sets of them are bits."""
+    """Which of a day's appointments are going on when; they go by their position in `starts` and `lengths`, sets of them are bits.
+
+    `starts` has the grains at which something starts, ascending.
+    """
 
     def __init__(self, starts: Sequence[int], lengths: Sequence[int]) -> None:
-        self._starts = starts
+        self.begins = starts
         self._lengths = lengths
         self._last = max(map(add, starts, lengths), default=0)
-        begin, end = [0] * (self._last + 1), [0] * (self._last + 1)
+        self.begun, self.over = [0] * (self._last + 1), [0] * (self._last + 1)
+        begin, end = self.begun, self.over
         bit = 1
         for start, length in zip(starts, lengths, strict=True):
             begin[start] |= bit
             end[start + length] |= bit
             bit <<= 1
-        self._begin = begin
-        self._begun: list[int] = list(accumulate(begin, or_))
-        self._over: list[int] = list(accumulate(end, or_))
+        self.starts = [grain for grain, found in enumerate(begin) if found]
+        self.begun = list(accumulate(begin, or_))
+        self.over = list(accumulate(end, or_))
         self._overlaps: dict[int, int] = {}
-
-    @property
-    def starts(self) -> list[int]:
-        """The grains at which something starts, ascending."""
-        return [grain for grain, found in enumerate(self._begin) if found]
 
     def during(self, first: int, last: int) -> int:
         """Give all that have one of the grains [first, last)."""
-        return self._begun[min(last - 1, self._last)] & ~self._over[min(first, self._last)]
+        return self.begun[min(last - 1, self._last)] & ~self.over[min(first, self._last)]
 
     def overlaps(self, item: int) -> int:
         """Give all that overlap an appointment, itself among them."""
         known = self._overlaps.get(item)
         if known is None:
-            start = self._starts[item]
+            start = self.begins[item]
             known = self._overlaps[item] = self.during(start, start + self._lengths[item])
         return known
+
+
+Candidate = tuple[int, int, int, int]
+"""A clerk who may do what an appointment needs (position, and as a bit), the grains at which she can be given nothing, and these with those that are taken."""
+_Option = tuple[int, int, int]
+"""A clerk (position, and as a bit) to whom an appointment could go, and the others (bits) that she can't have beside it."""
+
+_Chances = tuple[int, int, int, int]
+"""The clerks (bits) who could take an appointment as the day stands, its domain, all that overlap it (bits), and what it weighs."""
 
 
 class Timetable:
     """Who has which appointments on a day, and who could have them; all go by their position.
 
-    `masks` and `holders` have each appointment's grains and clerk; `could` tells the other clerks to whom one could go, as bits: most
-    questions are answered without asking it for everybody. `everyone` has all clerks.
+    `masks` and `holders` have each appointment's grains and clerk, `held` and `occupied` each clerk's appointments and grains (bits). `candidates` tells who may have one: most
+    questions are answered without asking it for everybody. Who comes first there is given something first.
     """
 
     def __init__(
         self,
         masks: Sequence[int],
         holders: Sequence[int],
-        could: Callable[[int], int],
-        everyone: int,
+        held: Sequence[int],
+        occupied: Sequence[int],
+        candidates: Callable[[int], Sequence[Candidate]],
         course: Course,
     ) -> None:
         self.masks = masks
+        self.holders = holders
+        self.held = held
+        self.occupied = occupied
         self.course = course
-        self.grains = course.starts
+        self.everyone = span(0, len(held))
+        self._candidates = candidates
+        self._chances: dict[int, _Chances] = {}
+        self._options: dict[int, list[_Option]] = {}
         self._members: dict[int, tuple[int, ...]] = {}
-        self.homes = [1 << holder for holder in holders]
-        self.everyone = everyone
-        self._could = could
-        self._domains = [0] * len(self.homes)
-        self.held: dict[int, int] = {}
-        for item, home in enumerate(self.homes):
-            self.held[home] = self.held.get(home, 0) | 1 << item
-        # One at a time for each clerk: two that overlap at her may both stay.
-        self.single = 0
-        taken: dict[int, int] = {}
-        for item, (home, mask) in enumerate(zip(self.homes, masks, strict=True)):
-            if not taken.get(home, 0) & mask:
-                taken[home] = taken.get(home, 0) | mask
-                self.single |= 1 << item
+
+    @cached_property
+    def homes(self) -> list[int]:
+        """Each appointment's clerk as a bit."""
+        return [*map((1).__lshift__, self.holders)]
+
+    @cached_property
+    def single(self) -> int:
+        """One at a time for each clerk (bits): two that overlap at her may both stay."""
+        masks = self.masks
+        if sum(map(int.bit_count, masks)) == sum(map(int.bit_count, self.occupied)):
+            return span(0, len(masks))
+        found = 0
+        taken = [0] * len(self.held)
+        for item, (holder, mask) in enumerate(zip(self.holders, masks, strict=True)):
+            if not taken[holder] & mask:
+                taken[holder] |= mask
+                found |= 1 << item
+        return found
+
+    def chances(self, item: int) -> _Chances:
+        """Give who could take an appointment, as the day stands and at all."""
+        known = self._chances.get(item)
+        if known is None:
+            mask, vacant, domain = self.masks[item], 0, 1 << self.holders[item]
+            for _, bit, closed, busy in self._candidates(item):
+                if not mask & closed:
+                    domain |= bit
+                    if not mask & busy:
+                        vacant |= bit
+            # A domain with one clerk is a power of two.
+            weight = WEIGHT + mask.bit_count() if domain & (domain - 1) else _FIXED
+            course = self.course
+            overlaps = course.begun[mask.bit_length() - 1] & ~course.over[course.begins[item]]
+            known = self._chances[item] = (vacant, domain, overlaps, weight)
+        return known
 
     def domain(self, item: int) -> int:
         """Give the clerks (bits) who could have an appointment, who has it among them."""
-        known = self._domains[item]
-        if not known:
-            known = self._domains[item] = self.homes[item] | self._could(item)
+        return self.chances(item)[1]
+
+    def options(self, item: int) -> list[_Option]:
+        """Give the same one by one, the present clerk first."""
+        known = self._options.get(item)
+        if known is None:
+            _, domain, overlaps, _ = self.chances(item)
+            home, others = self.holders[item], overlaps & ~(1 << item)
+            # Who stands on top of whom at home may stay there.
+            known = self._options[item] = [(home, 1 << home, overlaps & ~self.held[home])]
+            known += [
+                (clerk, bit, others)
+                for clerk, bit, _, _ in self._candidates(item)
+                if domain & bit and clerk != home
+            ]
         return known
 
     def members(self, moment: int) -> tuple[int, ...]:
@@ -139,21 +207,15 @@ class Timetable:
             known = self._members[moment] = tuple(each(moment))
         return known
 
-    def ask(self, mask: int, could: int) -> Question | None:
-        """Begin to look for a way to take in a request for these grains with one of these clerks (bits); None: it's proven that there is none.
-
-        Only what follows from the request is worked out yet, not whether others are in each other's way without it.
-        """
-        try:
-            return Question(self, mask, could) if could else None
-        except _ConflictError:
-            return None
+    def ask(self, mask: int, could: int) -> Question:
+        """Begin to look for a way to take in a request for these grains with one of these clerks (bits)."""
+        return Question(self, mask, could)
 
 
 class Question:
-    """A search for one request, which goes by the position after the last appointment.
+    """A search for room for one request for these grains with one of these clerks (bits); it goes by the position after the last appointment.
 
-    `domains` are what is left of them by what follows from the request; 0 stands for one that nobody has looked at yet. `touched` (bits)
+    `domains` are what is left of them by what was worked out; 0 stands for one that nobody has looked at yet. `touched` (bits)
     are those that lost something.
     """
 
@@ -163,30 +225,69 @@ class Question:
         self.masks = [*table.masks, mask]
         self.domains = [0] * self.request + [could]
         self.touched = self._known = 1 << self.request
-        self.homes = [*table.homes, 0]
-        self.beside = table.course.during((mask & -mask).bit_length() - 1, mask.bit_length())
-        self.moments, self._grains = self._moments(mask)
+        first, last = (mask & -mask).bit_length() - 1, mask.bit_length()
+        self.beside = table.course.during(first, last)
+        # What an appointment weighs more than others of its length.
+        self.burden: dict[int, int] = {}
+        # How often one was left without a clerk.
+        self.weights: dict[int, int] = {}
+        self._left = 0
+        self._first, self._last = first, last
+
+    def answer(self, limit: int) -> tuple[Rearrangement | None, bool]:
+        """Find a way; also say whether a "no" is proven. At most `limit` choices are made.
+
+        What is tried is first what costs least. At last searches by ejections and thorough ones take turns; what fails in one of them comes first in the next.
+        """
+        try:
+            self._begin()
+            for moments, matchings, steps in STAGES:
+                self._work_out(moments, matchings)
+                search = _Ejections(self)
+                if search.run(steps):
+                    return search.found(), True
+            self._work_out(len(self.moments), sys.maxsize)
+            self._look(self.domains, span(0, self.request))
+            search = _Ejections(self)
+            patience = PATIENCE[0]
+            while limit > 0:
+                if search.run(EJECTIONS):
+                    return search.found(), True
+                self._left = min(patience, limit)
+                limit -= self._left
+                patience = min(2 * patience, PATIENCE[1])
+                with suppress(_LimitError):
+                    return self._as_chosen(self._choose(self.domains, self.touched)), True
+        except _ConflictError:
+            return None, True
+        return None, False
+
+    def _begin(self) -> None:
+        """Prepare the matchings."""
+        self.homes = [*self.table.homes, 0]
+        self.moments, self._grains = self._moments()
         # A matching stays good while domains shrink elsewhere, and is mended where it isn't.
         self.matched: list[dict[int, int] | None] = [None] * len(self.moments)
         self._moments_of: dict[int, int] = {}
-        self.weights = [1] * len(self.domains)
-        self._left = 0
-        self._whole = False
-        settled = [] if could & (could - 1) else [self.request]
-        # Nearest first: where there is no way, that mostly shows at the request's own moments.
-        self.touched |= self._propagate(self.domains, self._of(self.request), settled)
+        self._middle = bisect_left(self._grains, self._first)
+        self._dirty = span(0, len(self.moments))
+        # Where there wasn't a matching after some choice.
+        self._tight = 0
+        self._settled = [] if self.domains[-1] & (self.domains[-1] - 1) else [self.request]
 
-    def _moments(self, mask: int) -> tuple[list[int], list[int]]:
+    def _moments(self) -> tuple[list[int], list[int]]:
         """Give who is going on at the moments that matter, those whose people aren't all there at the next one, too; and their grains."""
-        table, own = self.table, 1 << self.request
-        first, last = (mask & -mask).bit_length() - 1, mask.bit_length()
-        grains = table.grains
+        own, single = 1 << self.request, self.table.single
+        first, last = self._first, self._last
+        course = self.table.course
+        grains = course.starts
         at = bisect_left(grains, first)
+        begun, over = course.begun, course.over
+        ordered = [begun[grain] & ~over[grain] & single for grain in grains]
         if at == len(grains) or grains[at] != first:
             grains = [*grains[:at], first, *grains[at:]]
-        until = bisect_left(grains, last)
-        ordered = [table.course.during(grain, grain + 1) & table.single for grain in grains]
-        for number in range(at, until):
+            ordered.insert(at, course.during(first, first + 1) & single)
+        for number in range(at, bisect_left(grains, last)):
             ordered[number] |= own
         found = [
             (now, grain)
@@ -195,72 +296,48 @@ class Question:
         ]
         return [now for now, _ in found], [grain for _, grain in found]
 
-    def answer(self, limit: int) -> tuple[Rearrangement | None, bool]:
-        """Find a way; also say whether a "no" is proven. At most `limit` choices are made.
-
-        Short searches and thorough ones take turns; what fails in one of them comes first in the next.
-        """
-        turn = 0
-        if limit > 0 and not self._whole:
-            # Before the others' days are looked at, too.
-            found = self._dive(range(FIRST))
-            if found is not None:
-                return self._with_few_changes(found), True
-            try:
-                self.touched |= self._propagate(self.domains, (1 << len(self.moments)) - 1, [])
-                self._look(self.domains, span(0, self.request))
-            except _ConflictError:
-                return None, True
-            self._whole = True
-        while limit > 0:
-            found = self._dive(range(turn, turn + DIVES))
-            turn += DIVES
-            if found is not None:
-                return self._with_few_changes(found), True
-            self._left = min(PATIENCE, limit)
-            limit -= self._left
-            try:
-                return self._with_few_changes(self._choose(self.domains, self.touched)), True
-            except _ConflictError:
-                return None, True
-            except _LimitError:
-                continue
-        return None, False
-
-    def _dive(self, turns: range) -> list[int] | None:
-        """Look for a way without working out what follows from each choice; None: that doesn't say that there is none."""
-        state = _State.of(self, self.domains, self.touched)
-        options: dict[int, list[tuple[int, int]]] = {}
-        for turn in turns:
-            dive = _Dive(self, self.domains, state, options, turn)
-            if dive.extend(state.pending, state.away):
-                found = self.domains.copy()
-                for item, clerk in dive.placed.items():
-                    found[item] = clerk
-                return found
-        return None
-
     def _choose(self, domains: list[int], touched: int) -> list[int]:
-        """Give domains in which everybody who can't stay has one clerk; only the `touched` can have lost theirs."""
-        state = _State.of(self, domains, touched)
-        if not state.pending:
+        """Give domains in which everybody who can't stay has one clerk; only the `touched` can have lost theirs.
+
+        Whoever was often in the way of that comes first, too.
+        """
+        pending = away = 0
+        for item in each(touched):
+            domain = domains[item]
+            if not domain & self.homes[item]:
+                away |= 1 << item
+                if domain & (domain - 1):
+                    pending |= 1 << item
+        if not pending:
             return domains
+        suspects = [
+            item
+            for item, weight in self.weights.items()
+            if weight >= SUSPECT and domains[item] & (domains[item] - 1)
+        ]
         # Of several, a long one: more depends on it.
         pressing = min(
-            each(state.pending),
-            key=lambda item: (domains[item].bit_count() / self.weights[item], -self.masks[item].bit_count()),
+            [*each(pending), *suspects],
+            key=lambda item: (
+                domains[item].bit_count() / (1 + self.weights.get(item, 0)),
+                -self.masks[item].bit_count(),
+                item,
+            ),
         )
-        for clerk in _Dive(self, domains, state, {}, 0).clerks(pressing, state.away):
+        held, stay = self.table.held, self.overlaps(pressing) & ~away
+        for number in sorted(
+            each(domains[pressing]), key=lambda number: ((stay & held[number]).bit_count(), number)
+        ):
             if self._left <= 0:
                 raise _LimitError
             self._left -= 1
             tried = domains.copy()
-            tried[pressing] = clerk
+            tried[pressing] = 1 << number
             try:
-                also = self._propagate(tried, self._of(pressing), [pressing])
+                also, _ = self._propagate(tried, self._of(pressing), [pressing])
                 return self._choose(tried, touched | also)
             except _ConflictError:
-                self.weights[pressing] += 1
+                self.weights[pressing] = self.weights.get(pressing, 0) + 1
         raise _ConflictError
 
     def overlaps(self, item: int) -> int:
@@ -269,6 +346,34 @@ class Question:
             return self.beside
         found = self.table.course.overlaps(item)
         return found | 1 << self.request if self.beside >> item & 1 else found
+
+    def options(self, item: int) -> list[_Option]:
+        """Give the clerks left to an appointment or the request, and the others that she can't have beside it."""
+        table = self.table
+        if item == self.request:
+            return [(clerk, 1 << clerk, self.beside) for clerk in each(self.domains[item])]
+        domain = self.domains[item]
+        known = table.options(item)
+        if domain and domain != table.domain(item):
+            known = [option for option in known if domain & option[1]]
+        if self.beside >> item & 1:
+            own = 1 << self.request
+            known = [(clerk, bit, overlaps | own) for clerk, bit, overlaps in known]
+        return known
+
+    def chances(self, item: int) -> _Chances:
+        """Give who could take an appointment or the request, with what is left of its domain and the request among what overlaps it."""
+        domain = self.domains[item]
+        if item == self.request:
+            return 0, domain, self.beside, WEIGHT + self.masks[item].bit_count()
+        vacant, whole, overlaps, weight = known = self.table.chances(item)
+        if self.beside >> item & 1:
+            overlaps |= 1 << self.request
+        elif not domain:
+            return known
+        if not domain:
+            domain = whole
+        return vacant & domain, domain, overlaps, weight if domain & (domain - 1) else _FIXED
 
     def _of(self, item: int) -> int:
         """Give the moments at which an appointment is going on, as bits."""
@@ -283,53 +388,87 @@ class Question:
             self._moments_of[item] = known
         return known
 
+    def _nearest(self, moments: int) -> int:
+        """Give the one of these (bits) that is nearest to the request's first."""
+        later = moments >> self._middle
+        before = (moments & span(0, self._middle)).bit_length()
+        if not later:
+            return before - 1
+        after = (later & -later).bit_length() - 1
+        return before - 1 if before and self._middle - before < after else self._middle + after
+
     def _look(self, domains: list[int], items: int) -> None:
         """Make sure that these have their domains."""
+        chances = self.table.chances
         for item in each(items & ~self._known):
-            domains[item] = self.table.domain(item)
+            domains[item] = chances(item)[1]
         self._known |= items
 
-    def _propagate(self, domains: list[int], dirty: int, settled: list[int]) -> int:
-        """Work out in `domains` what follows, and give whom it touches (bits).
+    def _work_out(self, distance: int, matchings: int) -> None:
+        """Work out what follows from the request and the moments so near to it, as far as so many matchings show it.
+
+        The nearest first: where there is no way, that mostly shows there.
+        """
+        first = max(0, self._middle - distance)
+        near = self._dirty & span(first, self._of(self.request).bit_length() + distance - first)
+        settled, self._settled = self._settled, []
+        also, left = self._propagate(self.domains, near, settled, matchings)
+        self._dirty = self._dirty & ~near | left
+        self.touched |= also
+
+    def _propagate(
+        self, domains: list[int], dirty: int, settled: list[int], matchings: int = sys.maxsize
+    ) -> tuple[int, int]:
+        """Work out in `domains` what follows, and give whom it touches (bits), and the moments (bits) that are left after so many matchings.
 
         `dirty` moments (bits) and `settled` appointments (with one clerk) haven't been looked at.
         """
-        homes = self.homes
         touched = 0
         while settled or dirty:
             changed: list[int] = []
             if settled:
-                item = settled.pop()
-                clerk = domains[item]
-                stays = homes[item] == clerk
-                overlaps = self.overlaps(item)
-                if overlaps & ~self._known:
-                    self._look(domains, overlaps)
-                for other in each(overlaps):
-                    if other != item and domains[other] & clerk and not (stays and homes[other] == clerk):
-                        domains[other] &= ~clerk
-                        if not domains[other]:
-                            self._blame([other])
-                            raise _ConflictError
-                        changed.append(other)
+                self._settle(settled.pop(), domains, changed)
+            elif not matchings:
+                break
             else:
-                low = dirty & -dirty
-                dirty ^= low
-                moment = low.bit_length() - 1
+                matchings -= 1
+                moment = self._nearest(dirty & self._tight or dirty)
+                dirty ^= 1 << moment
                 if self.moments[moment] & ~self._known:
                     self._look(domains, self.moments[moment])
-                self._match(moment, domains, changed)
+                try:
+                    self._match(moment, domains, changed)
+                except _ConflictError:
+                    self._tight |= 1 << moment
+                    raise
             for item in changed:
                 dirty |= self._of(item)
                 touched |= 1 << item
                 if not domains[item] & (domains[item] - 1):
                     settled.append(item)
-        return touched
+        return touched, dirty
+
+    def _settle(self, item: int, domains: list[int], changed: list[int]) -> None:
+        """Take its only clerk from all that an appointment overlaps; adds whose domain changed to `changed`."""
+        homes, clerk = self.homes, domains[item]
+        stays = homes[item] == clerk
+        overlaps = self.overlaps(item)
+        if overlaps & ~self._known:
+            self._look(domains, overlaps)
+        for other in each(overlaps):
+            if domains[other] & clerk and other != item and not (stays and homes[other] == clerk):
+                domains[other] &= ~clerk
+                if not domains[other]:
+                    self._blame([other])
+                    raise _ConflictError
+                changed.append(other)
 
     def _match(self, moment: int, domains: list[int], changed: list[int]) -> None:
         """Take from the domains what no matching at this moment has; adds whose domain changed to `changed`."""
         members, matched = self.table.members(self.moments[moment]), self.matched[moment]
         if matched is None:
+            if self._all_reached(members, domains):
+                return
             matched = self.matched[moment] = {item: self.homes[item] for item in members}
         used = self._mend(members, matched, domains)
         reached, rest = self._spread(self.table.everyone & ~used, members, matched, domains)
@@ -338,6 +477,8 @@ class Question:
                 if matched[item] & reached and domains[item] & ~reached:
                     domains[item] &= reached
                     changed.append(item)
+        # Whoever has one clerk left is in no ring.
+        rest = [item for item in rest if domains[item] & (domains[item] - 1)]
         while rest:
             ring = self._ring(rest, matched, domains)
             still = []
@@ -349,9 +490,23 @@ class Question:
                     changed.append(item)
             rest = still
 
+    def _all_reached(self, members: Sequence[int], domains: list[int]) -> bool:
+        """Say whether all are at home and could, by swaps, leave a clerk without an appointment busy instead: then no clerk leaves a domain."""
+        homes, used = self.homes, 0
+        for item in members:
+            home = homes[item]
+            if not domains[item] & home:
+                return False
+            used |= home
+        _, rest = self._spread(self.table.everyone & ~used, members, homes, domains)
+        return not rest
+
     @staticmethod
     def _spread(
-        reached: int, members: Sequence[int], matched: dict[int, int], domains: list[int]
+        reached: int,
+        members: Sequence[int],
+        matched: dict[int, int] | list[int],
+        domains: list[int],
     ) -> tuple[int, Sequence[int]]:
         """From clerks without an appointment, go to all whose appointments could, by swaps, lead to one of them; also give the rest."""
         rest = members
@@ -423,160 +578,145 @@ class Question:
     def _blame(self, items: Iterable[int]) -> None:
         """Let those who found no clerk be looked at earlier from now on."""
         for item in items:
-            self.weights[item] += 1
+            self.weights[item] = self.weights.get(item, 0) + 1
 
-    def _with_few_changes(self, domains: list[int]) -> Rearrangement:
-        """Let everybody return to her clerk who can."""
-        now = [
-            home if domain & home else domain or home
-            for domain, home in zip(domains, self.homes, strict=True)
-        ]
-        away = [item for item in range(self.request) if now[item] != self.homes[item]]
+    def _as_chosen(self, domains: list[int]) -> Rearrangement:
+        """Give what these domains say, everybody else at home."""
+        search = _Ejections(self)
+        for item, (domain, home) in enumerate(zip(domains, self.homes, strict=True)):
+            if domain and not domain & home:
+                search.place(item, domain.bit_length() - 1)
+        return search.found()
+
+
+class _Ejections:
+    """A search in which appointments drive each other away. `at` has the new clerks of those that left theirs."""
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        self.held = list(question.table.held)
+        self.at: dict[int, int] = {}
+        self._options: dict[int, list[_Option]] = {}
+        self._chances: dict[int, _Chances] = {}
+        self._driven_from: dict[int, int] = {}
+        self._pending = [question.request]
+        # At these clerks (bits) it isn't as the day stands, and somebody left these.
+        self._changed = self._left_by = 0
+        for item in each(question.touched ^ 1 << question.request):
+            home = question.table.holders[item]
+            if not question.domains[item] >> home & 1:
+                self._pending.append(item)
+                self.held[home] ^= 1 << item
+                self._changed |= 1 << home
+                self._left_by |= 1 << home
+
+    def place(self, item: int, clerk: int) -> None:
+        """Give an appointment that is at home, or without a clerk, to this one, whoever else is there."""
+        if item != self.question.request:
+            self.held[self.question.table.holders[item]] &= ~(1 << item)
+        self.held[clerk] |= 1 << item
+        self.at[item] = clerk
+
+    def run(self, steps: int) -> bool:
+        """Place the request, and all that follows, in at most so many steps."""
+        held, at, pending, burden = self.held, self.at, self._pending, self.question.burden
+        for _ in range(steps):
+            item = pending.pop()
+            clerk, driven = self._cheapest(item)
+            if clerk < 0:
+                pending.append(item)
+                break
+            if driven:
+                burden[item] = burden.get(item, 0) + FORCED
+                held[clerk] ^= driven
+                self._left_by |= 1 << clerk
+                for other in each(driven):
+                    self._driven_from[other] = clerk
+                    at.pop(other, None)
+                    pending.append(other)
+            held[clerk] |= 1 << item
+            self._changed |= 1 << clerk
+            at[item] = clerk
+            if not pending:
+                return True
+        return False
+
+    def _cheapest(self, item: int) -> tuple[int, int]:
+        """Give the clerk to whom one can go at the least cost, and whom it drives away there (bits); -1 if all of them have somebody who can't leave."""
+        question, held, chances = self.question, self.held, self._chances
+        changed, left_by, burden = self._changed, self._left_by, question.burden
+        before = self._driven_from.get(item, -1)
+        least = _FIXED
+        best, driven = -1, 0
+        for clerk, bit, overlaps in self._options.get(item) or self._seen(item):
+            there = left = overlaps & held[clerk]
+            if not there:
+                return clerk, 0
+            cost = BACK if clerk == before else 0
+            while left and cost < least:
+                low = left & -left
+                left ^= low
+                other = low.bit_length() - 1
+                known = chances.get(other)
+                if known is None:
+                    known = chances[other] = question.chances(other)
+                vacant, domain, beside, weight = known
+                if not vacant & ~(changed | bit):
+                    # Nobody is vacant of whom the day knows; perhaps one of those where something changed is.
+                    aside = (domain & left_by | vacant & changed) & ~bit
+                    while aside and beside & held[(aside & -aside).bit_length() - 1]:
+                        aside &= aside - 1
+                    if not aside:
+                        cost += weight + burden.get(other, 0)
+                        continue
+                cost += VACANT + burden.get(other, 0) // 4
+            if cost < least:
+                least, best, driven = cost, clerk, there
+                if cost == VACANT:
+                    break
+        return best, driven
+
+    def _seen(self, item: int) -> list[_Option]:
+        self._options[item] = found = self.question.options(item)
+        return found
+
+    def found(self) -> Rearrangement:
+        """Give where the request and the others went. First everybody returns to her clerk who can, whoever is there now going elsewhere without driving anybody away."""
+        request = self.question.request
         returned = True
         while returned:
             returned = False
-            for item in away:
-                home = self.homes[item]
-                if now[item] != home and not any(
-                    now[other] == home != self.homes[other] for other in each(self.overlaps(item))
-                ):
-                    now[item] = home
+            for item in sorted(self.at):
+                if item != request and item in self.at and self._returns(item):
                     returned = True
-        placed = {
-            item: now[item].bit_length() - 1 for item in range(self.request) if now[item] != self.homes[item]
-        }
-        return Rearrangement(now[self.request].bit_length() - 1, placed)
+        return Rearrangement(self.at.pop(request), self.at)
 
-
-class _State(NamedTuple):
-    """Who has to leave her clerk (bits), for whom of these a clerk is still to be found, and the grains that each clerk (bit) was given."""
-
-    away: int
-    pending: int
-    fixed: dict[int, int]
-
-    @staticmethod
-    def of(question: Question, domains: list[int], touched: int) -> _State:
-        """Read it from the domains of those who are `touched` (bits)."""
-        away = pending = 0
-        fixed: dict[int, int] = {}
-        homes = question.homes
-        for item in each(touched):
-            domain = domains[item]
-            if domain & homes[item]:
-                continue
-            away |= 1 << item
-            if domain & (domain - 1):
-                pending |= 1 << item
-            else:
-                fixed[domain] = fixed.get(domain, 0) | question.masks[item]
-        return _State(away, pending, fixed)
-
-
-class _Dive:
-    """A short search in which appointments drive each other away, without a look at what follows for others.
-
-    `placed` has the clerks (bits) that it gave; `options` is kept between dives from the same domains. Where clerks are equal, each `turn` prefers others.
-    """
-
-    def __init__(
-        self,
-        question: Question,
-        domains: list[int],
-        state: _State,
-        options: dict[int, list[tuple[int, int]]],
-        turn: int,
-    ) -> None:
-        self.question = question
-        self.masks = question.masks
-        self.weights = question.weights
-        self.domains = domains
-        self.fixed = state.fixed.copy()
-        self.most = state.away.bit_count() + DEEP[turn % len(DEEP)]
-        self.turn = turn
-        self.placed: dict[int, int] = {}
-        self.tried = 0
-        self._options = options
-
-    def extend(self, pending: int, away: int) -> bool:
-        """Place the pending appointment with the fewest possible clerks, then the rest."""
-        if not pending:
-            return True
-        room, stay = self.most - away.bit_count(), ~away
-        chosen, share = -1, 0.0
-        best: list[tuple[int, int]] = []
-        for item in each(pending):
-            mask = self.masks[item]
-            where = [
-                (clerk, driven & stay)
-                for clerk, driven in self.options(item)
-                if not mask & self.fixed.get(clerk, 0) and (driven & stay).bit_count() <= room
-            ]
-            if not where:
-                self.weights[item] += 1
+    def _returns(self, item: int) -> bool:
+        question, held, at = self.question, self.held, self.at
+        home, away = question.table.holders[item], at[item]
+        if home != away:
+            there = self._beside_at_home(item) & held[home]
+            if there.bit_count() > IN_THE_WAY:
                 return False
-            mine = len(where) / self.weights[item]
-            if chosen < 0 or mine < share:
-                chosen, share, best = item, mine, where
-        mask = self.masks[chosen]
-        for clerk, driven in self._by_effect(best, stay & ~(1 << chosen)):
-            self.tried += 1
-            if self.tried > PLACEMENTS:
-                return False
-            before = self.fixed.get(clerk, 0)
-            self.fixed[clerk] = before | mask
-            self.placed[chosen] = clerk
-            if self.extend(pending & ~(1 << chosen) | driven, away | driven):
-                return True
-            self.fixed[clerk] = before
-            del self.placed[chosen]
-        return False
+            held[away] ^= 1 << item
+            held[home] ^= 1 << item | there
+            moved: list[tuple[int, int]] = []
+            for other in each(there):
+                for clerk, _, overlaps in self._options.get(other) or self._seen(other):
+                    if not overlaps & held[clerk]:
+                        held[clerk] |= 1 << other
+                        moved.append((other, clerk))
+                        break
+                else:
+                    for placed, clerk in moved:
+                        held[clerk] ^= 1 << placed
+                    held[home] ^= 1 << item | there
+                    held[away] ^= 1 << item
+                    return False
+            at.update(moved)
+        del at[item]
+        return True
 
-    def clerks(self, item: int, away: int) -> list[int]:
-        """Give the clerks (bits) left to an appointment, the best first."""
-        return [clerk for clerk, _ in self._by_effect(self.options(item), ~(away | 1 << item))]
-
-    def options(self, item: int) -> list[tuple[int, int]]:
-        """Give the clerks (bits) left to an appointment, with whom it would drive away from each."""
-        known = self._options.get(item)
-        if known is None:
-            question = self.question
-            overlaps, held = question.overlaps(item), question.table.held
-            known = self._options[item] = []
-            left = (self.domains[item] or question.table.domain(item)) & ~question.homes[item]
-            while left:
-                clerk = left & -left
-                left ^= clerk
-                known.append((clerk, overlaps & held.get(clerk, 0)))
-        return known
-
-    def _by_effect(self, options: list[tuple[int, int]], stay: int) -> Iterator[tuple[int, int]]:
-        if len(options) == 1:
-            yield options[0]
-            return
-        mix = 1 + 7919 * self.turn
-        driving: list[tuple[int, tuple[int, int]]] = []
-        vacant: list[tuple[int, tuple[int, int]]] = []
-        for option in options:
-            (driving if option[1] & stay else vacant).append((option[0] * mix % 1_000_003, option))
-        vacant.sort()
-        for _, option in vacant:
-            yield option
-        # What they set in motion is seldom asked: mostly one of those who are vacant will do.
-        ranked = [(self._effect(option, stay), order, option) for order, option in driving]
-        ranked.sort()
-        for _, _, option in ranked:
-            yield option
-
-    def _effect(self, option: tuple[int, int], stay: int) -> int:
-        """Say how much this sets in motion: whom it drives away, and most of all those who find nobody free."""
-        clerk, driven = option
-        effect = 0
-        for other in each(driven & stay):
-            mask = self.masks[other]
-            effect += 3
-            for another, there in self.options(other):
-                if another != clerk and not (there & stay or mask & self.fixed.get(another, 0)):
-                    effect -= 2
-                    break
-        return effect
+    def _beside_at_home(self, item: int) -> int:
+        """Give those that can't be with an appointment's clerk beside it: all that overlap it and weren't with her."""
+        return self.question.overlaps(item) & ~self.question.table.held[self.question.table.holders[item]]

@@ -1,5 +1,6 @@
 """Office days for tests: short to write down, small enough for brute force."""
 
+import random
 from itertools import product
 
 from hypothesis import strategies as st
@@ -66,6 +67,47 @@ def orderly_days(draw, grains=8, most_clerks=4, most_booked=8):
             Booked(f"u{number}", holder, start, length, draw(st.sampled_from([mine, frozenset("a")])))
         )
     return OfficeDay(grains, clerks, tuple(entries))
+
+
+def crowded_day(seed, clerks=7, grains=20):
+    """A day on which hardly anybody has a gap: too large to try everything, and rings decide."""
+    chance = random.Random(seed)
+    entries = []
+    staff = []
+    for number in range(clerks):
+        skills = sorted(chance.sample("abcd", 2))
+        staff.append(ClerkDay(f"c{number}", frozenset(skills), 2**grains - 1))
+        at = chance.randint(0, 2)
+        while at < grains:
+            length = min(chance.randint(1, 5), grains - at)
+            if chance.random() < 0.93:
+                needed = frozenset(chance.choice(skills))
+                entries.append(Booked(f"u{len(entries)}", f"c{number}", at, length, needed))
+            at += length
+    return OfficeDay(grains, tuple(staff), tuple(entries))
+
+
+crowded_days = st.builds(crowded_day, st.integers(0, 2**32), st.integers(3, 5), st.just(12))
+
+
+def can_be_rearranged(day, start, length, services):
+    """Say whether everybody who is booked and one more can be given to clerks; nobody is pinned or on top of another one.
+
+    In the order of their starts, with all states that the clerks' ends can be in.
+    """
+    wanted = [(entry.start, entry.length, entry.services) for entry in day.booked]
+    wanted = sorted([*wanted, (start, length, services)], key=lambda entry: entry[0])
+    states = {(0,) * len(day.clerks)}
+    for first, count, needs in wanted:
+        states = {
+            (*state[:number], first + count, *state[number + 1 :])
+            for state in states
+            for number, clerk in enumerate(day.clerks)
+            if needs <= clerk.services
+            and state[number] <= first
+            and all(clerk.free >> grain & 1 for grain in range(first, first + count))
+        }
+    return bool(states)
 
 
 def fewest_reassigned(day, start, length, services, window):

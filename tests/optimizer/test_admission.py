@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.admission import EFFORTS, Day, admit, check_placement, starts
+from optimizer import admission, timetable
+from optimizer.admission import LENGTHS, PLACEMENTS, Day, admit, check_placement, starts
+from optimizer.bits import runs
 from optimizer.instance import (
     Booked,
     ClerkDay,
@@ -16,7 +18,17 @@ from optimizer.instance import (
     Refusal,
     Request,
 )
-from tests.optimizer.days import SKILLS, bits, booked, clerk, fewest_reassigned, office_days, orderly_days
+from tests.optimizer.days import (
+    SKILLS,
+    bits,
+    booked,
+    can_be_rearranged,
+    clerk,
+    crowded_days,
+    fewest_reassigned,
+    office_days,
+    orderly_days,
+)
 
 FULL = bits("######")
 needs = st.frozensets(st.sampled_from(SKILLS))
@@ -26,6 +38,10 @@ def wish(start, length, services="a", window=FULL):
     return Request(start, length, frozenset(services), window)
 
 
+LONG = 3000
+"""So many placements let the search for the fewest reassignments end on small days."""
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(office_days(), orderly_days(grains=6, most_booked=6)), st.data())
 def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_changes(day, data):
@@ -33,7 +49,9 @@ def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_c
     length = data.draw(st.integers(1, 4))
     services, window = data.draw(needs), data.draw(st.integers(0, 63))
     best = fewest_reassigned(day, start, length, services, window)
-    answer = admit(day, Request(start, length, services, window))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optimizer.admission.PLACEMENTS", LONG)
+        answer = admit(day, Request(start, length, services, window))
     if best is None:
         assert isinstance(answer, Refusal)
         assert answer.proven
@@ -43,13 +61,7 @@ def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_c
         assert check_placement(day, Request(start, length, services, window), answer) == []
 
 
-SOON = ((1, 0), (3000, 4000))
-"""The first search ends at once, so that what follows from the request is worked out even on small days."""
-SOONER = ((1, 0), (1, 4000))
-"""The complete search alone decides."""
-
-
-@pytest.mark.parametrize("efforts", [SOON, SOONER])
+@pytest.mark.parametrize("placements", [1, PLACEMENTS])
 @settings(max_examples=300, deadline=None)
 @given(
     st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
@@ -57,11 +69,11 @@ SOONER = ((1, 0), (1, 4000))
     st.integers(1, 4),
     needs,
 )
-def test_what_follows_from_the_request_leaves_every_placement(efforts, day, start, length, services):
+def test_a_placement_is_found_where_the_search_for_the_fewest_ends(placements, day, start, length, services):
     best = fewest_reassigned(day, start, length, services, 63)
     request = Request(start, length, services, 63)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optimizer.admission.EFFORTS", efforts)
+        patch.setattr("optimizer.admission.PLACEMENTS", placements)
         answer = admit(day, request)
     if best is None:
         assert isinstance(answer, Refusal)
@@ -69,19 +81,17 @@ def test_what_follows_from_the_request_leaves_every_placement(efforts, day, star
     else:
         assert isinstance(answer, Placement)
         assert check_placement(day, request, answer) == []
-        if efforts is SOON:
-            assert len(answer.reassigned) == best
 
 
-@pytest.mark.parametrize("efforts", [EFFORTS, SOONER])
+@pytest.mark.parametrize("placements", [1, PLACEMENTS])
 @settings(max_examples=150, deadline=None)
 @given(
     st.one_of(office_days(), orderly_days(grains=6)),
     st.lists(st.tuples(st.integers(1, 4), needs, st.integers(0, 127)), min_size=2, max_size=5),
 )
-def test_what_was_found_for_one_wish_spoils_no_other(efforts, day, wishes):
+def test_what_was_found_for_one_wish_spoils_no_other(placements, day, wishes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optimizer.admission.EFFORTS", efforts)
+        patch.setattr("optimizer.admission.PLACEMENTS", placements)
         asked_in_turn = Day(day)
         for length, services, window in wishes:
             accepted = sum(
@@ -92,11 +102,59 @@ def test_what_was_found_for_one_wish_spoils_no_other(efforts, day, wishes):
             assert asked_in_turn.starts(length, services, window, step=1) == accepted
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.one_of(office_days(), orderly_days(grains=6)),
+    st.integers(0, 5),
+    st.integers(1, 4),
+    needs,
+    st.integers(1, 3),
+)
+def test_a_limit_of_the_reassignments_is_kept_and_used(day, start, length, services, depth):
+    best = fewest_reassigned(day, start, length, services, 63)
+    answer = admit(day, Request(start, length, services, 63), depth=depth)
+    assert isinstance(answer, Placement) == (best is not None and best <= depth)
+    if isinstance(answer, Placement):
+        assert len(answer.reassigned) <= depth
+    elif best is not None:
+        assert not answer.proven
+
+
+@given(st.integers(0, 2**40))
+def test_room_counts_the_runs_of_all_lengths(vacant):
+    assert admission._room(vacant) == sum(runs(vacant, length).bit_count() for length in LENGTHS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(crowded_days, st.lists(st.tuples(st.integers(1, 5), st.sampled_from("abcd")), min_size=1, max_size=3))
+def test_every_start_is_offered_that_some_arrangement_has_room_for(day, wishes):
+    prepared = Day(day)
+    full = 2**day.grains - 1
+    for length, service in wishes:
+        services = frozenset(service)
+        possible = sum(
+            1 << start
+            for start in range(day.grains - length + 1)
+            if can_be_rearranged(day, start, length, services)
+        )
+        assert prepared.starts(length, services, full, step=1) == possible
+        for start in range(day.grains - length + 1):
+            request = Request(start, length, services, full)
+            answer = prepared.admit(request)
+            assert isinstance(answer, Placement) == bool(possible >> start & 1)
+            if isinstance(answer, Placement):
+                assert check_placement(day, request, answer) == []
+            else:
+                assert answer.proven
+
+
 @settings(max_examples=150, deadline=None)
 @given(orderly_days(), st.integers(0, 7), st.integers(1, 5), needs)
 def test_admission_is_exact_on_days_with_long_chains(day, start, length, services):
     best = fewest_reassigned(day, start, length, services, 255)
-    answer = admit(day, Request(start, length, services, 255))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optimizer.admission.PLACEMENTS", LONG)
+        answer = admit(day, Request(start, length, services, 255))
     assert (best is None) == isinstance(answer, Refusal)
     if isinstance(answer, Placement):
         assert len(answer.reassigned) == best
@@ -343,8 +401,9 @@ def test_a_search_that_reaches_its_limit_says_so(monkeypatch):
         (booked("x", "one", 0, 3, "a"), booked("y", "two", 0, 3, "b"), booked("z", "three", 0, 3, "b")),
     )
     assert isinstance(admit(day, wish(0, 3, "c")), Placement)
-    assert EFFORTS != ((1, 0),)
-    monkeypatch.setattr("optimizer.admission.EFFORTS", ((1, 0),))
+    for limit in ("PLACEMENTS", "CHOICES"):
+        monkeypatch.setattr(admission, limit, 0)
+    monkeypatch.setattr(timetable, "STAGES", ())
     answer = admit(day, wish(0, 3, "c"))
     assert isinstance(answer, Refusal)
     assert not answer.proven

@@ -9,7 +9,17 @@ from optimizer.admission import Day
 from optimizer.bits import span
 from optimizer.check import check_placement
 from optimizer.instance import OfficeDay, Placement, Reassignment, Request
-from tests.optimizer.days import SKILLS, booked, clerk, fewest_reassigned, office_days, orderly_days
+from tests.optimizer.days import (
+    SKILLS,
+    booked,
+    can_be_rearranged,
+    clerk,
+    crowded_day,
+    crowded_days,
+    fewest_reassigned,
+    office_days,
+    orderly_days,
+)
 
 needs = st.frozensets(st.sampled_from(SKILLS))
 
@@ -24,10 +34,9 @@ def taken_in(day, start, length, services):
         if not mask & ~day.clerks[number].free
         and not any(e.pinned and e.mask & mask and e.clerk == day.clerks[number].clerk for e in day.booked)
     )
-    question = prepared.timetable.ask(mask, could)
-    if question is None:
+    if not could:
         return None
-    found, proven = question.answer(1000)
+    found, proven = prepared.timetable.ask(mask, could).answer(1000)
     assert proven
     if found is None:
         return None
@@ -38,7 +47,22 @@ def taken_in(day, start, length, services):
     return Placement(day.clerks[found.clerk].clerk, moves)
 
 
-@pytest.mark.parametrize("dives", [0, 8])
+THOROUGH = {"STAGES": (), "EJECTIONS": 0}
+"""Without ejections, so that the thorough search decides."""
+
+
+ways = pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"STAGES": ((0, 1, 2), (1, 1, 2)), "EJECTIONS": 2},
+        THOROUGH,
+        THOROUGH | {"SUSPECT": 1, "PATIENCE": (2, 400)},
+    ],
+)
+
+
+@ways
 @settings(max_examples=300, deadline=None)
 @given(
     st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
@@ -46,15 +70,54 @@ def taken_in(day, start, length, services):
     st.integers(1, 4),
     needs,
 )
-def test_it_finds_a_placement_exactly_when_there_is_one(dives, day, start, length, services):
+def test_it_finds_a_placement_exactly_when_there_is_one(how, day, start, length, services):
     length = min(length, day.grains - start)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timetable, "DIVES", dives)
+        for name, value in how.items():
+            patch.setattr(timetable, name, value)
         found = taken_in(day, start, length, services)
     exists = fewest_reassigned(day, start, length, services, span(0, day.grains)) is not None
     assert (found is not None) == exists
     if found is not None:
         request = Request(start, length, services, span(0, day.grains))
+        assert check_placement(day, request, found) == []
+
+
+@ways
+@settings(max_examples=150, deadline=None)
+@given(
+    crowded_days,
+    st.lists(
+        st.tuples(st.integers(0, 11), st.integers(1, 4), st.sampled_from("abcd").map(frozenset)),
+        min_size=4,
+        max_size=8,
+    ),
+)
+def test_it_is_right_on_days_with_many_rings(how, day, wishes):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in how.items():
+            patch.setattr(timetable, name, value)
+        for start, most, services in wishes:
+            length = min(most, day.grains - start)
+            found = taken_in(day, start, length, services)
+            assert (found is not None) == can_be_rearranged(day, start, length, services)
+            if found is not None:
+                assert check_placement(day, Request(start, length, services, span(0, 12)), found) == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "start", "service"),
+    [(5, 12, "c"), (18, 12, "a"), (30, 8, "b"), (35, 6, "d"), (49, 4, "d"), (119, 8, "d")],
+)
+@pytest.mark.parametrize("more", [{}, {"SUSPECT": 1, "PATIENCE": (2, 400)}])
+def test_a_choice_that_leads_nowhere_is_taken_back(monkeypatch, more, seed, start, service):
+    for name, value in (THOROUGH | more).items():
+        monkeypatch.setattr(timetable, name, value)
+    day = crowded_day(seed)
+    found = taken_in(day, start, 2, frozenset(service))
+    assert (found is not None) == can_be_rearranged(day, start, 2, frozenset(service))
+    if found is not None:
+        request = Request(start, 2, frozenset(service), span(0, 20))
         assert check_placement(day, request, found) == []
 
 
@@ -64,7 +127,7 @@ def test_too_many_for_the_clerks_who_may_do_it_are_refused_without_a_choice():
         (clerk("one", "####", "ab"), clerk("two", "####", "ab"), clerk("three", "####", "b")),
         (booked("x", "one", 0, 4), booked("y", "two", 0, 4)),
     )
-    assert Day(day).timetable.ask(span(0, 2), 0b011) is None
+    assert Day(day).timetable.ask(span(0, 2), 0b011).answer(0) == (None, True)
 
 
 def test_a_lack_at_another_moment_is_found_without_a_choice():
@@ -74,7 +137,7 @@ def test_a_lack_at_another_moment_is_found_without_a_choice():
         (clerk("one", "######", "ab"), clerk("two", "######", "a"), clerk("three", "######", "ac")),
         (booked("x", "one", 0, 6), booked("y", "two", 1, 5), booked("w", "three", 4, 2, "c")),
     )
-    assert Day(day).timetable.ask(span(0, 2), 0b001) is None
+    assert Day(day).timetable.ask(span(0, 2), 0b001).answer(0) == (None, True)
 
 
 def test_whoever_stands_on_another_one_may_stay_there():
