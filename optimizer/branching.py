@@ -4,15 +4,15 @@ Each part is bounded by the relaxation; reduced costs leave the columns that som
 are few, branch and cut answers for the part. Which split to take is tried out by some steps of the simplex on both of
 its sides (strong branching); a side that can't hold anything better is left out at once.
 
-The parts with their bounds are kept for the next level of the objective, which begins where this one ended: at the root
-the relaxation of the later level is weak, for it may mix choices that move less than is possible with others that move
-more.
+The parts with their bounds are kept for the levels after the moved grains, which begin where these ended: at the root
+the relaxation of the later levels is weak, for it may mix choices that move less than is possible with others that move
+more. Clerk changes and imbalance are looked for together (decision 0104).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import floor, inf
+from dataclasses import dataclass, replace
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from optimizer.interchange import Floats
     from optimizer.relaxation import Probe, Relaxation
 
-FEW = 2500
+FEW = 300
 """Columns of a part that branch and cut is asked about."""
 STEPS = ((25, 10), (150, 3))
 """Steps of the simplex for each side of a split that is tried out, and how many splits are, at first and then."""
+SMALLER = 0.7
+"""Share of a program's columns that are left when a program of these alone is worth the time."""
 SLACK = 1e-5
 """How far a reduced cost may be off before a column counts as useless; far under the cost 1 of any change."""
 
@@ -49,22 +51,31 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A part to be examined: its columns that can be in anything better, and where the simplex may begin."""
+    """A part to be examined: its columns that can be in anything better, a program that has them, and where the simplex begins.
+
+    `tied` as for the part that this one was split off from.
+    """
 
     part: Part
     alive: Flags
-    basis: highspy.HighsBasis | None
+    relaxation: Relaxation
+    basis: highspy.HighsBasis
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Solved:
-    """A part's relaxation: the part's new bound, what it costs and may cost at most, its values, the columns of anything better."""
+    """A part's relaxation: the part's new bound, what it costs and may cost at most, its values, the columns of anything better.
+
+    `tied` means that nothing in the part changes fewer clerks than the goal allows: then these costs are imbalance.
+    """
 
     bound: float
     value: float
     most: float
     values: Floats
     useful: Flags
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +89,18 @@ class _Trial:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is looked for: the least cost at a level within [least, most], with the levels before it at these costs."""
+    """What is looked for: the least cost at a level within [least, most], with the levels before it at these costs.
+
+    At the level of clerk changes the least imbalance is looked for too, and what changes `most` clerks must have no more than `evenness`.
+    Imbalances differ by `step` at least.
+    """
 
     level: int
     least: int
     most: int
     settled: tuple[int, ...]
+    evenness: int = 0
+    step: int = 1
 
     def bounds(self) -> dict[int, tuple[int, int]]:
         """Give the bounds on each level, for branch and cut."""
@@ -122,14 +139,20 @@ class Tree:
         if goal.level == MOVED:
             # Beside the most moved grains, each appointment may change its clerk.
             return self.weights[MOVED] * goal.most + len(self.columns.office.appointments)
-        changed = goal.most if goal.level == CHANGED else goal.settled[CHANGED]
-        return self.weights[MOVED] * goal.settled[MOVED] + changed
+        return self.weights[MOVED] * goal.settled[MOVED] + goal.most
 
-    def better(self, relaxation: Relaxation, allowed: Flags, goal: Goal) -> Ints | None:
-        """Give the best choice that reaches the goal with these columns, None if there is none."""
+    def better(
+        self, relaxation: Relaxation, basis: highspy.HighsBasis, allowed: Flags, goal: Goal
+    ) -> Ints | None:
+        """Give the best choice that reaches the goal with these columns, None if there is none.
+
+        `basis` is one of the relaxation that is optimal by the tree's weights.
+        """
         best: Ints | None = None
+        relaxation = relaxation.among(allowed, basis)
+        basis = relaxation.basis()
         stack = [
-            _Open(part, allowed & part.mask, None)
+            _Open(part, allowed & part.mask, relaxation, basis)
             for part in sorted(self.parts, key=lambda part: -part.bound)
         ]
         self.parts = []
@@ -138,40 +161,44 @@ class Tree:
             if goal.most < goal.least or here.part.bound > self.most(goal) + SLACK:
                 self.parts.append(here.part)
                 continue
-            found, further = self._examine(relaxation, here, goal)
+            found, further = self._examine(here, goal)
             if found is not None:
                 best = found
-                goal = Goal(goal.level, goal.least, self._cost(found, goal.level) - 1, goal.settled)
+                goal = self._beyond(found, goal)
             stack += further
         return best
 
-    def _examine(self, relaxation: Relaxation, here: _Open, goal: Goal) -> tuple[Ints | None, list[_Open]]:
+    def _beyond(self, found: Ints, goal: Goal) -> Goal:
+        cost = self._cost(found, goal.level)
+        if goal.level == CHANGED:
+            return replace(goal, most=cost, evenness=self._cost(found, IMBALANCE) - goal.step)
+        return replace(goal, most=cost - 1)
+
+    def _examine(self, here: _Open, goal: Goal) -> tuple[Ints | None, list[_Open]]:
         """Give the best choice of a part, or parts of it that are still to be examined."""
-        part, alive = here.part, here.alive
-        if here.basis is not None:
-            relaxation.return_to(here.basis)
+        part, alive, relaxation, tied = here.part, here.alive, here.relaxation, here.tied
+        relaxation.return_to(here.basis)
         while True:
             alive = self._groups.ordered(alive)
-            solved = self._solved(relaxation, part, alive, goal)
+            solved = self._solved(relaxation, _Open(part, alive, relaxation, here.basis, tied), goal)
             if solved is None:
                 return None, []
             alive &= solved.useful
-            part = Part(part.mask, solved.bound)
+            part, tied = Part(part.mask, solved.bound), solved.tied
             values = solved.values
-            if goal.level != IMBALANCE and (np.abs(values - np.round(values)) < EPSILON).all():
-                # Nothing in this part costs less at any of the levels that the weights count.
-                self.parts.append(part)
-                chosen = np.flatnonzero(values > 0.5)
-                return (chosen if self._reaches(chosen, goal) else None), []
+            if (np.abs(values - np.round(values)) < EPSILON).all():
+                return self._whole(relaxation, part, alive, solved, goal)
             splits = self._splits(alive, values) if alive.sum() > FEW else []
             if not splits:
                 self.parts.append(part)
-                return self._ask(alive, goal), []
+                return self._asked(alive, solved, goal), []
+            if alive.sum() < SMALLER * len(relaxation):
+                relaxation = relaxation.among(alive, relaxation.basis())
             trials, closed = self._tried(relaxation, alive, splits, solved)
             if not closed:
                 strongest = max(trials, key=lambda trial: trial.gain)
                 return None, [
-                    _Open(Part(part.mask & side, part.bound), alive & side, probe.basis)
+                    _Open(Part(part.mask & side, part.bound), alive & side, relaxation, probe.basis, tied)
                     for probe, side in strongest.sides
                 ]
             for side, other in closed:
@@ -179,31 +206,65 @@ class Tree:
                 part = Part(part.mask & other, part.bound)
                 alive &= other
 
-    def _solved(self, relaxation: Relaxation, part: Part, alive: Flags, goal: Goal) -> _Solved | None:
+    def _asked(self, alive: Flags, solved: _Solved, goal: Goal) -> Ints | None:
+        """Give branch and cut's answer for some columns, None if it doesn't reach the goal."""
+        asked = goal
+        if solved.tied:
+            least = ceil(solved.value - SLACK)
+            least += (goal.evenness - least) % goal.step
+            asked = Goal(IMBALANCE, least, goal.evenness, (*goal.settled, goal.most))
+        found = self._ask(alive, asked)
+        return found if found is not None and self._reaches(found, goal) else None
+
+    def _whole(
+        self, relaxation: Relaxation, part: Part, alive: Flags, solved: _Solved, goal: Goal
+    ) -> tuple[Ints | None, list[_Open]]:
+        """Take a solution of the relaxation that is a choice."""
+        chosen = np.flatnonzero(solved.values > 0.5)
+        found = chosen if self._reaches(chosen, goal) else None
+        if goal.level == CHANGED and not solved.tied:
+            # Nothing here changes fewer clerks, but something may be more even.
+            if found is not None:
+                return found, [_Open(part, alive, relaxation, relaxation.basis())]
+            self.parts.append(part)
+            return self._asked(alive, solved, goal), []
+        self.parts.append(part)
+        return found, []
+
+    def _solved(self, relaxation: Relaxation, here: _Open, goal: Goal) -> _Solved | None:
         """Solve the relaxation of a part.
 
-        None if nothing in it reaches the goal; the part is kept for later goals then, unless it holds no choice at all.
+        None if nothing in it reaches the goal; the part is kept for later goals then.
         """
+        part, alive = here.part, here.alive
         most = self.most(goal)
         relaxation.restrict(alive)
-        try:
-            value = relaxation.solve(self.weights, self._left())
-            # Columns that were too dear are left out of `alive`, so the whole part's bound is `most` at best.
-            bound = max(part.bound, min(value, most))
+        value, bound = part.bound, part.bound
+        if goal.level == CHANGED:
+            relaxation.bound(CHANGED, 0, goal.most)
+        if not here.tied:
+            try:
+                value = relaxation.solve(self.weights, self._left())
+            except InfeasibleError:
+                value = inf
+            # All costs are whole. Columns that were too dear are left out of `alive`, so the whole part's bound is `most` at best.
+            bound = max(bound, ceil(min(value, most) - SLACK))
             if value > most + SLACK:
                 self.parts.append(Part(part.mask, bound))
                 return None
-            useful = relaxation.reduced <= most - value + SLACK
-            if goal.level != IMBALANCE:
+            useful = alive & (relaxation.reduced <= most - value + SLACK)
+            if goal.level != CHANGED or bound < most:
                 return _Solved(bound, value, most, relaxation.values(), useful)
-            relaxation.restrict(alive & useful)
-            value = relaxation.solve((0, 0, 0, 1), self._left(), warm=True)
+            alive = useful
+            relaxation.restrict(alive)
+        try:
+            value = relaxation.solve((0, 0, 0, 1), self._left(), warm=not here.tied)
         except InfeasibleError:
             return None
-        if value > goal.most + SLACK:
+        if value > goal.evenness + SLACK:
             return None
-        useful &= relaxation.reduced <= goal.most - value + SLACK
-        return _Solved(bound, value, goal.most, relaxation.values(), useful)
+        useful = alive & (relaxation.reduced <= goal.evenness - value + SLACK)
+        return _Solved(bound, value, goal.evenness, relaxation.values(), useful, tied=True)
 
     def _splits(self, alive: Flags, values: Floats) -> list[Split]:
         found = self._groups.splits(alive, values) or self._by_move(values)
@@ -255,6 +316,9 @@ class Tree:
         return trials, closed
 
     def _reaches(self, chosen: Ints, goal: Goal) -> bool:
+        tied = goal.level == CHANGED and self._cost(chosen, CHANGED) == goal.most
+        if tied and self._cost(chosen, IMBALANCE) > goal.evenness:
+            return False
         return all(
             least <= self._cost(chosen, level) <= most for level, (least, most) in goal.bounds().items()
         )

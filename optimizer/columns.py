@@ -125,3 +125,22 @@ def _allowed(office: Office, entry: Appointment) -> Flags:
         [[bool(bits >> grain & 1) for grain in range(office.grains_a_day)] for bits in entry.starts],
         dtype=bool,
     )
+
+
+def parity(columns: Columns, alive: Flags) -> int | None:
+    """Give whether the imbalance of every choice among these columns is even (0) or odd (1); None if both occur, or may.
+
+    The sum of |load - target| and the sum of load - target are both even or both odd, and the latter is the same in any choice
+    where each appointment adds the same work wherever it goes.
+    """
+    office = columns.office
+    targets = {number: clerk.target for number, clerk in enumerate(office.clerks) if clerk.target is not None}
+    work = np.where(np.isin(columns.clerk, list(targets)), columns.work, 0)[alive]
+    owner = columns.appointment[alive]
+    most = np.zeros(len(office.appointments), dtype=np.int64)
+    least = np.full(len(office.appointments), np.iinfo(np.int64).max)
+    np.maximum.at(most, owner, work)
+    np.minimum.at(least, owner, work)
+    if (most != least).any():
+        return None
+    return (int(most.sum()) - sum(targets.values())) % 2

@@ -39,7 +39,7 @@ def best(columns: Columns, known: Iterable[Ints] = ()) -> Ints:
     faults: list[str] = []
     possible = []
     for chosen in (
-        _filled(columns, kept_columns(columns)),
+        nearest(columns),
         _filled(columns, chained_columns(columns)),
         *known,
     ):
@@ -49,6 +49,11 @@ def best(columns: Columns, known: Iterable[Ints] = ()) -> Ints:
     if not possible:
         raise InfeasibleError(f"no plan was found in time, and the day as it stands has faults: {faults[0]}")
     return min(possible, key=lambda chosen: objective(columns, chosen))
+
+
+def nearest(columns: Columns) -> Ints:
+    """Give the choice in which nobody else changes: each hit one goes where it moves least, as long as something is free."""
+    return _filled(columns, kept_columns(columns))
 
 
 def objective(columns: Columns, chosen: Ints) -> Objective:

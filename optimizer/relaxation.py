@@ -40,6 +40,8 @@ BEST = 10
 
 
 DUAL, PRIMAL = 1, 4
+CHOOSE, DEVEX = -1, 1
+LOWER, BASIC = (int(status) for status in (highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic))
 """Strategies of the simplex by HiGHS' numbers."""
 FAR = 2**31 - 1
 """More steps of the simplex than there will be."""
@@ -58,16 +60,38 @@ class Probe:
 
     value: float
     exact: bool
-    basis: highspy.HighsBasis | None
+    basis: highspy.HighsBasis
+
+
+def nearby(columns: Columns, plan: Ints) -> Flags:
+    """Mark the columns to begin with: cancellations, all within `NEAR` or as near as a plan's, an appointment's `BEST` on each later day."""
+    office = columns.office
+    moved = columns.cost[MOVED]
+    reach = np.full(len(office.appointments), NEAR)
+    np.maximum.at(reach, columns.appointment[plan], moved[plan])
+    cancelled = columns.appointment[plan][columns.cost[CANCELLED, plan] > 0]
+    reach[cancelled] = office.grains_a_day
+    near: Flags = (columns.cost[CANCELLED] > 0) | (
+        moved <= np.minimum(reach, office.grains_a_day - 1)[columns.appointment]
+    )
+    later = np.flatnonzero(moved >= office.grains_a_day)
+    order = later[np.lexsort((moved[later], columns.appointment[later]))]
+    days = max(1, office.days)
+    group = columns.appointment[order] * days + columns.slot[order] % days
+    order = order[np.argsort(group, kind="stable")]
+    group = np.sort(group)
+    near[order[np.arange(len(order)) - np.searchsorted(group, group) < BEST]] = True
+    return near
 
 
 class Relaxation:
     """A linear program over the alive columns, with bounds on what each level costs.
 
-    `alive` is a mask over all columns; `reduced` their reduced costs and `values` their values after `solve`.
+    `alive` is a mask over all columns; `reduced` their reduced costs and `values` their values after `solve`. The solver
+    sees the `seen` columns from the beginning.
     """
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, seen: Flags, keys: Ints | None = None) -> None:
         self.columns = columns
         self.alive: Flags = np.ones(len(columns), dtype=bool)
         self.reduced: Floats = np.zeros(len(columns))
@@ -89,7 +113,9 @@ class Relaxation:
         self._highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types here
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
-        self._begin()
+        # Steepest edge needs a system solved for each basic column whenever a basis is returned to.
+        self._highs.setOptionValue("simplex_dual_edge_weight_strategy", CHOOSE if keys is None else DEVEX)
+        self._begin(np.flatnonzero(seen), np.zeros(0, dtype=np.int64) if keys is None else keys)
 
     def solve(self, weights: Sequence[float], seconds: float, *, warm: bool = False) -> float:
         """Minimise the weighted sum of the four levels over all alive columns and give its value.
@@ -133,6 +159,52 @@ class Relaxation:
                 break
         raise OutOfTimeError
 
+    def __len__(self) -> int:
+        """Give how many columns the solver sees."""
+        return len(self._inside)
+
+    def among(self, alive: Flags, basis: highspy.HighsBasis) -> Relaxation:
+        """Give a program of these columns alone, with this one's objective and bounds, that begins at a basis of this one.
+
+        The basis stays one, since all of its columns stay, unused though some may be, and all rows but basic ones.
+        """
+        self.return_to(basis)
+        of_columns = np.array([int(status) for status in basis.col_status])
+        of_rows = np.array([int(status) for status in basis.row_status])
+        seen = alive.copy()
+        seen[self._inside[of_columns[self._deviations :] == BASIC]] = True
+        keys = np.flatnonzero(self._grain_row.ravel() >= 0)
+        rows = self._grain_row.ravel()[keys]
+        smaller = Relaxation(self.columns, seen, keys[of_rows[rows] != BASIC])
+        smaller._start_like(self, of_columns, of_rows)
+        smaller.restrict(alive)
+        return smaller
+
+    def _start_like(self, other: Relaxation, of_columns: Ints, of_rows: Ints) -> None:
+        """Take another program's objective, bounds on the levels, and basis of which this one has all columns that are basic."""
+        lp = other._highs.getLp()
+        for level in range(IMBALANCE):
+            row = self._appointments + level
+            self.bound(level, lp.row_lower_[row], lp.row_upper_[row])
+        self._cost = other._cost
+        cost = np.concatenate([lp.col_cost_[: self._deviations], self._cost[self._inside]])
+        self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
+        columns = np.full(len(self.columns), LOWER, dtype=np.int64)
+        columns[other._inside] = of_columns[self._deviations :]
+        rows = np.full(self._rows, BASIC, dtype=np.int64)
+        first = self._appointments + IMBALANCE + len(self._targets)
+        rows[:first] = of_rows[:first]
+        both = np.flatnonzero((self._grain_row.ravel() >= 0) & (other._grain_row.ravel() >= 0))
+        rows[self._grain_row.ravel()[both]] = of_rows[other._grain_row.ravel()[both]]
+        basis = highspy.HighsBasis()
+        basis.col_status = [
+            highspy.HighsBasisStatus(status)
+            for status in np.concatenate([of_columns[: self._deviations], columns[self._inside]]).tolist()
+        ]
+        basis.row_status = [highspy.HighsBasisStatus(status) for status in rows.tolist()]
+        basis.valid = True
+        self._highs.setBasis(basis)
+
     def probe(self, masks: Sequence[Flags], most: float, steps: int, seconds: float) -> list[Probe]:
         """Tell for each mask what the last objective costs at least if only its columns are alive, as far as `steps` of the simplex tell.
 
@@ -157,7 +229,7 @@ class Relaxation:
             if status == highspy.HighsModelStatus.kTimeLimit:
                 raise OutOfTimeError
             if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
-                found.append(Probe(inf, True, None))
+                found.append(Probe(inf, True, basis))
             else:
                 value = float(self._highs.getInfo().objective_function_value)
                 found.append(Probe(value, status == highspy.HighsModelStatus.kOptimal, self.basis()))
@@ -198,7 +270,8 @@ class Relaxation:
         found[self._inside] = np.asarray(self._highs.getSolution().col_value)[self._deviations :]
         return found
 
-    def _begin(self) -> None:
+    def _begin(self, chosen: Ints, keys: Ints) -> None:
+        """Pass the program of these columns to the solver, with rows for the grains at which they start and at these keys."""
         lower = np.full(self._rows, -inf)
         upper = np.full(self._rows, inf)
         lower[: self._appointments] = upper[: self._appointments] = 1.0
@@ -207,8 +280,7 @@ class Relaxation:
             row = self._load_row[clerk]
             lower[row] = upper[row] = float(target or 0)
             rows += [row, row]
-        chosen = np.flatnonzero(self._near())
-        keys = np.unique(self._key(chosen))
+        keys = np.unique(np.concatenate([keys, self._key(chosen)]))
         keys = keys[keys >= 0]
         self._grain_row.ravel()[keys] = self._rows + np.arange(len(keys))
         self._rows += len(keys)
@@ -229,22 +301,6 @@ class Relaxation:
         self._highs.passModel(lp)
         self._inside = chosen
         self._outside[chosen] = False
-
-    def _near(self) -> Flags:
-        """Mark the columns to begin with: all within `NEAR`, and an appointment's `BEST` on each later day."""
-        columns = self.columns
-        moved = columns.cost[MOVED]
-        near: Flags = (columns.cost[CANCELLED] > 0) | (moved <= NEAR)
-        grains = columns.office.grains_a_day
-        later = np.flatnonzero(moved >= grains)
-        order = later[np.lexsort((moved[later], columns.appointment[later]))]
-        group = columns.appointment[order] * max(1, columns.office.days) + columns.slot[order] % max(
-            1, columns.office.days
-        )
-        order = order[np.argsort(group, kind="stable")]
-        group = np.sort(group)
-        near[order[np.arange(len(order)) - np.searchsorted(group, group) < BEST]] = True
-        return near
 
     def _price(self, cost: Floats) -> None:
         """Compute all columns' reduced costs: own cost less the duals of the rows that a column is in."""

@@ -5,8 +5,8 @@ Lexicographic: fewest cancelled, fewest grains moved in time, fewest clerk chang
 The method: the linear relaxation gives a bound for each level in turn, rounded up and demanded of the next. Reduced
 costs then leave only the columns that a solution at exactly these bounds can use. If the last relaxation is integral,
 that is the proven optimum; otherwise branch and cut looks for a solution at the bounds among the columns left. Where there
-is none, the first level whose bound can't be reached is settled: dives give good solutions, and then only better ones
-are looked for, by branching on moves and branch and cut. The levels after it are computed anew.
+is none, the moved grains are settled: dives give good solutions, and then only better ones are looked for, by branching on
+moves and branch and cut. Then clerk changes and imbalance are settled in the same way, both in one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 
 from optimizer import check, greedy
 from optimizer.branching import Goal, Tree
-from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
-from optimizer.relaxation import EPSILON, OutOfTimeError, Relaxation
+from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns, parity
+from optimizer.relaxation import EPSILON, OutOfTimeError, Relaxation, nearby
 from optimizer.selection import Question, choose
 from optimizer.solution import InfeasibleError, Solution
 
@@ -78,8 +78,9 @@ def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
 
 @dataclass(frozen=True, slots=True)
 class _Root:
-    """A solution of the relaxation to come back to."""
+    """A solution of the relaxation to come back to, among the columns that are possible."""
 
+    possible: Flags
     value: float
     values: Floats
     reduced: Floats
@@ -88,19 +89,19 @@ class _Root:
     @classmethod
     def of(cls, relaxation: Relaxation, value: float) -> _Root:
         """Take the solution that the relaxation has just found."""
-        return cls(value, relaxation.values(), relaxation.reduced, relaxation.basis())
+        return cls(relaxation.alive, value, relaxation.values(), relaxation.reduced, relaxation.basis())
 
     def useful(self, dearest: int) -> Flags:
         """Mark the columns that a choice of this cost at most can use."""
-        found: Flags = self.reduced <= dearest - self.value + SLACK
+        found: Flags = self.possible & (self.reduced <= dearest - self.value + SLACK)
         return found
 
 
 class _Task:
     """One run.
 
-    `least` is what each of the first three levels costs at least, given the levels before; `sure` are those of which
-    it's known that a choice reaches it. `useful` are the columns that a choice at `least` can use.
+    `least` is what each of the first three levels costs at least, given the levels before. `root` is the relaxation's solution by
+    the weights, given how many are cancelled.
     """
 
     def __init__(self, columns: Columns, deadline: float, seed: int) -> None:
@@ -109,14 +110,11 @@ class _Task:
         self.seed = seed
         self.incumbent: Ints | None = None
         self.least = [0, 0, 0]
-        self.sure: set[int] = set()
-        self.useful: Flags = np.ones(len(columns), dtype=bool)
         # One moved grain outweighs all clerk changes that there can be.
         self.weight = len(columns.office.appointments) + 1
         self.weights = (0, STRICT * self.weight, 1, 0)
         self.tree = Tree(columns, self.weights, self._ask, lambda: self.left)
         self.root: _Root | None = None
-        self.within: _Root | None = None
 
     @property
     def left(self) -> float:
@@ -130,22 +128,15 @@ class _Task:
         """Give the optimal choice of columns; raises OutOfTimeError and InfeasibleError."""
         if not self.columns.office.appointments:
             return np.zeros(0, dtype=np.int64)
-        relaxation = Relaxation(self.columns)
+        relaxation = Relaxation(self.columns, nearby(self.columns, greedy.nearest(self.columns)))
         self._relax_cancelled(relaxation)
         while True:
-            try:
-                found = self._most_even(relaxation, self._relax_changed(relaxation))
-            except InfeasibleError:
-                # Nothing costs exactly as much as the bounds, which may only mean that one more must be cancelled.
-                if MOVED in self.sure:
-                    raise
-                found = None
+            found = self._at_all_bounds(relaxation)
             if found is not None:
                 return found
-            if MOVED not in self.sure:
-                self._settle_moved(relaxation)
-            else:
-                self._settle_changed(relaxation)
+            useful = self._settle_moved(relaxation)
+            if useful is not None:
+                return self._settle_rest(relaxation, useful)
 
     def fallback(self) -> Ints:
         """Give the best of the best choice found so far and the greedy ones."""
@@ -171,89 +162,68 @@ class _Task:
         relaxation.bound(CANCELLED, least, least)
         relaxation.bound(MOVED, 0, inf)
         relaxation.bound(CHANGED, 0, inf)
-        relaxation.restrict(np.ones(len(self.columns), dtype=bool))
+        cancelling = self.columns.cost[CANCELLED] > 0
+        relaxation.restrict(~cancelling if least == 0 else np.ones(len(self.columns), dtype=bool))
         value = relaxation.solve(self.weights, self.left)
         self.root = _Root.of(relaxation, value)
         self.least = [least, ceil(self._costs(relaxation)[MOVED] - EPSILON), 0]
 
-    def _relax_changed(self, relaxation: Relaxation) -> Flags:
-        """Bound the third level, given the first two; give the columns of choices at these bounds."""
+    def _relax_changed(self, relaxation: Relaxation, allowed: Flags) -> tuple[Relaxation, _Root]:
+        """Bound the third level, given the first two, among these columns; give their program and its solution by the weights."""
         cancelled, moved, _ = self.least
-        relaxation.bound(CANCELLED, cancelled, cancelled)
-        relaxation.bound(MOVED, moved, moved)
-        relaxation.bound(CHANGED, 0, inf)
-        relaxation.restrict(self.useful)
-        if self.within is not None:
-            relaxation.return_to(self.within.basis)
-        value = relaxation.solve(self.weights, self.left) - self.weights[MOVED] * moved
-        self.least[CHANGED] = max(self.least[CHANGED], ceil(value - EPSILON))
-        self.within = _Root.of(relaxation, value + self.weights[MOVED] * moved)
-        alive: Flags = self.useful & (relaxation.reduced <= self.least[CHANGED] - value + SLACK)
-        return alive
+        assert self.root is not None
+        smaller = relaxation.among(allowed, self.root.basis)
+        smaller.bound(CANCELLED, cancelled, cancelled)
+        smaller.bound(MOVED, moved, moved)
+        root = _Root.of(smaller, smaller.solve(self.weights, self.left))
+        self.least[CHANGED] = ceil(root.value - self.weights[MOVED] * moved - EPSILON)
+        return smaller, root
 
-    def _most_even(self, relaxation: Relaxation, alive: Flags) -> Ints | None:
-        """Give the most even choice at exactly the bounds, None if there is none."""
-        relaxation.restrict(alive)
-        relaxation.bound(CHANGED, self.least[CHANGED], self.least[CHANGED])
+    def _at_all_bounds(self, whole: Relaxation) -> Ints | None:
+        """Give a choice at exactly the bounds of all levels, or the most even one at those of the others; None if none is found easily.
+
+        There may be none that costs exactly as much as the bounds.
+        """
+        moved = self.weights[MOVED] * self.least[MOVED]
+        assert self.root is not None
         try:
+            relaxation, root = self._relax_changed(
+                whole, self.root.useful(moved + len(self.columns.office.appointments))
+            )
+            alive = relaxation.alive & root.useful(moved + self.least[CHANGED])
+            relaxation.restrict(alive)
+            relaxation.bound(CHANGED, self.least[CHANGED], self.least[CHANGED])
             value = relaxation.solve((0, 0, 0, 1), self.left, warm=True)
         except InfeasibleError:
             return None
         values = relaxation.values()
         if (np.abs(values - np.round(values)) < EPSILON).all():
             return np.flatnonzero(values > 0.5)
-        even = self._even(alive, value)
-        reduced = relaxation.reduced
-        fixed = {level: (self.least[level], self.least[level]) for level in range(IMBALANCE)}
-        near = alive & (reduced <= even - value + SLACK)
-        if CHANGED not in self.sure:
-            # Where a level was settled already, the next bound mostly isn't reached either.
-            if self.sure or alive.sum() > EASY:
-                return None
-            found = self._choose(near, fixed | {IMBALANCE: (even, even)}, None)
-            if found is not None:
-                return found
-            return self._choose(alive, fixed | {IMBALANCE: (even, FAR)}, IMBALANCE)
-        # The best so far is at these bounds: look for a more even one only.
-        assert self.incumbent is not None
-        most = self._objective(self.incumbent).imbalance_grains - 1
-        if most < even:
-            return self.incumbent
-        near = alive & (reduced <= most - value + SLACK)
-        relaxation.bound(CHANGED, 0, self.least[CHANGED])
-        assert self.within is not None
-        relaxation.return_to(self.within.basis)
-        found = self._better(relaxation, near, IMBALANCE, (even, most))
-        return self.incumbent if found is None else found
-
-    def _even(self, alive: Flags, value: float) -> int:
-        """Round a bound on the imbalance up, to the parity that it has when the day's work is the same in any choice.
-
-        The sum of |load - target| and the sum of load - target are both even or both odd.
-        """
-        columns = self.columns
+        if alive.sum() > EASY:
+            return None
         even = ceil(value - EPSILON)
-        targets = {number: c.target for number, c in enumerate(columns.office.clerks) if c.target is not None}
-        counted = np.isin(columns.clerk, list(targets))
-        work = np.where(counted, columns.work, 0)[alive]
-        owner = columns.appointment[alive]
-        most = np.zeros(len(columns.office.appointments), dtype=np.int64)
-        least = np.full(len(columns.office.appointments), np.iinfo(np.int64).max)
-        np.maximum.at(most, owner, work)
-        np.minimum.at(least, owner, work)
-        if (most == least).all():
-            even += (int(most.sum()) - sum(targets.values()) - even) % 2
-        return even
+        fixed_parity = parity(self.columns, alive)
+        if fixed_parity is not None:
+            even += (fixed_parity - even) % 2
+        fixed = {level: (self.least[level], self.least[level]) for level in range(IMBALANCE)}
+        near = alive & (relaxation.reduced <= even - value + SLACK)
+        found = self._choose(near, fixed | {IMBALANCE: (even, even)}, None)
+        if found is not None:
+            return found
+        return self._choose(alive, fixed | {IMBALANCE: (even, FAR)}, IMBALANCE)
 
-    def _settle_moved(self, relaxation: Relaxation) -> None:
-        """Find the least moved grains that a choice reaches; if there is none, one more must be cancelled."""
+    def _settle_moved(self, relaxation: Relaxation) -> Flags | None:
+        """Find the least moved grains that a choice reaches; give the columns of choices with as few.
+
+        If there is none, one more must be cancelled, and None is given.
+        """
         cancelled, moved, _ = self.least
-        relaxation.bound(MOVED, 0, inf)
-        relaxation.bound(CHANGED, 0, inf)
         root = self.root
         assert root is not None
-        relaxation.return_to(root.basis)
-        self._dive(relaxation, root, np.ones(len(self.columns), dtype=bool))
+        near = root.useful(self.weights[MOVED] * (moved + STEPS[0]) + len(self.columns.office.appointments))
+        for allowed in (near, root.possible):
+            if self.incumbent is None or self._objective(self.incumbent).cancelled > cancelled:
+                self._dive(relaxation, root, allowed)
         most = int(self.columns.cost[MOVED].max()) * len(self.columns.office.appointments)
         found = self.incumbent
         if found is not None and self._objective(found).cancelled == cancelled:
@@ -264,9 +234,8 @@ class _Task:
         proven = moved - 1
         for more in sorted({most, *(step for step in STEPS if step < most)} if most >= 0 else ()):
             # What was asked before is known to be impossible, so the first answer at the new lower end is the best.
-            better = self._better(
-                relaxation, np.ones(len(self.columns), dtype=bool), MOVED, (proven + 1, moved + more)
-            )
+            goal = Goal(MOVED, proven + 1, moved + more, (cancelled,))
+            better = self._better(relaxation, root, root.possible, goal)
             proven = moved + more
             if better is not None:
                 found = better
@@ -275,34 +244,33 @@ class _Task:
             cost = self._objective(found)
             total, changed = cost.moved_grains, cost.clerk_changes
             self.least = [cancelled, total, 0]
-            self.sure = {CANCELLED, MOVED}
             # Nothing that changes more clerks at these bounds will be looked for.
-            self.useful = root.useful(self.weights[MOVED] * total + changed)
-            return
+            return root.useful(self.weights[MOVED] * total + changed)
         if cancelled >= len(self.columns.office.appointments):
             raise InfeasibleError("the appointments that keep their time can't all be assigned")
         self.least[CANCELLED] += 1
         self.tree.forget()
         self._relax_moved(relaxation)
+        return None
 
-    def _better(
-        self, relaxation: Relaxation, allowed: Flags, level: int, bounds: tuple[int, int]
-    ) -> Ints | None:
-        """Give a choice that costs least at the level, within the bounds, among these columns; None if there is none.
+    def _better(self, relaxation: Relaxation, root: _Root, allowed: Flags, goal: Goal) -> Ints | None:
+        """Give the best choice that reaches the goal among these columns; None if there is none.
 
-        The levels before it are settled.
+        The root is a solution by the weights that keeps the bounds on the levels before.
         """
-        goal = Goal(level, *bounds, tuple(self.least[:level]))
-        found = self.tree.better(relaxation, allowed, goal)
+        useful = allowed & root.useful(self.tree.most(goal))
+        found = self.tree.better(relaxation, root.basis, useful, goal)
         if found is not None:
             self._keep(found)
         return found
 
     def _ask(self, alive: Flags, goal: Goal) -> Ints | None:
-        return self._choose(alive, goal.bounds(), goal.level, doubtful=True)
+        return self._choose(alive, goal.bounds(), goal.level, both=goal.level != IMBALANCE, doubtful=True)
 
     def _dive(self, relaxation: Relaxation, root: _Root, allowed: Flags) -> None:
-        """Look for good choices by some dives from this solution of the relaxation; leave it where it began."""
+        """Look for good choices by some dives from this solution of the relaxation, among these columns."""
+        relaxation = relaxation.among(allowed, root.basis)
+        basis = relaxation.basis()
         chance = np.random.default_rng(self.seed)
         for part in DIVES:
             alive = allowed
@@ -313,8 +281,7 @@ class _Task:
                     break
                 alive = allowed & root.useful(dearest)
             self._dive_once(relaxation, alive, root.values, part, chance)
-            relaxation.return_to(root.basis)
-        relaxation.restrict(allowed)
+            relaxation.return_to(basis)
 
     def _dive_once(
         self, relaxation: Relaxation, alive: Flags, values: Floats, part: int, chance: np.random.Generator
@@ -352,25 +319,36 @@ class _Task:
         if self.incumbent is None or self._objective(chosen) < self._objective(self.incumbent):
             self.incumbent = chosen
 
-    def _settle_changed(self, relaxation: Relaxation) -> None:
-        """Find the fewest clerk changes of choices with the least moved grains, of which the best so far is one."""
+    def _settle_rest(self, whole: Relaxation, useful: Flags) -> Ints:
+        """Give the choice with the fewest clerk changes, and then the least imbalance, at the least moved grains, which the best so far has too."""
+        relaxation, root = self._relax_changed(whole, useful)
         changed = self.least[CHANGED]
         assert self.incumbent is not None
         if self._objective(self.incumbent).clerk_changes > changed:
-            relaxation.bound(CHANGED, 0, inf)
-            assert self.within is not None
-            relaxation.return_to(self.within.basis)
-            self._dive(relaxation, self.within, self.useful)
-        most = self._objective(self.incumbent).clerk_changes - 1
-        if most >= changed:
-            self._better(relaxation, self.useful, CHANGED, (changed, most))
-        self.least[CHANGED] = self._objective(self.incumbent).clerk_changes
-        self.sure.add(CHANGED)
+            self._dive(relaxation, root, useful)
+        best = self._objective(self.incumbent)
+        step = 1 if parity(self.columns, useful) is None else 2
+        goal = Goal(
+            CHANGED,
+            changed,
+            best.clerk_changes,
+            tuple(self.least[:CHANGED]),
+            best.imbalance_grains - step,
+            step,
+        )
+        self._better(relaxation, root, useful, goal)
+        return self.incumbent
 
     def _choose(
-        self, alive: Flags, bounds: dict[int, tuple[int, int]], level: int | None, *, doubtful: bool = False
+        self,
+        alive: Flags,
+        bounds: dict[int, tuple[int, int]],
+        level: int | None,
+        *,
+        both: bool = False,
+        doubtful: bool = False,
     ) -> Ints | None:
-        question = Question(alive, bounds, level, fewer_changes=level == MOVED, doubtful=doubtful)
+        question = Question(alive, bounds, level, both=both, doubtful=doubtful)
         choice = choose(self.columns, question, self.left, seed=self.seed)
         if choice.columns is not None:
             self._keep(choice.columns)

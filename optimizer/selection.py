@@ -47,15 +47,15 @@ class Choice:
 class Question:
     """Which columns may be chosen, bounds [least, most] on the levels, and the level to minimise.
 
-    With no `level` any choice within the bounds will do. With `fewer_changes` and the level of moved grains, clerk
-    changes count after these: the relaxations are far less degenerate then, and whoever looks for few changes next begins with few.
+    With no `level` any choice within the bounds will do. With `both`, moved grains are followed by clerk changes, and clerk changes by
+    imbalance, so that the next level is minimised too: the relaxations are far less degenerate then, and refuting takes far fewer cuts.
     Where probably nothing keeps the bounds, `doubtful` saves the time of looking for a choice before refuting it.
     """
 
     alive: Flags
     bounds: dict[int, tuple[int, int]]
     level: int | None
-    fewer_changes: bool = False
+    both: bool = False
     doubtful: bool = False
 
 
@@ -84,17 +84,12 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
     _one_each(columns, chosen, rows)
     _no_overlaps(columns, chosen, rows)
     deviations = _levels(columns, chosen, question, rows)
-    cost = np.zeros(len(chosen) + deviations)
-    if question.level == IMBALANCE:
-        cost[len(chosen) :] = 1.0
-    elif question.level is not None:
-        cost[: len(chosen)] = columns.cost[question.level, chosen]
+    cost = _cost(columns, chosen, question.level, deviations)
     highs = _model(rows, cost, len(chosen), int(columns.work[chosen].sum()))
-    if question.fewer_changes:
-        # With n changes at most, a grain weighs more than all of them.
-        most = 1 + len(columns.office.appointments)
-        cost = most * cost
-        cost[: len(chosen)] += columns.cost[CHANGED, chosen]
+    if question.both:
+        assert question.level is not None
+        weight = _weight(columns, question.level + 1)
+        cost = weight * cost + _cost(columns, chosen, question.level + 1, deviations)
         highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
     if question.doubtful:
         for heuristic in HEURISTICS:
@@ -152,6 +147,26 @@ def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int, most: int) -> 
     return highs
 
 
+def _cost(columns: Columns, chosen: Ints, level: int | None, deviations: int) -> NDArray[np.float64]:
+    """Give what the columns and then the deviations add to a level."""
+    cost = np.zeros(len(chosen) + deviations)
+    if level == IMBALANCE:
+        cost[len(chosen) :] = 1.0
+    elif level is not None:
+        cost[: len(chosen)] = columns.cost[level, chosen]
+    return cost
+
+
+def _weight(columns: Columns, level: int) -> int:
+    """Give more than a level can cost."""
+    office = columns.office
+    if level != IMBALANCE:
+        return 1 + len(office.appointments)
+    work = np.zeros(len(office.appointments), dtype=np.int64)
+    np.maximum.at(work, columns.appointment, columns.work)
+    return 1 + int(work.sum()) + sum(abs(clerk.target) for clerk in office.clerks if clerk.target is not None)
+
+
 def _one_each(columns: Columns, chosen: Ints, rows: _Rows) -> None:
     owner = columns.appointment[chosen]
     ends = np.searchsorted(owner, np.arange(len(columns.office.appointments) + 1))
@@ -184,7 +199,8 @@ def _levels(columns: Columns, chosen: Ints, question: Question, rows: _Rows) -> 
             which = np.flatnonzero(cost)
             least, most = question.bounds[level]
             rows.add(which, cost[which].astype(np.float64), float(least), float(most))
-    if question.level != IMBALANCE and IMBALANCE not in question.bounds:
+    balanced = question.level == IMBALANCE or (question.both and question.level == CHANGED)
+    if not balanced and IMBALANCE not in question.bounds:
         return 0
     work, clerk = columns.work[chosen], columns.clerk[chosen]
     targets = [(number, c.target) for number, c in enumerate(columns.office.clerks) if c.target is not None]

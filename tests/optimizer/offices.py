@@ -1,12 +1,16 @@
 """Offices with an absence for tests: tiny, with every plan enumerated."""
 
 import random
+from dataclasses import astuple
 
+import numpy as np
 from hypothesis import strategies as st
 
-from optimizer import check
+from optimizer import check, greedy
+from optimizer.columns import all_columns
 from optimizer.constraints import no_overlap
 from optimizer.office import Appointment, Clerk, Office
+from optimizer.selection import Question, choose
 from optimizer.solution import Assignment, Place
 
 
@@ -69,6 +73,18 @@ def all_plans(office):
 def best_by_trying(office):
     """The least objective over all plans that `check` accepts; None when there is none."""
     return min((check.objective(office, plan) for plan in all_plans(office)), default=None)
+
+
+def best_level_by_level(office):
+    """The objective that branch and cut over all columns finds, each level after those before it."""
+    columns = all_columns(office)
+    bounds = {}
+    for level in range(4):
+        choice = choose(columns, Question(np.ones(len(columns), dtype=bool), dict(bounds), level), 60.0)
+        assert choice.proven
+        objective = check.objective(office, greedy.assignments(columns, choice.columns))
+        bounds[level] = (astuple(objective)[level],) * 2
+    return objective
 
 
 def crowded(seed, clerks=6, grains=60):

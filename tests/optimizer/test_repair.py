@@ -8,7 +8,7 @@ from optimizer.__main__ import main
 from optimizer.office import Appointment, Clerk, Office, office_from_json
 from optimizer.repair import InfeasibleError, repair
 from optimizer.solution import Assignment, Objective, Place
-from tests.optimizer.offices import best_by_trying, crowded, offices
+from tests.optimizer.offices import best_by_trying, best_level_by_level, crowded, offices
 
 FULL = 2**6 - 1
 
@@ -39,6 +39,19 @@ def test_branching_finds_what_branch_and_cut_finds(monkeypatch, seed, few):
     plan = repair(full)
     assert plan.proven_optimal
     assert plan.objective == expected.objective
+
+
+@pytest.mark.parametrize("few", [0, 100])
+@pytest.mark.parametrize("seed", range(8))
+def test_levels_settled_together_cost_what_each_costs_after_the_other(monkeypatch, seed, few):
+    full = crowded(seed, clerks=5, grains=40)
+    monkeypatch.setattr("optimizer.branching.FEW", few)
+    monkeypatch.setattr("optimizer.repair.EASY", 0)
+    # Without them the best so far leaves something to look for.
+    monkeypatch.setattr("optimizer.repair.DIVES", ())
+    plan = repair(full)
+    assert plan.proven_optimal
+    assert plan.objective == best_level_by_level(full)
 
 
 @settings(max_examples=60, deadline=None)

@@ -34,7 +34,7 @@ def test_a_program_of_which_presolve_lost_all_solutions_is_answered():
     data = json.loads((Path(__file__).parent / "instances" / "presolve-loses-all.json").read_text())
     columns = all_columns(office_from_json(data))
     alive = np.unpackbits(np.frombuffer(bytes.fromhex(data["alive"]), dtype=np.uint8))[: len(columns)] > 0
-    question = Question(alive, {CANCELLED: (2, 2), MOVED: (281, 286)}, MOVED, fewer_changes=True)
+    question = Question(alive, {CANCELLED: (2, 2), MOVED: (281, 286)}, MOVED, both=True)
     choice = choose(columns, question, 600.0)
     assert choice.columns is not None
     assert columns.cost[MOVED, choice.columns].sum() == 283
