@@ -61,7 +61,9 @@ def test_back_finds_every_page_and_what_was_entered(page, own):
     expect(page.locator("main")).to_contain_text("erika@example.org")
     page.reload()
     page.get_by_role("button", name="Angaben ändern").click()
+    expect(heading).to_have_text("Wer kommt?")
     page.go_back()
+    expect(heading).to_have_text("Stimmt alles?")
     page.get_by_role("button", name="Termin buchen").click()
     expect(heading).to_have_text("Ihr Termin ist gebucht")
     # Nothing of what was entered is left: the next person at this computer finds the appointment, which names nobody.
