@@ -180,7 +180,7 @@ class Tree:
         relaxation.return_to(here.basis)
         while True:
             alive = self._groups.ordered(alive)
-            solved = self._solved(relaxation, _Open(part, alive, relaxation, here.basis, tied), goal)
+            solved = self._solved(_Open(part, alive, relaxation, here.basis, tied), goal)
             if solved is None:
                 return None, []
             alive &= solved.useful
@@ -231,15 +231,15 @@ class Tree:
         self.parts.append(part)
         return found, []
 
-    def _solved(self, relaxation: Relaxation, here: _Open, goal: Goal) -> _Solved | None:
+    def _solved(self, here: _Open, goal: Goal) -> _Solved | None:
         """Solve the relaxation of a part.
 
         None if nothing in it reaches the goal; the part is kept for later goals then.
         """
-        part, alive = here.part, here.alive
+        part, alive, relaxation = here.part, here.alive, here.relaxation
         most = self.most(goal)
         relaxation.restrict(alive)
-        value, bound = part.bound, part.bound
+        bound = part.bound
         if goal.level == CHANGED:
             relaxation.bound(CHANGED, 0, goal.most)
         if not here.tied:
