@@ -53,7 +53,7 @@ from calendar_server.service import Actor, Calendars, Preconditions, is_known
 from calendar_server.setup import prepare
 from calendar_server.shell import METHODS, Shell
 from calendar_server.storage import reading
-from calendar_server.storage.database import Database
+from calendar_server.storage.database import Database, reason_of
 from calendar_server.storage.rows import CollectionRow, ObjectRow, Role
 from calendar_server.subscription import Subscription
 from calendar_server.upkeep import Upkeep, UpkeepSettings
@@ -226,7 +226,7 @@ class TerminApplication(Application):
         except BadXmlError:
             answer = frame.BAD_REQUEST
         except OperationalError as error:
-            _log.warning("database unavailable", error=type(error.orig).__name__)
+            _log.warning("database unavailable", reason=reason_of(error))
             answer = _BUSY
         except DBAPIError as error:
             # What a database can't keep (a NUL character, a value out of range) is the client's to mend.

@@ -30,6 +30,9 @@ from datetime import date, time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import structlog
+from sqlalchemy.exc import OperationalError
+
 from calendar_server import demand, fairness, snapshot, why
 from calendar_server.accounts import Account, AccountError, AccountRole, Accounts
 from calendar_server.feeds import Feeds, path_of
@@ -39,6 +42,7 @@ from calendar_server.plans import Absence, Plan, PlanKind, Plans, Step
 from calendar_server.refusals import MissingError, NotDoneError, PreconditionFailedError, RefusedError
 from calendar_server.service import Actor, Calendars, Part
 from calendar_server.storage import reading
+from calendar_server.storage.database import reason_of
 from calendar_server.waiting import NewWish
 
 if TYPE_CHECKING:
@@ -57,6 +61,8 @@ _LONGEST_FEEDBACK = 4_000
 _HOUR = 3_600
 _STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 401: "401 Unauthorized"}
 _STATUS |= {403: "403 Forbidden", 404: "404 Not Found", 405: "405 Method Not Allowed"}
+_STATUS |= {503: "503 Service Unavailable"}
+_log = structlog.get_logger(__name__)
 
 
 class _BadRequestError(ValueError):
@@ -78,15 +84,8 @@ class Desk:
 
     def __call__(self, environ: WSGIEnviron, start_response: WSGIStartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        account = self._login(environ)
-        if account is None:
-            return _answer(start_response, 401, {"error": "unauthorized"})
-        if self._accounts.is_app_password(_credentials(environ)[1]):
-            # It's for the calendars of one device: who finds that must not come upon citizens' telephone numbers and plans with it.
-            return _answer(start_response, 403, {"error": "app-password"})
-        path = str(environ.get("PATH_INFO", "")).removeprefix(PREFIX).strip("/").split("/")
         try:
-            status, body = self._route(str(environ["REQUEST_METHOD"]), path, environ, account)
+            status, body = self._respond(environ)
         except MissingError:
             status, body = 404, {"error": "not-found"}
         except RefusedError as error:
@@ -97,7 +96,20 @@ class Desk:
             status, body = 403, {"error": "forbidden"}
         except (_BadRequestError, AccountError) as error:
             status, body = 400, {"error": "bad-request", "detail": str(error)}
+        except OperationalError as error:
+            _log.warning("database unavailable", reason=reason_of(error))
+            status, body = 503, {"error": "unavailable"}
         return _answer(start_response, status, body)
+
+    def _respond(self, environ: WSGIEnviron) -> tuple[int, dict[str, Any]]:
+        account = self._login(environ)
+        if account is None:
+            return 401, {"error": "unauthorized"}
+        if self._accounts.is_app_password(_credentials(environ)[1]):
+            # It's for the calendars of one device: who finds that must not come upon citizens' telephone numbers and plans with it.
+            return 403, {"error": "app-password"}
+        path = str(environ.get("PATH_INFO", "")).removeprefix(PREFIX).strip("/").split("/")
+        return self._route(str(environ["REQUEST_METHOD"]), path, environ, account)
 
     def _login(self, environ: WSGIEnviron) -> Account | None:
         name, password = _credentials(environ)

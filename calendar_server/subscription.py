@@ -23,6 +23,7 @@ from calendar_server.ical.joining import joined
 from calendar_server.ical.values import utc_stamp
 from calendar_server.service import is_known
 from calendar_server.storage import reading
+from calendar_server.storage.database import reason_of
 from calendar_server.storage.rows import InstanceRow, Kind, ObjectRow, Role
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Subscription:
                 return [b""]
             body = self._text(source).encode()
         except DBAPIError as error:
-            _log.warning("database unavailable", error=type(error.orig).__name__)
+            _log.warning("database unavailable", reason=reason_of(error))
             return _say(start_response, "503 Service Unavailable", "The calendar is busy, try again.")
         start_response(_OK, [*headers.items(), ("Content-Length", str(len(body)))])
         return [b"" if method == "HEAD" else body]

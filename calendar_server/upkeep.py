@@ -18,6 +18,7 @@ from calendar_server.plans import Plans
 from calendar_server.refusals import NotDoneError, RefusedError
 from calendar_server.service import DAY, EXPAND_AHEAD, Actor, Calendars, expanded
 from calendar_server.storage import reading
+from calendar_server.storage.database import reason_of
 from calendar_server.storage.schema import archive, changes, collections, tombstones
 from calendar_server.storage.writing import set_meta
 
@@ -251,8 +252,10 @@ class Upkeep:
             for step in steps:
                 try:
                     step()
-                except (DBAPIError, NotDoneError) as error:
-                    _log.warning("upkeep failed", step=step.__name__, error=type(error).__name__)
+                except DBAPIError as error:
+                    _log.warning("upkeep failed", step=step.__name__, reason=reason_of(error))
+                except NotDoneError as error:
+                    _log.warning("upkeep failed", step=step.__name__, reason=type(error).__name__)
                 except Exception:  # noqa: BLE001 - it's logged, and what breaks one step mustn't keep holds from ending
                     _log.exception("upkeep failed", step=step.__name__)
             pause = self._pause()

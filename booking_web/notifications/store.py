@@ -139,6 +139,8 @@ def migrate(database: Database, revision: str = "head") -> None:
     config.set_main_option("script_location", str(_SCRIPTS))
     with database.write() as connection:
         if not database.is_sqlite:
+            # However long another one's migration takes: who gave up would only be started anew.
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
@@ -28,8 +28,37 @@ if TYPE_CHECKING:
 
 _POOL = 32
 _BUSY_SECONDS = 30
+_CONNECT_SECONDS = 10
+_ON_POSTGRESQL = (
+    # Who waits for an office longer than this is told to try again, as on SQLite.
+    f"SET lock_timeout = '{_BUSY_SECONDS}s'",
+    # A host that loses its power or its network says no goodbye, and its transaction would keep the office's lock for the two hours of the
+    # system's default.
+    "SET tcp_keepalives_idle = 20",
+    "SET tcp_keepalives_interval = 5",
+    "SET tcp_keepalives_count = 4",
+    "SET tcp_user_timeout = '40s'",
+)
+_TO_POSTGRESQL = {
+    "connect_timeout": _CONNECT_SECONDS,
+    # The same from our side: a server that is gone is noticed within a minute, whatever we wait for.
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 40_000,
+}
+"""libpq's connection parameters; the address goes first, where it names any of them."""
 _WAITING = 16
 """Connections that wait for the next read, at most; each keeps a cache of its own."""
+
+
+def reason_of(error: DBAPIError) -> str:
+    """What the database said, in a line that can be logged.
+
+    Only of its own state: what it says of statements, and in further lines, repeats values, which are people's data.
+    """
+    lines = str(error.orig).splitlines() if isinstance(error, OperationalError) else []
+    return lines[0] if lines else type(error.orig).__name__
 
 
 class FairLock:
@@ -73,9 +102,7 @@ class _WriterQueue:
         self._lock.acquire()
         try:
             if self._path:
-                if self._file is None:
-                    self._file = Path(self._path + ".lock").open("a")  # noqa: SIM115 - lives as long as the database
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+                self._lock_file()
             try:
                 yield
             finally:
@@ -83,6 +110,15 @@ class _WriterQueue:
                     fcntl.flock(self._file, fcntl.LOCK_UN)
         finally:
             self._lock.release()
+
+    def _lock_file(self) -> None:
+        try:
+            if self._file is None:
+                self._file = Path(self._path + ".lock").open("a")  # noqa: SIM115 - lives as long as the database
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            # A folder that can't be written is the database's failure like any other: who asks is answered, and a command says it in a line.
+            raise OperationalError(None, None, error) from error
 
     def close(self) -> None:
         if self._file is not None:
@@ -124,6 +160,16 @@ def _prepare_sqlite(engine: Engine) -> None:
             # Takes no lock, so it can't fail; SQLAlchemy's way would take longer than all else that a client that polls makes us do.
             driver: Any = connection.connection.driver_connection
             driver.execute("BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # Statements, and no `options` of the connection: a pooler between us and the server refuses those.
+        before, connection.autocommit = connection.autocommit, True
+        for setting in _ON_POSTGRESQL:
+            connection.execute(setting)
+        connection.autocommit = before
 
 
 class _Readers:
@@ -263,8 +309,12 @@ class Database:
                 pool_size=_POOL,
                 max_overflow=_POOL,
                 pool_pre_ping=True,
+                connect_args={
+                    name: value for name, value in _TO_POSTGRESQL.items() if name not in parsed.query
+                },
                 hide_parameters=True,
             )
+            _prepare_postgresql(engine)
             return Database(engine, None)
         raise ValueError(f"the database must be SQLite or PostgreSQL, not {parsed.get_backend_name()}")
 
@@ -307,7 +357,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block and durable when it is left; rolled back on any exception.
 
-        On SQLite writers wait for their turn here. On PostgreSQL only `lock_office` makes them wait, office by office.
+        On SQLite writers wait for their turn here. On PostgreSQL only the lock on an office's row makes them wait, office by office.
         """
         snapshot: _Snapshot | None = getattr(self._local, "snapshot", None)
         if snapshot is None:

@@ -19,6 +19,8 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def one_at_a_time(database: Database, connection: Connection) -> None:
     """Have other starting processes wait until this transaction ends; on SQLite, writers wait for each other anyway."""
     if not database.is_sqlite:
+        # However long another one's migration takes: who gave up would only be started anew.
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         # The number is an arbitrary constant.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4783301)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -233,6 +234,23 @@ def test_well_known_leads_to_the_server(server):
 def test_health(server):
     assert http(server, "GET", "healthz", "").status_code == 200
     assert http(server, "GET", "readyz", "").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["clerk1/calendar/", ".termin/busy", "feeds/none.ics"])
+def test_while_the_database_is_away_everything_says_try_again(server, path):
+    def status():
+        return http(server, "GET", path, "site").status_code
+
+    def rename(change):
+        with closing(server.database()) as database, database.write() as connection:
+            for table in ("accounts", "feeds"):
+                connection.exec_driver_sql(change.format(table))
+
+    before = status()
+    rename("ALTER TABLE {0} RENAME TO {0}_away")
+    assert status() == 503
+    rename("ALTER TABLE {0}_away RENAME TO {0}")
+    assert status() == before
 
 
 def test_the_site_cannot_list_appointments(server):

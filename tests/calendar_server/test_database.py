@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from calendar_server.storage.database import Database
+from calendar_server.storage.database import Database, reason_of
 from calendar_server.storage.migrate import migrate
 from calendar_server.storage.reading import meta_value
 from calendar_server.storage.writing import set_meta
-from tests.support.databases import fresh_sqlite
+from tests.support.databases import fresh_postgresql, fresh_sqlite
 
 
 @pytest.fixture
@@ -131,3 +131,66 @@ def test_a_read_that_outlives_the_database_keeps_no_connection(tmp_path):
         database.close()
     # What comes back last isn't kept for a read that won't come.
     assert connection.closed
+
+
+def test_a_folder_that_cannot_be_written_is_the_databases_failure(tmp_path):
+    database = Database.open(fresh_sqlite(tmp_path))
+    migrate(database)
+    write(database, "before")
+    database.close()
+    lock = tmp_path / "termin.sqlite.lock"
+    lock.unlink()
+    # Not even the superuser, as whom tests may run, opens a folder for writing.
+    lock.mkdir()
+    with pytest.raises(OperationalError) as caught:
+        write(database, "after")
+    assert str(lock) in reason_of(caught.value)
+    assert value(database) == "before"
+    lock.rmdir()
+    write(database, "after")
+    assert value(database) == "after"
+    database.close()
+
+
+def test_what_is_logged_of_a_failure_repeats_no_values():
+    database = Database.open(fresh_postgresql())
+    statement = text("SELECT CAST('Erika Mustermann' AS integer)")
+    with database.read() as connection, pytest.raises(DBAPIError) as caught:
+        connection.execute(statement)
+    database.close()
+    assert "Erika" in str(caught.value.orig)
+    assert "Erika" not in reason_of(caught.value)
+
+
+def test_postgresql_neither_waits_for_ever_nor_keeps_the_locks_of_a_host_that_is_gone():
+    database = Database.open(fresh_postgresql())
+    try:
+        with database.read() as connection:
+            said = {
+                name: connection.execute(text(f"SHOW {name}")).scalar_one()
+                for name in ("lock_timeout", "tcp_user_timeout", "transaction_isolation")
+            }
+            driver = connection.connection.driver_connection
+            # A server on this machine, reached by a socket in a folder, ignores what concerns TCP.
+            by_tcp = not driver.info.host.startswith("/")
+            parameters = driver.info.get_parameters()
+    finally:
+        database.close()
+    assert said == {
+        "lock_timeout": "30s",
+        "tcp_user_timeout": "40s" if by_tcp else "0",
+        "transaction_isolation": "repeatable read",
+    }
+    assert parameters["connect_timeout"] == "10"
+    assert parameters["tcp_user_timeout"] == "40000"
+
+
+def test_the_address_of_postgresql_goes_before_our_timeouts():
+    url = make_url(fresh_postgresql()).update_query_dict({"connect_timeout": "3"})
+    database = Database.open(url)
+    try:
+        with database.read() as connection:
+            parameters = connection.connection.driver_connection.info.get_parameters()
+    finally:
+        database.close()
+    assert parameters["connect_timeout"] == "3"
