@@ -118,8 +118,7 @@ class Sender:
         except BlockedError as error:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._blocked_until = now + self._pause
-            # The text is about the connection, not about this mail's citizen.
-            log.warning("no mail can leave", pause=self._pause.total_seconds())
+            log.warning("no mail can leave", reason=error.reason, pause=self._pause.total_seconds())
             self._store.postpone(one, self._blocked_until, str(error))
             return False
         else:
@@ -127,6 +126,8 @@ class Sender:
             if one.kind.is_news and not one.told.cancelled:
                 due = reminder_due(one.told.snapshot, self._rule, told_at=one.mail.date)
             self._left.append(Delivery(one, self._clock(), due))
+        if self._pause:
+            log.info("mails can leave again")
         self._pause = timedelta(0)
         return True
 

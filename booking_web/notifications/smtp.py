@@ -43,7 +43,11 @@ class Security(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """The mail server. `ca_file`: a certificate authority that isn't a public one. `hello`: our own name in EHLO."""
+    """The mail server. `ca_file`: a certificate authority that isn't a public one. `hello`: our own name in EHLO.
+
+    `timeout_seconds` is for every answer but the last one: whether a mail was taken is waited for `taking_seconds`. Servers look for viruses and spam
+    before they say so, and who gives up too soon sends the mail again and again (RFC 5321 section 4.5.3.2.6: ten minutes).
+    """
 
     host: str
     port: int = 587
@@ -52,6 +56,7 @@ class SmtpSettings:
     password: str = ""
     ca_file: str = ""
     timeout_seconds: float = 20.0
+    taking_seconds: float = 600.0
     hello: str = "localhost"
 
     def __repr__(self) -> str:
@@ -106,7 +111,7 @@ class SmtpConnection(flask_mail.Connection):
         except (OSError, smtplib.SMTPException) as error:
             if host is not None:
                 host.close()
-            raise BlockedError(_said(error)) from error
+            raise BlockedError(_said(error), _said(error)) from error
         self._last_used = time.monotonic()
         return host
 
@@ -134,16 +139,16 @@ class SmtpConnection(flask_mail.Connection):
         except smtplib.SMTPServerDisconnected as error:
             self.close()
             if not reused:
-                raise BlockedError(_said(error)) from error
+                raise BlockedError(_said(error), type(error).__name__) from error
             host = self._open()
             try:
                 self._hand_over_envelope(host, sender, recipient, named)
             except (OSError, smtplib.SMTPException) as again:
                 self.close()
-                raise BlockedError(_said(again)) from again
+                raise BlockedError(_said(again), type(again).__name__) from again
         except (OSError, smtplib.SMTPException) as error:
             self.close()
-            raise BlockedError(_said(error)) from error
+            raise BlockedError(_said(error), type(error).__name__) from error
         self._hand_over_body(host, body)
         self._last_used = time.monotonic()
         self.num_emails += 1
@@ -210,10 +215,13 @@ class SmtpConnection(flask_mail.Connection):
         except (OSError, smtplib.SMTPException) as error:
             # The final dot hasn't left, so the server must drop the mail (RFC 5321 section 4.1.1.4).
             self.close()
-            raise BlockedError(_said(error)) from error
+            raise BlockedError(_said(error), type(error).__name__) from error
         try:
+            assert host.sock is not None
+            host.sock.settimeout(max(self._settings.taking_seconds, self._settings.timeout_seconds))
             host.send(b".\r\n")
             code, answer = host.getreply()
+            host.sock.settimeout(self._settings.timeout_seconds)
         except (OSError, smtplib.SMTPException) as error:
             host.close()
             self.host = None
@@ -225,7 +233,7 @@ class SmtpConnection(flask_mail.Connection):
         text = _readable(f"{code} {answer.decode('utf-8', 'replace')}")
         if code == 421 or about_us:
             self.close()
-            raise BlockedError(text)
+            raise BlockedError(text, f"the server answered {code}")
         try:
             host.rset()
         except (OSError, smtplib.SMTPException):

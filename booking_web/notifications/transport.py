@@ -28,7 +28,14 @@ class DeferredError(DeliveryError):
 
 
 class BlockedError(DeliveryError):
-    """No mail can leave now: the server can't be reached, or doesn't let us in. Nothing of this mail has left."""
+    """No mail can leave now: the server can't be reached, or doesn't let us in. Nothing of this mail has left.
+
+    `reason` is for the log: what was said before anybody's address was named, or how the rest begins.
+    """
+
+    def __init__(self, text: str, reason: str = "") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class UncertainError(DeliveryError):
@@ -64,7 +71,8 @@ class MaildirTransport:
         try:
             self._maildir.add(message.as_bytes())
         except OSError as error:
-            raise BlockedError(f"the mail folder can't be written: {error.strerror}") from error
+            text = f"the mail folder can't be written: {error.strerror}"
+            raise BlockedError(text, text) from error
 
     def close(self) -> None:
         """Nothing is open between two mails."""

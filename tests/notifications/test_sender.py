@@ -198,6 +198,28 @@ def test_while_the_server_is_away_changes_replace_what_waits(world):
     assert not world.sender.blocked
 
 
+def test_the_log_says_why_no_mail_leaves_and_when_it_is_over(world, postbox, capfd):
+    port = free_port()
+    world.transport = SmtpTransport(settings(port))
+    world.restart()
+    world.book(email="geheim@example.org")
+    world.follow()
+    world.sender.step()
+    assert "Connection refused" in capfd.readouterr().out
+    postbox.on_rcpt = lambda recipient: f"421 too many mails for {recipient}"
+    with mail_server(postbox, port=port):
+        world.clock.advance(minutes=5)
+        world.send()
+        said = capfd.readouterr().out
+        assert "the server answered 421" in said
+        assert "geheim" not in said
+        postbox.on_rcpt = lambda _: None
+        world.clock.advance(minutes=5)
+        world.send()
+        world.transport.close()
+    assert "mails can leave again" in capfd.readouterr().out
+
+
 def test_a_mail_on_which_the_server_hangs_up_blocks_no_other(world, postbox):
     postbox.on_data = lambda content: "421 I can't stand this" if b"erika" in content else None
     with smtp(world, postbox):

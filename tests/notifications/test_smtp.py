@@ -194,6 +194,19 @@ def test_after_a_refusal_the_connection_is_still_good(transport, postbox):
     assert (postbox.recipients, postbox.connections) == (["y@example.org", "z@example.org"], 1)
 
 
+def test_a_server_that_looks_at_a_mail_for_minutes_is_waited_for(server, postbox):
+    """RFC 5321 section 4.5.3.2.6; each time one gives up too soon, the citizen gets the mail once more."""
+    transport = SmtpTransport(settings(server, timeout_seconds=5.0))
+    connection = transport._connection
+    waits = []
+    for hook in ("on_mail", "on_rcpt", "on_data"):
+        setattr(postbox, hook, lambda _, hook=hook: waits.append((hook, connection.host.sock.gettimeout())))
+    for _ in range(2):
+        transport.send(MAIL)
+    transport.close()
+    assert waits == [("on_mail", 5.0), ("on_rcpt", 5.0), ("on_data", 600.0)] * 2
+
+
 def test_a_lost_answer_is_uncertain(transport, postbox):
     postbox.drop_after_data = 1
     with pytest.raises(UncertainError):
