@@ -41,7 +41,10 @@ COMMANDS = {
     "verify": Entry("config.commands.verify:verify", "Find every broken invariant."),
     "import": Entry("config.commands.transfer:import_", "Store iCalendar files in a calendar."),
     "export": Entry("config.commands.transfer:export", "Write a calendar as an iCalendar file."),
-    "doctor": Entry("config.commands.doctor:doctor", "Check DNS, SMTP, CalDAV, the clock and versions."),
+    "doctor": Entry(
+        "config.commands.doctor:doctor",
+        "Check the disk, DNS, the worker, SMTP, CalDAV, the clock and versions.",
+    ),
     "retention": Entry("config.commands.retention:retention", "Delete what is kept no longer."),
 }
 """Every command, in the order of `--help`."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import imaplib
+import os
+import shutil
 import smtplib
 import socket
 import sqlite3
@@ -14,7 +16,7 @@ import ssl
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -29,8 +31,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from booking_web.notifications import mailbox
 from booking_web.notifications.smtp import Security, SmtpConnection
 from booking_web.notifications.transport import BlockedError
+from booking_web.notifications.worker import Heartbeat
 from calendar_server.storage.database import Database
 from config import compose, database, running, secrets
+from config.processes.launch import HEARTBEAT
 from config.processes.worker import mailbox_settings, smtp_settings
 
 if TYPE_CHECKING:
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
 
 _SECONDS = 10.0
 _SKEW_SECONDS = 5.0
+_LEAST_FREE = 256 * 1024 * 1024
+"""Bytes. A full disk refuses every booking, so it must be heard of days before."""
+_LONG_WAIT = timedelta(hours=1)
 _CLOCK_UNSYNCHRONISED = 5
 """TIME_ERROR of adjtimex(2)."""
 _SCRIPTS = {
@@ -77,10 +84,12 @@ def examine(settings: Settings, data: Path) -> Iterator[Finding]:
     checks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
         _versions,
         _data_folder,
+        _disk,
         _database,
         _names,
         _proxy,
         _calendars,
+        _worker,
         _mail_server,
         _reply_mailbox,
         _clock,
@@ -126,6 +135,23 @@ def _data_folder(_settings: Settings, data: Path) -> Iterator[Finding]:
             secrets.read(data)
         except secrets.SecretsError as error:
             yield Finding(Level.PROBLEM, "data", str(error))
+
+
+def _disk(_settings: Settings, data: Path) -> Iterator[Finding]:
+    if not data.is_dir():
+        return
+    if not os.access(data, os.W_OK | os.X_OK):
+        yield Finding(
+            Level.PROBLEM,
+            "disk",
+            f"{data} can't be written: is it termin's user who asks, and the disk not read-only?",
+        )
+    free = shutil.disk_usage(data).free
+    said = f"{free // (1024 * 1024):,} MB are free for {data}"
+    if free < _LEAST_FREE:
+        yield Finding(Level.PROBLEM, "disk", f"only {said}: once it's full, nobody can book any more")
+    else:
+        yield Finding(Level.OK, "disk", said)
 
 
 def _database(settings: Settings, data: Path) -> Iterator[Finding]:
@@ -238,6 +264,33 @@ def _login(settings: Settings, data: Path) -> dict[str, str]:
         except secrets.SecretsError:
             given = ""
     return urllib3.make_headers(basic_auth=f"site:{given}") if given else {}
+
+
+def _worker(_settings: Settings, data: Path) -> Iterator[Finding]:
+    beat = Heartbeat.read(data / HEARTBEAT)
+    if running.address_of(data, "worker") is None:
+        if beat is None:
+            yield Finding(Level.HINT, "worker", "none has run on this data folder: mails leave where it runs")
+        else:
+            yield Finding(Level.PROBLEM, "worker", f"none runs on {data}: no mail leaves from here")
+        return
+    now = datetime.now(UTC)
+    if beat is None or not beat.is_fresh(now):
+        since = f"since {beat.at:%Y-%m-%d %H:%M} UTC" if beat else "so far"
+        yield Finding(Level.PROBLEM, "worker", f"it runs and has done nothing {since}: its log says why")
+        return
+    if beat.state != "active":
+        yield Finding(Level.OK, "worker", "it stands by for another one, which is at work")
+        return
+    yield Finding(Level.OK, "worker", f"it works; {beat.waiting} mails wait")
+    if beat.oldest is not None and now - beat.oldest > _LONG_WAIT:
+        yield Finding(Level.HINT, "worker", f"a mail waits since {beat.oldest:%Y-%m-%d %H:%M} UTC")
+    if beat.failed:
+        yield Finding(
+            Level.HINT,
+            "worker",
+            f'{beat.failed} mails didn\'t arrive: staff finds them on the page "E-Mails"',
+        )
 
 
 def _mail_server(settings: Settings, data: Path) -> Iterator[Finding]:

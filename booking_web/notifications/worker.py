@@ -265,10 +265,41 @@ class NoLongerActiveError(Exception):
     """Another worker may be active by now: this one must end (and be started anew)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """What the worker last said of itself: `state` is "active" or "standby"; while it stands by, nothing is known of mails.
+
+    `waiting` and `failed` count mails, `oldest` is since when one waits (None: none does).
+    """
+
+    at: datetime
+    state: str
+    waiting: int = 0
+    failed: int = 0
+    oldest: datetime | None = None
+
+    @staticmethod
+    def read(file: Path) -> Heartbeat | None:
+        """Return what is in the file; None if there is none, or nothing that a worker wrote."""
+        try:
+            found = json.loads(file.read_text("utf-8"))
+            oldest = found.get("oldest")
+            return Heartbeat(
+                datetime.fromisoformat(found["at"]),
+                str(found["state"]),
+                int(found.get("waiting", 0)),
+                int(found.get("failed", 0)),
+                datetime.fromisoformat(oldest) if oldest else None,
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether the worker has worked within the last minute before `now` (aware); a clock that was put back says nothing else."""
+        return abs(now - self.at) <= _STALE
+
+
 def is_alive(heartbeat: Path, now: datetime) -> bool:
     """Tell whether the worker that writes `heartbeat` has worked within the last minute before `now` (aware)."""
-    try:
-        at = datetime.fromisoformat(json.loads(heartbeat.read_text("utf-8"))["at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return abs(now - at) <= _STALE
+    found = Heartbeat.read(heartbeat)
+    return found is not None and found.is_fresh(now)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(*, config: Path, data: Path, as_json: bool) -> None:
-    """Try out DNS, SMTP, IMAP, CalDAV, the database, the clock and versions, while the program runs. Changes nothing, sends nothing.
+    """Try out the disk, DNS, the worker, SMTP, IMAP, CalDAV, the database, the clock and versions, while the program runs. Changes nothing, sends nothing.
 
     Status 1 if there is a problem; hints are no problems.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,7 @@ from config import database, running, secrets
 from config import doctor as module
 from config.commands.doctor import doctor
 from config.doctor import Level, examine
+from config.processes.launch import HEARTBEAT
 from tests.notifications.servers import Postbox, mail_server
 from tests.notifications.test_mailbox import imap_server
 from tests.support.calendar import CHEAP, calendar_server
@@ -138,6 +140,40 @@ def test_a_folder_that_others_can_look_into(folder, data):
     data.chmod(0o700)
     (data / secrets.FILE).write_text("nonsense")
     assert findings(folder, data, "data")[1][0] is Level.PROBLEM
+
+
+def test_a_disk_that_is_nearly_full(folder, data, monkeypatch):
+    assert only(folder, data, "disk")[0] is Level.OK
+    monkeypatch.setattr(module, "_LEAST_FREE", 1 << 80)
+    level, text = only(folder, data, "disk")
+    assert (level, "MB are free" in text) == (Level.PROBLEM, True)
+
+
+def test_a_worker_that_works_hangs_or_is_gone(folder, data):
+    def beat(seconds_ago: int, **more: object) -> None:
+        at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        said = {"at": at.isoformat(), "state": "active", "waiting": 2, "failed": 0, "oldest": None, **more}
+        (data / HEARTBEAT).write_text(json.dumps(said))
+
+    assert only(folder, data, "worker")[0] is Level.HINT
+    with ExitStack() as held:
+        running.hold(held, data, "worker", "127.0.0.1", None)
+        assert only(folder, data, "worker")[0] is Level.PROBLEM
+        beat(1)
+        assert only(folder, data, "worker") == (Level.OK, "it works; 2 mails wait")
+        beat(1, failed=3, oldest="2026-01-01T08:00:00+00:00")
+        said = findings(folder, data, "worker")
+        assert [level for level, _ in said] == [Level.OK, Level.HINT, Level.HINT]
+        assert "2026-01-01 08:00" in said[1][1]
+        assert "3 mails" in said[2][1]
+        beat(1, state="standby")
+        assert "stands by" in only(folder, data, "worker")[1]
+        beat(3_600)
+        level, text = only(folder, data, "worker")
+        assert (level, "has done nothing since" in text) == (Level.PROBLEM, True)
+    beat(1)
+    level, text = only(folder, data, "worker")
+    assert (level, "no mail leaves" in text) == (Level.PROBLEM, True)
 
 
 def test_a_proxy_that_is_not_trusted_hides_who_calls(folder, data):
