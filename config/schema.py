@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, time
+from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -156,7 +157,29 @@ def _phone(value: str) -> str:
 def _database_url(value: str) -> str:
     if value and not value.startswith(("postgresql+psycopg://", "sqlite:///")):
         raise ValueError('must begin with "postgresql+psycopg://" or "sqlite:///"')
+    try:
+        # Only read to see whether it can be.
+        _ = urlsplit(value).port
+    except ValueError:
+        raise ValueError(
+            "isn't a database's address; write @ : / ? # % and [ ] in a password as %40 %3A %2F %3F %23 %25 %5B %5D"
+        ) from None
     return value
+
+
+def _server_name(value: str) -> str:
+    if any(character.isspace() or character in "/@" for character in value) or (
+        ":" in value and not _is_ipv6(value)
+    ):
+        raise ValueError(f"{value!r} isn't the name of a server alone; the port has a key of its own")
+    return value
+
+
+def _is_ipv6(value: str) -> bool:
+    try:
+        return ip_address(value).version == 6
+    except ValueError:
+        return False
 
 
 def _one_line(value: str) -> str:
@@ -173,6 +196,7 @@ GridClock = Annotated[time, BeforeValidator(_clock), AfterValidator(_on_grid)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Email = Annotated[str, AfterValidator(_email)]
 Host = Annotated[str, AfterValidator(_host)]
+ServerName = Annotated[str, AfterValidator(_server_name)]
 Url = Annotated[str, AfterValidator(_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Colour = Annotated[str, AfterValidator(_colour)]
@@ -773,7 +797,7 @@ class DatabaseTable(Table):
 class Smtp(Table):
     """The mail server; without one, mails are written to the data folder."""
 
-    host: str = ""
+    host: ServerName = ""
     """Its name; empty: mails are written to the folder `mail` of the data folder as they would have left."""
     port: Port = 587
     """Its port."""
@@ -803,7 +827,7 @@ class Smtp(Table):
 class Replies(Table):
     """The mailbox that answers to our mails come to, read by IMAP; without one, nobody's calendar program is listened to."""
 
-    host: str = ""
+    host: ServerName = ""
     """Name of the IMAP server; empty: replies and bounces aren't read."""
     port: Port = 993
     """Its port."""

@@ -51,17 +51,8 @@ def serve(settings: Settings, data: Path, *, roles: Sequence[str] = ROLES, demo:
     )
     with ExitStack() as held:
         prepare_data(settings, launch.data, demo=demo)
-        for role in roles:
-            try:
-                running.hold(held, launch.data, role, launch.host, launch.port(role))
-            except running.RunsAlreadyError as error:
-                raise ServeError(
-                    f"another termin serve runs the {role} on {launch.data}: stop it or choose another folder (--data)"
-                ) from error
+        _hold(held, launch, roles)
         check_ports(launch, roles)
-        if "worker" in roles:
-            # Left by an earlier run; the worker writes it anew after its first round.
-            (launch.data / HEARTBEAT).unlink(missing_ok=True)
         supervisor = Supervisor([_spec(role, launch) for role in roles], report=_say)
         stop_on_signals(supervisor)
         try:
@@ -70,13 +61,35 @@ def serve(settings: Settings, data: Path, *, roles: Sequence[str] = ROLES, demo:
             raise ServeError(str(error)) from error
 
 
+def _hold(held: ExitStack, launch: Launch, roles: Sequence[str]) -> None:
+    """Keep the roles for this process, and let nothing of an earlier run pass for its own. Raises ServeError."""
+    data = launch.data
+    try:
+        for role in roles:
+            try:
+                running.hold(held, data, role, launch.host, launch.port(role))
+            except running.RunsAlreadyError as error:
+                raise ServeError(
+                    f"another termin serve runs the {role} on {data}: stop it or choose another folder (--data)"
+                ) from error
+        if "worker" in roles:
+            # The worker writes it anew after its first round.
+            (data / HEARTBEAT).unlink(missing_ok=True)
+    except OSError as error:
+        raise ServeError(_unusable(data, error)) from error
+
+
+def _unusable(data: Path, error: OSError) -> str:
+    return f"the data folder {data} can't be used (--data): {error.strerror}"
+
+
 def prepare_data(settings: Settings, data: Path, *, demo: bool) -> None:
     """Make the data folder and its secrets if they aren't there. Raises ServeError."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         ensure(data, settings.server.secrets, demo=demo)
     except OSError as error:
-        raise ServeError(f"the data folder {data} can't be used (--data): {error.strerror}") from error
+        raise ServeError(_unusable(data, error)) from error
     except SecretsError as error:
         raise ServeError(str(error)) from error
 

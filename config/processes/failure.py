@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from config.secrets import SecretsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_NOT_TO_BE_WRITTEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_NOT_ALLOWED = ("unable to open database file", "attempt to write a readonly database", "Permission denied")
 log = structlog.get_logger(__name__)
 
 
@@ -42,5 +45,9 @@ def reason_of(error: Exception) -> str | None:
         if type(error) not in {database.DatabaseError, database.OperationalError}:
             return None
         lines = str(error.orig).splitlines()
-        return f"the database can't be used: {lines[0] if lines else type(error.orig).__name__}"
+        said = lines[0] if lines else type(error.orig).__name__
+        hint = " (run it as the user that owns the data folder)" if said.endswith(_NOT_ALLOWED) else ""
+        return f"the database can't be used: {said}{hint}"
+    if isinstance(error, OSError) and error.errno in _NOT_TO_BE_WRITTEN:
+        return f"{error.filename or 'a file'} can't be used: {error.strerror}"
     return None

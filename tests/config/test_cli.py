@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,12 +17,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
 from config import compose, running
 from config.cli import COMMANDS
 from config.cli import termin as cli
+from config.processes.failure import reason_of
 from config.settings import load
 
 if TYPE_CHECKING:
@@ -218,3 +222,44 @@ def test_a_database_that_cannot_be_used_is_told_in_a_line(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: the database can't be used: connection failed")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_data_folder_that_cannot_be_written_is_told_in_a_line(
+    where: tuple[object, ...], tmp_path: Path
+) -> None:
+    """The one who asks is often not the user that the service runs as; tests may run as the superuser, whom only folders in the way stop."""
+    termin("user", "list", *where)
+    lock = tmp_path / "data" / "termin.sqlite.lock"
+    lock.unlink()
+    lock.mkdir()
+    for command in (("user", "list"), ("verify",)):
+        done = installed(*command, *where)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("Error: the database can't be used: ")
+        assert str(lock) in done.stderr
+        assert done.stderr.count("\n") == 1
+    (tmp_path / "data" / ".calendar.lock").mkdir()
+    done = installed("serve", *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"Error: the data folder {tmp_path / 'data'} can't be used (--data): Is a directory\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OperationalError(None, None, sqlite3.OperationalError("attempt to write a readonly database")),
+            "the database can't be used: attempt to write a readonly database (run it as the user that owns the data folder)",
+        ),
+        (
+            OperationalError(None, None, sqlite3.OperationalError("database or disk is full")),
+            "the database can't be used: database or disk is full",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x can't be used: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x"), None),
+    ],
+)
+def test_what_somebody_can_mend_is_told_in_a_line(error: Exception, said: str | None) -> None:
+    assert reason_of(error) == said

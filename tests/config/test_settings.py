@@ -323,6 +323,31 @@ def test_mail_without_encryption_is_only_for_this_machine(folder: Folder) -> Non
     ]
 
 
+@pytest.mark.parametrize("table", ["smtp", "replies"])
+@pytest.mark.parametrize(
+    "host", ["mail.example:587", "smtps://mail.example", "termin@mail.example", "mail example"]
+)
+def test_a_server_is_given_by_its_name_alone(folder: Folder, table: str, host: str) -> None:
+    folder.write(SERVER, f'[{table}]\nhost = "{host}"\n')
+    assert folder.mistakes() == [
+        f"server.toml: {table}.host: '{host}' isn't the name of a server alone; the port has a key of its own"
+    ]
+
+
+@pytest.mark.parametrize("host", ["mail.example", "2001:db8::25", "192.0.2.25"])
+def test_a_server_may_be_given_by_its_address(folder: Folder, host: str) -> None:
+    folder.write(SERVER, f'[smtp]\nhost = "{host}"\n')
+    assert folder.load().server.smtp.host == host
+
+
+@pytest.mark.parametrize("password", ["a:b/c", "a/b", "a#b", "a?b", "[a"])
+def test_a_database_password_that_tears_the_address_apart_is_a_mistake(folder: Folder, password: str) -> None:
+    folder.write(SERVER, f'[database]\nurl = "postgresql+psycopg://termin:{password}@db.example/termin"\n')
+    (said,) = folder.mistakes()
+    assert said.startswith("server.toml: database.url: isn't a database's address; write @ : / ?")
+    assert password not in said
+
+
 def test_a_login_to_the_mail_server_is_in_ascii(folder: Folder) -> None:
     folder.write(SERVER, '[smtp]\nhost = "mail.example"\nuser = "jürgen"\npassword = "süß"\n')
     assert folder.mistakes() == [
