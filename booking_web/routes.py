@@ -81,6 +81,9 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/absagen", "cancel_now", appointment.cancel_now, "token", "POST"),
     page("/termin/<token:token>/abgesagt", "cancelled", appointment.cancelled, "token"),
     # The waiting list
+    page("/termin/<token:token>/warteliste", "waiting_instead", waiting.instead, "token"),
+    page("/termin/<token:token>/warteliste/pruefen", "waiting_instead_check", waiting.check_instead, "token"),
+    page("/termin/<token:token>/warteliste", "waiting_instead_add", waiting.add_instead, "token", "POST"),
     page("/termin/warteliste", "waiting", waiting.form, "public"),
     page("/termin/warteliste", "waiting_check", waiting.check, "public", "POST"),
     page("/termin/warteliste/eintragen", "waiting_add", waiting.add, "public", "POST"),

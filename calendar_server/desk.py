@@ -235,6 +235,7 @@ class Desk:
             "until_minute": wish.until_minute,
             "offered_start": wish.offered_start,
             "offered_until": wish.offered_until,
+            "replaces": wish.replaces,
             "text": text,
         }
 
@@ -494,8 +495,8 @@ def _whole(body: dict[str, Any], name: str) -> int:
 
 
 def _new_wish(body: dict[str, Any]) -> NewWish:
-    def text(name: str) -> str:
-        found = body.get(name)
+    def text(name: str, default: str | None = None) -> str:
+        found = body.get(name, default)
         if not isinstance(found, str) or "\0" in found:
             raise _BadRequestError(f"{name} must be a text")
         return found
@@ -509,6 +510,7 @@ def _new_wish(body: dict[str, Any]) -> NewWish:
         weekdays=_whole(body, "weekdays"),
         from_minute=_whole(body, "from_minute"),
         until_minute=_whole(body, "until_minute"),
+        replaces=text("replaces", ""),
     )
 
 

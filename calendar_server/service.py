@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -917,6 +917,36 @@ class Calendars:
         clerk = self._place(writer, office, bookings.Booking(held, content, False, True), prefer="")
         name = file_name(content.uid)
         writer.insert(self._calendar_of(writer, clerk), name, content, view_href=name)
+
+    def move_to_hold(
+        self, writer: Writer, office: Office, stored: ObjectRow, held: ObjectRow, actor: Actor
+    ) -> None:
+        """Move an appointment to the time that a hold keeps for its citizen, which ends thereby; in a write of the caller.
+
+        Refuses if staff have changed it so that it needs more than was kept, and there's no more.
+        """
+        place, source = (writer.collections.by_id(row.collection_id) for row in (held, stored))
+        given = self._given_back(writer, stored, source, actor)
+        writer.remove(held, place)
+        assert held.first is not None
+        before = from_ical(stored.text, office.zone)
+        moved = replace(
+            before.at(datetime.fromtimestamp(held.first, office.zone)),
+            sequence=before.sequence + 1,
+            reason="",
+            proposed=None,
+        )
+        content = replace(bookings.content_of(moved, now=writer.now), digest=stored.digest)
+        booking = bookings.Booking(moved, content, False, True)
+        clerk = place.owner
+        if (content.last, content.services) != (held.last, held.services):
+            clerk = self._place(writer, office, booking, prefer=clerk)
+        # The limits have been checked when the wish was made; its address counts until the new time.
+        Fairness(self._limits, writer, office, Caller()).admit(booking, stored)
+        self._set_aside(writer, office, given)
+        writer.replace(
+            stored, source, content, target=self._calendar_of(writer, clerk), href=file_name(stored.uid)
+        )
 
 
 def _uid_conflict(where: CollectionRow, href: str) -> RefusedError:

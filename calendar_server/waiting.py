@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from calendar_server import bookings, dispatch, refusals, returns
 from calendar_server.fairness import mailbox_of
@@ -25,7 +25,7 @@ from calendar_server.ical.appointment import NotAnAppointmentError, from_ical
 from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind, Role
-from calendar_server.storage.schema import objects, wishes
+from calendar_server.storage.schema import instances, objects, wishes
 from calendar_server.storage.wish_rows import COLUMNS, IS_OPEN, find, open_wishes
 from calendar_server.wishes import Wish, WishState, offer_until
 from optimizer import admission
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from calendar_server.ical.appointment import Appointment
     from calendar_server.offices import Office
     from calendar_server.service import Actor, Calendars
+    from calendar_server.storage.rows import ObjectRow
     from calendar_server.storage.writing import Writer
 
 OFFERED = "Angeboten: "
@@ -68,6 +69,8 @@ class NewWish:
     weekdays: int
     from_minute: int
     until_minute: int
+    replaces: str = ""
+    """The uid of the appointment that moves to the offered time when it is taken; empty: it's booked beside what she has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Waiting:
         """Put a wish on the list; the same again is a success. If the public could book a time that suits it, that is offered at once.
 
         Refuses with "waiting-list-closed", "too-many-wishes", "waiting-list-full", "unknown-service", "appointment-needs-a-time",
-        "bad-wish", "already-booked" (the id with other content). Raises MissingError for an unknown office.
+        "bad-wish" (also if there is no appointment to replace), "already-booked" (the id with other content). Raises MissingError for an
+        unknown office.
         """
         office = self._calendars.directory.office(new.office)
         if office is None:
@@ -110,6 +114,7 @@ class Waiting:
             weekdays=new.weekdays,
             from_minute=new.from_minute,
             until_minute=new.until_minute,
+            replaces=new.replaces,
         )
         address = mailbox_of(wanted.email)
         with self._calendars.writing(office.id, actor) as writer:
@@ -119,11 +124,19 @@ class Waiting:
                     raise RefusedError(refusals.ALREADY_BOOKED)
                 return known[0]
             self._require_room(writer.connection, office, address)
+            if wish.replaces:
+                replaced = self._replaced(writer.connection, office, wish, writer.now)
+                if replaced is None:
+                    raise RefusedError(refusals.BAD_WISH, "there is no appointment to replace")
+                # What begins when hers does, or a little later, suits her no better.
+                wish = replace(wish, refused=(replaced.first or 0,))
             if actor.caller is not None:
-                # It counts like a booking of the same network and, as long as it may be offered, of the same address.
+                # It counts like a booking of the same network and, as long as it may be offered, of the same address: there the appointment
+                # that it replaces counts already.
                 asked = replace(bookings.content_of(wanted, now=writer.now), last=wish.last)
+                counted = replace(wanted, email="") if wish.replaces else wanted
                 self._calendars.check_limits(
-                    writer, office, bookings.Booking(wanted, asked, False, True), actor.caller
+                    writer, office, bookings.Booking(counted, asked, False, True), actor.caller
                 )
             values = {
                 column.name: getattr(wish, column.name)
@@ -133,7 +146,7 @@ class Waiting:
             values |= {
                 "state": wish.state.value,
                 "services": ",".join(sorted(wish.services)),
-                "refused": "[]",
+                "refused": json.dumps(wish.refused),
                 "address": address,
                 "text": new.text,
                 "created": writer.now,
@@ -161,6 +174,8 @@ class Waiting:
             and 0 < len(wanted.uid) <= 255
             and bool(wanted.email.strip())
             and len(wanted.email) <= 254
+            and len(new.replaces) <= 255
+            and new.replaces != wanted.uid
             and minutes == int(minutes)
             and minutes <= _LONGEST_MINUTES
             and new.first <= new.last
@@ -190,15 +205,33 @@ class Waiting:
         return self.read(wish_id)[0]
 
     def read(self, wish_id: str) -> tuple[Wish, str]:
-        """Return a wish and the text of its appointment. Raises MissingError."""
+        """Return a wish and the text of its appointment. An open wish `replaces` what would move if it were taken now. Raises MissingError."""
         with self._calendars.database.read() as connection:
             found = find(connection, wish_id)
-        if found is None:
-            raise MissingError(wish_id)
-        return found
+            if found is None:
+                raise MissingError(wish_id)
+            wish, text = found
+            office = self._calendars.directory.office(wish.office)
+            if (
+                wish.replaces
+                and wish.state.is_open
+                and office is not None
+                and self._replaced(connection, office, wish, self._calendars.now()) is None
+            ):
+                wish = replace(wish, replaces="")
+        return wish, text
+
+    @staticmethod
+    def _replaced(connection: Connection, office: Office, wish: Wish, now: int) -> ObjectRow | None:
+        """Return the appointment that moves when a wish is taken, as it is stored; None if there's none any more, or it has begun."""
+        row = reading.booking(connection, office.id, wish.replaces) if wish.replaces else None
+        if row is None or row.kind is not Kind.APPOINTMENT or (row.first or 0) <= now:
+            return None
+        standing = from_ical(row.text, office.zone)
+        return None if standing.cancelled or standing.group > 1 else row
 
     def accept(self, wish_id: str, start: int, actor: Actor) -> Wish:
-        """Make the offered hold an appointment; once it is taken, the same again is a success.
+        """Make the offered hold an appointment, or move there what it `replaces`; once it is taken, the same again is a success.
 
         `start` is what she saw: refuses with "offer-over" if that isn't offered, or not any more. Raises MissingError.
         """
@@ -212,10 +245,14 @@ class Waiting:
                 held = from_ical(row.text, office.zone)
                 if held.cancelled or row.hold_until is None or row.hold_until <= writer.now:
                     raise RefusedError(refusals.OFFER_OVER)
+                stored = self._replaced(writer.connection, office, wish, writer.now)
+                if stored is not None:
+                    self._calendars.move_to_hold(writer, office, stored, row, actor)
+                    return self._change(writer, wish, WishState.TAKEN)
                 kept = replace(held, hold_until=None, summary=from_ical(text, office.zone).summary)
                 content = bookings.content_of(kept, now=writer.now)
                 writer.replace(row, writer.collections.by_id(row.collection_id), content)
-            return self._change(writer, wish, WishState.TAKEN)
+            return self._change(writer, wish, WishState.TAKEN, replaces="")
 
     def decline(self, wish_id: str, start: int, actor: Actor) -> Wish:
         """Say no to the offered time: the next person gets it, and she goes on waiting for another.
@@ -271,7 +308,7 @@ class Waiting:
             changed = replace(changed, offered_until=None)
         if not state.is_open:
             changed = replace(changed, ended=writer.now)
-        columns = ("revision", "unanswered", "offered_start", "offered_until", "ended")
+        columns = ("revision", "unanswered", "offered_start", "offered_until", "ended", "replaces")
         writer.connection.execute(
             update(wishes)
             .where(wishes.c.id == wish.id)
@@ -369,7 +406,7 @@ class Waiting:
                     self._change(writer, wish, WishState.OFFERED, offered_start=start) if moved else wish
                 )
             elif kind is Kind.APPOINTMENT:
-                self._change(writer, wish, WishState.TAKEN)
+                self._change(writer, wish, WishState.TAKEN, replaces="")
             else:
                 settled = self._ran_out(writer, office, wish)
                 if settled.state.is_open:
@@ -477,13 +514,19 @@ class Waiting:
         """End wishes for which no time can come any more, and settle offers whose hold is gone. Return how many wishes have ended."""
         with self._calendars.database.read() as connection:
             now = self._calendars.now()
-            over = any(self._is_over(wish, office, now) for wish in open_wishes(connection, office.id))
+            begun = _begun(connection, office.id, now)
+            over = begun or any(
+                self._is_over(wish, office, now) for wish in open_wishes(connection, office.id)
+            )
             if not over and connection.execute(_lost_offers(office.id)).first() is None:
                 return 0
         ended = 0
         with self._calendars.writing(office.id, actor) as writer:
+            begun = _begun(writer.connection, office.id, writer.now)
             for wish in self._settle(writer, office, open_wishes(writer.connection, office.id)):
-                if self._is_over(wish, office, writer.now):
+                if self._is_over(wish, office, writer.now) or (
+                    wish.id in begun and wish.state is WishState.WAITING
+                ):
                     self._change(writer, wish, WishState.OVER)
                     ended += 1
         return ended
@@ -507,6 +550,24 @@ def _latest(office: Office, wish: Wish, start: int) -> int:
     """Until when an appointment for these services that begins at `start` can be booked."""
     notice = office.release.notice(wish.services) if office.release else _NOTICE
     return start - int(notice.total_seconds())
+
+
+def _begun(connection: Connection, office_id: str, now: int) -> frozenset[str]:
+    """The ids of wishes whose own appointment has begun, so that there is nothing to move any more."""
+    standing = and_(objects.c.office == wishes.c.office, objects.c.uid == wishes.c.replaces)
+    query = (
+        select(wishes.c.id)
+        .select_from(wishes.join(objects, standing).join(instances, instances.c.object_id == objects.c.id))
+        .where(
+            wishes.c.office == office_id,
+            wishes.c.state == WishState.WAITING.value,
+            wishes.c.replaces != "",
+            objects.c.view_href.is_not(None),
+            objects.c.first <= now,
+            instances.c.transparency != 0,
+        )
+    )
+    return frozenset(connection.execute(query).scalars())
 
 
 def _lost_offers(office_id: str) -> Any:

@@ -87,6 +87,8 @@ class Wish:
     offered_start: int | None = None
     offered_until: int | None = None
     ended: int | None = None
+    replaces: str = ""
+    """The uid of an appointment of hers, which moves to the offered time when she takes it; empty without one."""
 
     def suits(self, start: int, zone: ZoneInfo) -> bool:
         """Tell whether an appointment that starts then is what she waits for."""

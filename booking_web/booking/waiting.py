@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import date
 
+    from booking_web.booking.appointments import Booked
     from booking_web.booking.choice import Choice
     from booking_web.booking.person import Person
     from booking_web.town import OfficeInfo, Town
@@ -75,6 +76,7 @@ class Wish:
     """A wish as it stands, and the token that leads to it. `state` is a `calendar_server.wishes.WishState`.
 
     `offered` and `offered_until` are in the office's zone, None without an offer. `booked` is the token of the appointment once it is taken.
+    `replaces` is True if an appointment of hers moves to the offered time when she takes it, or has moved.
     """
 
     token: str
@@ -85,6 +87,7 @@ class Wish:
     offered: datetime | None
     offered_until: datetime | None
     booked: str
+    replaces: bool = False
 
 
 def check_preference(
@@ -142,18 +145,60 @@ class WaitingList:
 
         Raises InvalidError (field "email": too many wishes), ListClosedError, LimitedError, KeyReusedError, UnavailableError.
         """
-        office = choice.office
-        if not office.waiting:
+        if not choice.office.waiting:
             raise ListClosedError
-        if len(key) < _SHORTEST_KEY and not scope:
-            wish_id, uid = random_uid(self._town.host), random_uid(self._town.host)
-        else:
-            wish_id = derived_uid(self._secret, self._town.host, "wish", scope, key)
-            uid = derived_uid(self._secret, self._town.host, "wished", scope, key)
-        now = self._now().replace(microsecond=0)
-        any_start = (now + timedelta(days=1)).astimezone(UTC).replace(minute=0, second=0)
+        wish_id, uid = self._ids(key, scope)
         # Each waits for herself: a group's appointments don't become free together.
-        wanted = make_appointment(replace(choice, group=1), uid, any_start, person, secret=self._secret)
+        wanted = make_appointment(
+            replace(choice, group=1), uid, self._any_start(), person, secret=self._secret
+        )
+        return self._add(choice.office, wish_id, wanted, preference)
+
+    def add_instead(self, booked: Booked, preference: Preference, key: str) -> Wish:
+        """Put her on the list for another time of the appointment that she has: it moves there when she takes an offer.
+
+        The same `key` again is the same wish. Raises as `add` does; ListClosedError also for a group and for what is only reserved.
+        """
+        now = booked.appointment
+        if not booked.office.waiting or now.is_hold or now.parts:
+            raise ListClosedError
+        wish_id, uid = self._ids(key, booked.token)
+        # Booked as it is here only if hers is gone by then.
+        wanted = replace(
+            now.at(self._any_start()),
+            uid=uid,
+            sequence=0,
+            dtstamp=None,
+            pinned=False,
+            reason="",
+            proposed=None,
+            resend=None,
+        )
+        return self._add(booked.office, wish_id, wanted, preference, replaces=now.uid)
+
+    def _ids(self, key: str, scope: str) -> tuple[str, str]:
+        """Return the ids of a wish and of what is booked for it."""
+        if len(key) < _SHORTEST_KEY and not scope:
+            return random_uid(self._town.host), random_uid(self._town.host)
+        return (
+            derived_uid(self._secret, self._town.host, "wish", scope, key),
+            derived_uid(self._secret, self._town.host, "wished", scope, key),
+        )
+
+    def _any_start(self) -> datetime:
+        now = self._now().replace(microsecond=0)
+        return (now + timedelta(days=1)).astimezone(UTC).replace(minute=0, second=0)
+
+    def _add(
+        self,
+        office: OfficeInfo,
+        wish_id: str,
+        wanted: Appointment,
+        preference: Preference,
+        *,
+        replaces: str = "",
+    ) -> Wish:
+        now = self._now().replace(microsecond=0)
         last = datetime.combine(preference.until, time(23, 59), office.zone)
         try:
             made = self._client.add_wish(
@@ -166,6 +211,7 @@ class WaitingList:
                     "weekdays": sum(1 << day for day in preference.weekdays) or 127,
                     "from_minute": _NOON if preference.part is Part.AFTERNOON else 0,
                     "until_minute": _NOON if preference.part is Part.MORNING else _WHOLE_DAY,
+                    "replaces": replaces,
                 },
                 caller=self._caller,
             )
@@ -236,7 +282,8 @@ class WaitingList:
             preference=Preference(until.date(), frozenset() if len(days) == 7 else days, part),
             offered=local(values["offered_start"]) if state == "offered" else None,
             offered_until=offered_until,
-            booked=make_token(self._secret, office.id, wanted.uid) if taken else "",
+            booked=make_token(self._secret, office.id, values["replaces"] or wanted.uid) if taken else "",
+            replaces=bool(values["replaces"]),
         )
 
 

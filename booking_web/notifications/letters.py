@@ -261,7 +261,10 @@ class Letters:
             subject=words.say("subjects", key, when=when),
             title=words.say("titles", key),
             greeting=words.say("greetings", "named", name=name) if name else words.say("greetings", "plain"),
-            paragraphs=(words.say("intros", intro, until=until),),
+            paragraphs=(
+                words.say("intros", intro, until=until),
+                *([words.say("intros", "offer_replaces")] if snapshot.replaces and key == "offer" else []),
+            ),
             facts=self._waiting_facts(decision, office, words),
             documents=(),
             conditional=(),

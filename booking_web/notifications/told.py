@@ -99,6 +99,8 @@ class Snapshot:
     """Until when it's kept for her, if she must still confirm it."""
     wish: str = ""
     """The state of a wish on the waiting list (`booking_web.notifications.wishes`); empty for an appointment."""
+    replaces: bool = False
+    """True for a wish if an appointment of hers moves to the offered time once she takes it."""
     parts: tuple[tuple[datetime, datetime], ...] = ()
     """When each appointment of a group is, in UTC; empty for a single one."""
 

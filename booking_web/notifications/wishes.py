@@ -40,6 +40,7 @@ def snapshot_of(wish: Wish, wanted: Appointment) -> Snapshot:
         end=end,
         wish=wish.state.value,
         held_until=until,
+        replaces=bool(wish.replaces),
         reference="",
         reminder=False,
     )

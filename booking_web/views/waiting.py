@@ -1,6 +1,7 @@
 """The waiting list: the way onto it, and her place on it behind its unguessable link. No GET changes anything.
 
-As when booking, what she enters lives in the request's body only, until it's put on the list.
+As when booking, what she enters lives in the request's body only, until it's put on the list. Who has an appointment and waits for a better time says
+only which times suit her, which is nothing personal and stands in the address.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from flask import make_response, redirect, render_template, request
 
 from booking_web.booking.appointments import new_key
-from booking_web.booking.errors import FieldError, InvalidError, ListClosedError, OfferOverError
+from booking_web.booking.errors import FieldError, InvalidError, ListClosedError, OfferOverError, TooLateError
 from booking_web.booking.person import check_person
 from booking_web.booking.waiting import LONGEST_DAYS, check_preference
 from booking_web.language import current_language
@@ -24,17 +25,19 @@ from booking_web.views.visitor import network
 from calendar_server.client import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from werkzeug.wrappers import Response
 
+    from booking_web.booking.appointments import Booked
     from booking_web.booking.choice import Choice
     from booking_web.booking.person import Person
     from booking_web.booking.waiting import Preference, Wish
 
 _DAYS = tuple(f"day-{number}" for number in range(7))
-_FIELDS = ("until", "part", *_DAYS, "name", "email", "phone", "remarks", TRAP)
+_PREFERENCE = ("until", "part", *_DAYS)
+_FIELDS = (*_PREFERENCE, "name", "email", "phone", "remarks", TRAP)
 _KEY_LIMIT = 100
 _WORKDAYS = frozenset(range(5))
 _SHOWN = 3
@@ -56,18 +59,26 @@ def _offered_days(choice: Choice) -> frozenset[int]:
 def form() -> Response:
     """What she waits for, and who she is. The empty form holds nothing personal: a browser may keep it."""
     choice = _choice()
-    entries = {f"day-{number}": "1" for number in _offered_days(choice)} | {"part": "any"}
-    page = _form_page(choice, entries, ())
+    page = _form_page(choice, _unasked(choice), ())
     page.headers["Cache-Control"] = "private, no-cache"
     return page
 
 
-def _form_page(choice: Choice, entries: dict[str, str], errors: Sequence[FieldError]) -> Response:
+def _unasked(choice: Choice) -> dict[str, str]:
+    """What the form says before she has chosen anything."""
+    return {f"day-{number}": "1" for number in _offered_days(choice)} | {"part": "any"}
+
+
+def _form_page(
+    choice: Choice, entries: dict[str, str], errors: Sequence[FieldError], replaced: Booked | None = None
+) -> Response:
+    """With `replaced`, for another time of that appointment: who she is is known then."""
     today = current_site().now().astimezone(choice.office.zone).date()
     names = weekday_names()
     page = render_template(
         "waiting_form.html",
         choice=choice,
+        replaced=replaced,
         entries=entries,
         errors=errors,
         wrong={error.field: error for error in reversed(errors)},
@@ -82,17 +93,12 @@ def _entries() -> dict[str, str]:
     return {name: request.form.get(name, "")[:1000] for name in _FIELDS}
 
 
-def _checked(choice: Choice, entries: dict[str, str]) -> tuple[Preference, Person]:
-    """Check all that was entered. InvalidError names every field at fault."""
-    errors: list[FieldError] = []
-    if entries[TRAP]:
-        # A browser that fills in too much could be a person's, so she's told and may go on.
-        entries[TRAP] = ""
-        errors.append(FieldError(TRAP, "leave-empty"))
+def _preference(choice: Choice, entries: dict[str, str], errors: list[FieldError]) -> Preference | None:
+    """Check which times suit her; None if something can't be, with the reasons in `errors`."""
     days = frozenset(number for number, name in enumerate(_DAYS) if entries[name])
     if not days:
         errors.append(FieldError("days", "wish-days"))
-    preference = check_preference(
+    return check_preference(
         choice.office,
         until=read_day(entries["until"]),
         # Whoever ticks all days also wants one that is opened later.
@@ -101,6 +107,16 @@ def _checked(choice: Choice, entries: dict[str, str]) -> tuple[Preference, Perso
         now=current_site().now(),
         errors=errors,
     )
+
+
+def _checked(choice: Choice, entries: dict[str, str]) -> tuple[Preference, Person]:
+    """Check all that was entered. InvalidError names every field at fault."""
+    errors: list[FieldError] = []
+    if entries[TRAP]:
+        # A browser that fills in too much could be a person's, so she's told and may go on.
+        entries[TRAP] = ""
+        errors.append(FieldError(TRAP, "leave-empty"))
+    preference = _preference(choice, entries, errors)
     person = None
     try:
         person = check_person(
@@ -128,6 +144,16 @@ def check() -> Response:
         preference, person = _checked(choice, entries)
     except InvalidError as error:
         return _form_page(choice, entries, error.errors)
+    return _check_page(choice, entries, preference, person)
+
+
+def _check_page(
+    choice: Choice,
+    entries: dict[str, str],
+    preference: Preference,
+    person: Person | None,
+    replaced: Booked | None = None,
+) -> Response:
     site = current_site()
     free = [
         start
@@ -138,6 +164,7 @@ def check() -> Response:
     page = render_template(
         "waiting_check.html",
         choice=choice,
+        replaced=replaced,
         preference=preference,
         weekdays=_weekdays(preference),
         person=person,
@@ -166,6 +193,59 @@ def add() -> Response:
         return _form_page(choice, entries, error.errors)
     if site.settings.protection.activate_within(proved=False) is not None:
         return redirect(page_url("waiting_added"), 303)
+    return redirect(page_url("wish", token=wish.token, new="1"), 303)
+
+
+def _to_replace(token: str) -> tuple[Booked, Choice]:
+    """Her appointment, and its services as the town has them now. TooLateError, ListClosedError."""
+    site = current_site()
+    booked = site.appointments.find(token)
+    if not site.appointments.may_change(booked):
+        raise TooLateError
+    try:
+        choice = choice_of(site.settings.town, booked.appointment)
+    except InvalidError as error:
+        raise ListClosedError from error
+    if not booked.office.waiting or booked.appointment.is_hold or choice.group > 1:
+        raise ListClosedError
+    return booked, choice
+
+
+def _chosen(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: values.get(name, "")[:100] for name in _PREFERENCE}
+
+
+def instead(token: str) -> Response:
+    """Who has an appointment and finds no better time waits for one."""
+    booked, choice = _to_replace(token)
+    return _form_page(
+        choice, _chosen(request.args) if "part" in request.args else _unasked(choice), (), booked
+    )
+
+
+def check_instead(token: str) -> Response:
+    """Everything once more before it counts."""
+    booked, choice = _to_replace(token)
+    entries, errors = _chosen(request.args), list[FieldError]()
+    preference = _preference(choice, entries, errors)
+    if preference is None or errors:
+        return _form_page(choice, entries, errors, booked)
+    return _check_page(choice, entries, preference, None, booked)
+
+
+def add_instead(token: str) -> Response:
+    """Put her on the list; what she takes replaces her appointment. Whoever has its link has confirmed her address, or needn't."""
+    booked, choice = _to_replace(token)
+    entries, errors = _chosen(request.form), list[FieldError]()
+    preference = _preference(choice, entries, errors)
+    key = request.form.get("key", "")[:_KEY_LIMIT]
+    if preference is None or errors:
+        return _form_page(choice, entries, errors, booked)
+    try:
+        waiting = current_site().waiting.on_behalf_of(Caller(network()))
+        wish = waiting.add_instead(booked, preference, key)
+    except InvalidError as error:
+        return _form_page(choice, entries, error.errors, booked)
     return redirect(page_url("wish", token=wish.token, new="1"), 303)
 
 
@@ -209,6 +289,8 @@ def accept(token: str) -> Response:
     except OfferOverError:
         return _page(waiting.find(token), 409, too_late=True)
     current_site().follower.feeds[wish.office.id].outdate()
+    if wish.replaces:
+        return redirect(page_url("appointment", token=wish.booked, moved="1"), 303)
     return redirect(page_url("done", token=wish.booked), 303)
 
 

@@ -220,6 +220,7 @@ wishes = Table(
     Column("refused", Text, nullable=False),
     Column("unanswered", Integer, nullable=False),
     Column("uid", String(512), nullable=False),
+    Column("replaces", String(512), nullable=False, server_default=text("''")),
     Column("offered_start", BigInteger),
     Column("offered_until", BigInteger),
     Column("ended", BigInteger),
@@ -228,7 +229,8 @@ wishes = Table(
 )
 """The waiting list (`calendar_server.waiting`): one wish each. `text` is the appointment that she wants, at no particular time, and `uid` its uid;
 `address` the casefolded mail address; [`first`, `last`] the instants in which a start may lie, `weekdays` a bit set (Monday is 1), and
-[`from_minute`, `until_minute`) the minutes of the office's day. `refused` are starts that she didn't take, as JSON."""
+[`from_minute`, `until_minute`) the minutes of the office's day. `refused` are starts that she didn't take, as JSON. `replaces` is the uid of the
+appointment that she has and would move to what is offered, "" without one."""
 
 returns = Table(
     "returns",

@@ -334,25 +334,88 @@ def test_a_programs_mistakes_are_named(shared, values, field):
     assert field in {error["field"] for error in answer.json["errors"]}
 
 
-def test_who_moves_an_appointment_may_wait_for_a_better_time(citizens):
-    browser = citizens.browser()
-    made = browser.post(
+def booked(citizens: World, start: str = "2026-12-02T08:00:00+01:00") -> str:
+    """Book, let everybody be away, and return the token."""
+    made = citizens.browser().post(
         "/api/v1/appointments",
         json={
             "office": "buergerbuero",
             "services": [{"id": "meldebescheinigung"}],
-            "start": "2026-12-02T08:00:00+01:00",
+            "start": start,
             "name": "Erika Muster",
             "email": "erika@example.org",
         },
-    ).json
+    )
     for name in CLERKS:
         away(citizens, name, days=90)
     site_of(citizens.app).follower.feeds["buergerbuero"].outdate()
-    page = browser.get(f"/termin/{made['token']}/verschieben").text
+    return made.json["token"]
+
+
+TIMES = "until=2026-12-11&part=any&day-0=1&day-2=1"
+
+
+def test_who_moves_an_appointment_may_wait_for_a_better_time(citizens):
+    browser = citizens.browser()
+    token = booked(citizens)
+    page = browser.get(f"/termin/{token}/verschieben").text
     assert "Gerade ist nichts anderes frei" in page
-    assert "Haben Sie einen neuen, sagen Sie den alten bitte ab." in page
-    assert f'href="/termin/warteliste?{CHOICE.replace("&", "&amp;")}"' in page
+    assert "Nehmen Sie einen anderen an, gilt nur noch der neue." in page
+    way = f"/termin/{token}/warteliste"
+    assert f'href="{way}"' in page
+    form = browser.get(way).text
+    assert f'method="get" action="{way}/pruefen"' in form
+    assert "E-Mail-Adresse" not in form
+    assert 'name="day-0" value="1" checked' in form
+    check = browser.get(f"{way}/pruefen?{TIMES}")
+    assert (check.status_code, "Freitag, 11. Dezember 2026" in check.text) == (200, True)
+    assert "erika@example.org" not in check.text
+    data = {"until": "2026-12-11", "part": "any", "day-0": "1", "day-2": "1", "key": key_of(check.text)}
+    answer = browser.post(way, data=data)
+    assert browser.post(way, data=data).headers["Location"] == answer.headers["Location"]
+    place = answer.headers["Location"].partition("?")[0]
+    assert "gilt nur noch der neue" in browser.get(place).text
+    back(citizens)
+    assert "Dann gilt Ihr bisheriger nicht mehr." in browser.get(place).text
+    # Nothing within two hours of the time that she has.
+    taken = browser.post(f"{place}/annehmen", data={"start": "2026-12-02T10:00:00+01:00"})
+    assert taken.headers["Location"] == f"/termin/{token}?moved=1"
+    assert "Mittwoch, 2. Dezember 2026, 10:00 Uhr" in browser.get(f"/termin/{token}").text
+    assert browser.post(f"{place}/annehmen", data=OFFERED).headers["Location"] == taken.headers["Location"]
+    assert f'href="/termin/{token}"' in browser.get(place).text
+    seen = citizens.calendar.client("lead").snapshot("buergerbuero", at(1, 0).date(), at(31, 0).date())
+    assert len(seen["booked"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("part=any&day-0=1", "Geben Sie an, bis wann"),
+        ("until=2026-12-11&part=any", "Wählen Sie mindestens einen Wochentag"),
+        ("until=2026-12-11&part=nachts&day-0=1", "Diese Angabe kennen wir nicht"),
+    ],
+)
+def test_mistakes_in_what_suits_her_while_moving_are_named(citizens, query, said):
+    way = f"/termin/{booked(citizens)}/warteliste"
+    browser = citizens.browser()
+    for page in (
+        browser.get(f"{way}/pruefen?{query}"),
+        browser.post(way, data=dict(each.split("=") for each in query.split("&"))),
+    ):
+        assert page.status_code == 422
+        assert said in page.text
+        assert f'action="{way}/pruefen"' in page.text
+
+
+def test_who_may_not_move_may_not_wait_for_another_time(citizens):
+    way = f"/termin/{booked(citizens)}/warteliste"
+    citizens.clock.now = at(2, 8, 1)
+    for page in (
+        citizens.browser().get(way),
+        citizens.browser().get(f"{way}/pruefen?{TIMES}"),
+        citizens.browser().post(way),
+    ):
+        assert page.status_code == 409
 
 
 def test_the_last_day_is_chosen_among_those_that_are_possible(citizens):

@@ -172,6 +172,98 @@ def test_accepting_makes_it_an_appointment_and_twice_is_once(service):
     assert list(violations(service)) == []
 
 
+def test_what_she_takes_while_moving_replaces_her_appointment(service):
+    fill(service)
+    add(service, "w1", minutes=60, replaces="a15@test")
+    before = stored(service, "a15@test")
+    cancel(service, "a9@test")
+    first = accept(service, "w1")
+    assert accept(service, "w1") == first
+    moved = stored(service, "a15@test")
+    assert (moved.start, moved.end, moved.sequence) == (at(7, 9), at(7, 10), before.sequence + 1)
+    assert (moved.name, moved.reference, moved.email) == (before.name, before.reference, before.email)
+    assert stored(service, "w1-booked@test") is None
+    assert holders(service, "a15@test") == ["clerk1"]
+    # Its old time is free at once.
+    add(service, "w2", minutes=60, until=at(7, 23))
+    assert offered(service, "w2") == at(7, 15)
+    assert list(violations(service)) == []
+
+
+def test_her_appointment_goes_to_whom_the_time_is_kept_with(database_url, clock):
+    offices = directory(waiting_office(clerk("clerk1"), clerk("clerk2")))
+    with calendars(database_url, offices, clock) as service:
+        for day in range(1, 32):
+            block(service, f"block{day}@test", at(day, 6), 18 * 60)
+        away = event("away@test", at(7, 6), 9 * 60)
+        service.put("clerk2/calendar", "away@test.ics", away, Actor("clerk2"))
+        book(service, appointment("mine@test", at(7, 15), minutes=60))
+        assert holders(service, "mine@test") == ["clerk2"]
+        add(service, "w1", minutes=60, since=at(7, 0), until=at(7, 12), replaces="mine@test")
+        free(service, 7)
+        accept(service, "w1")
+        assert holders(service, "mine@test") == ["clerk1"]
+        assert stored(service, "mine@test").start == at(7, 8)
+        assert list(violations(service)) == []
+
+
+def test_an_appointment_that_staff_shortened_moves_as_it_is(service):
+    fill(service)
+    add(service, "w1", minutes=60, replaces="a15@test")
+    where = "clerk1/calendar"
+    service.put(where, "a15@test.ics", to_ical(appointment("a15@test", at(7, 15)), now=NOW), CLERK)
+    cancel(service, "a9@test")
+    accept(service, "w1")
+    moved = stored(service, "a15@test")
+    assert (moved.start, moved.end) == (at(7, 9), at(7, 9, 30))
+
+
+def test_an_appointment_that_is_gone_is_replaced_by_one_of_its_own(service):
+    fill(service)
+    add(service, "w1", minutes=60, until=at(7, 12), replaces="a15@test")
+    cancel(service, "a15@test")
+    cancel(service, "a9@test")
+    assert standing(service, "w1").replaces == ""
+    accept(service, "w1")
+    assert stored(service, "w1-booked@test").start == at(7, 9)
+    assert stored(service, "a15@test") is None
+
+
+def test_who_waits_for_another_time_is_not_offered_the_one_she_has(database_url, clock):
+    offices = directory(waiting_office(clerk("clerk1"), clerk("clerk2")))
+    with calendars(database_url, offices, clock) as service:
+        book(service, appointment("mine@test", at(7, 8), minutes=60))
+        add(service, "w1", minutes=60, since=at(7, 0), until=at(7, 23), replaces="mine@test")
+        assert offered(service, "w1") == at(7, 10)
+
+
+def test_a_wish_for_another_time_ends_when_her_appointment_begins(service, clock):
+    fill(service)
+    add(service, "w1", minutes=60, replaces="a8@test")
+    upkeep = Upkeep(service)
+    clock.now = at(7, 7, 59)
+    assert upkeep.tend_waiting_lists() == 0
+    clock.now = at(7, 8)
+    assert upkeep.tend_waiting_lists() == 1
+    assert standing(service, "w1").state is WishState.OVER
+
+
+def test_an_appointment_counts_once_while_its_citizen_waits_for_another_time(database_url, clock):
+    offices = directory(waiting_office(clerk("clerk1")))
+    citizen = Actor("site", authoritative=True, caller=Caller("192.0.2.0/24"))
+    with calendars(database_url, offices, clock, limits=Limits(per_address=1)) as service:
+        book(service, appointment("mine@test", at(14, 8), minutes=60, email="w1@example.org"), citizen)
+        service.waiting.add(
+            wish("w1", minutes=60, since=at(7, 0), until=at(14, 23), replaces="mine@test"), citizen
+        )
+        assert offered(service, "w1") == at(7, 8)
+        accept(service, "w1")
+        another = appointment("more@test", at(7, 12), email="w1@example.org")
+        with pytest.raises(RefusedError) as refused:
+            book(service, another, citizen)
+        assert refused.value.rule == "address-limit"
+
+
 def test_an_answer_to_an_earlier_offer_decides_nothing_about_the_next(service, clock):
     uids = fill(service)
     add(service, "w1", minutes=60)
@@ -462,6 +554,7 @@ def test_a_full_list_and_a_closed_one_take_nobody(database_url, clock, rules, ru
         ({"from_minute": 600, "until_minute": 600}, "bad-wish"),
         ({"until_minute": 1441}, "bad-wish"),
         ({"id": ""}, "bad-wish"),
+        ({"replaces": "nothing@test"}, "bad-wish"),
         ({"text": wish(email=" ").text}, "bad-wish"),
         ({"text": wish("w1", "tauchschein").text}, "unknown-service"),
         ({"text": "BEGIN:VCALENDAR"}, "valid-calendar-data"),

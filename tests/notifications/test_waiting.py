@@ -119,6 +119,21 @@ def links(mail, page: str = "warteliste") -> list[str]:
     return [line for line in mail.text.splitlines() if line.startswith("https://") and page in line]
 
 
+def test_what_replaces_her_appointment_is_told_as_its_move(world):
+    world.book(appointment("mine@test", at(14, 8), minutes=60, email="w1@example.org"))
+    world.settle()
+    wait_for(world, "w1", replaces="mine@test")
+    [waiting] = world.settle()
+    assert "statt Ihres bisherigen" not in waiting.text
+    world.delete("a9@test")
+    [offer] = world.settle()
+    assert "Nehmen Sie diesen Termin an, gilt er statt Ihres bisherigen Termins." in offer.text
+    world.service.waiting.accept("w1@test", int(at(7, 9).timestamp()), SITE)
+    [moved] = world.settle()
+    assert moved.subject == "Ihr Termin ist verschoben: Montag, 7. Dezember 2026, 9:00 Uhr"
+    assert (moved.event["UID"], moved.event["SEQUENCE"]) == ("mine@test", 1)
+
+
 def test_waiting_offered_and_taken(world):
     wait_for(world, "w1")
     [waiting] = world.settle()

@@ -32,6 +32,7 @@ def wish(
     weekdays: int = 0b1111111,
     hours: tuple[int, int] = (0, 24),
     office: str = "buergerbuero",
+    replaces: str = "",
 ) -> NewWish:
     """A wish for an appointment of "meldebescheinigung" at any time in December, unless told otherwise."""
     wanted = appointment(
@@ -52,4 +53,5 @@ def wish(
         weekdays=weekdays,
         from_minute=hours[0] * 60,
         until_minute=hours[1] * 60,
+        replaces=replaces,
     )
