@@ -84,6 +84,7 @@ def _limited(error: LimitedError) -> BaseResponse:
             rule=error.rule,
             again=again,
             retry=retry,
+            here="" if retry else request.full_path.rstrip("?"),
             entries=request.form,
             other_times=_other_times() if error.rule == "share-limit" else "",
         )

@@ -86,6 +86,7 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/warteliste", "waiting_instead_add", waiting.add_instead, "token", "POST"),
     page("/termin/warteliste", "waiting", waiting.form, "public"),
     page("/termin/warteliste", "waiting_check", waiting.check, "public", "POST"),
+    page("/termin/warteliste/pruefen", "waiting_check_again", waiting.check_again, "public"),
     page("/termin/warteliste/eintragen", "waiting_add", waiting.add, "public", "POST"),
     page("/termin/warteliste/eingetragen", "waiting_added", waiting.added, "public"),
     page("/termin/warteliste/<token:token>", "wish", waiting.show, "token"),

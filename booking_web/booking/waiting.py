@@ -40,7 +40,8 @@ LONGEST_DAYS = 180
 _SHORTEST_KEY = 20
 _NOON = 720
 _WHOLE_DAY = 1440
-_LIMITS = frozenset({"address-limit", "network-limit", "share-limit"})
+LIMITS = frozenset({"address-limit", "network-limit", "share-limit"})
+"""The rules of `LimitedError`s that a wish may meet."""
 _RETRY_SECONDS = 600
 _SOMEBODY = Caller()
 
@@ -288,7 +289,7 @@ class WaitingList:
 
 
 def _refusal(error: RefusedError) -> Exception:
-    if error.rule in _LIMITS:
+    if error.rule in LIMITS:
         return LimitedError(error.rule, error.retry_after or _RETRY_SECONDS)
     if error.rule == "too-many-wishes":
         return InvalidError([FieldError("email", "too-many-wishes")])

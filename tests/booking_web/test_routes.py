@@ -39,6 +39,7 @@ PAGES = [
     "/termin/<token:token>/warteliste POST token",
     "/termin/warteliste GET public",
     "/termin/warteliste POST public",
+    "/termin/warteliste/pruefen GET public",
     "/termin/warteliste/eintragen POST public",
     "/termin/warteliste/eingetragen GET public",
     "/termin/warteliste/<token:token> GET token",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from booking_web.booking.tokens import make_token, random_uid
 from booking_web.settings import Activation, Protection
 from booking_web.site import site_of
 from calendar_server.ical.appointment import to_ical
-from tests.booking_web.conftest import API_KEY, World, world
+from calendar_server.limits import Limits
+from tests.booking_web.conftest import API_KEY, SECRET, World, site, world
 from tests.support.town import NOW, appointment, at
 
 if TYPE_CHECKING:
@@ -196,6 +198,121 @@ def test_mistakes_are_named_and_the_entries_stay(shared, entries, said):
             assert 'value="Erika Muster"' in page.text
 
 
+# Every page of the way can be opened again ------------------------------------------------------------------------------
+
+
+def on_the_way(citizens: World, **values) -> FlaskClient:
+    """A browser that keeps cookies and has opened the form."""
+    browser = citizens.app.test_client(**values)
+    browser.get(f"/termin/warteliste?{CHOICE}")
+    return browser
+
+
+def test_a_form_leads_to_a_page_that_can_be_opened_again(shared):
+    browser = on_the_way(shared)
+    answer = browser.post(f"/termin/warteliste?{CHOICE}", data=ENTRIES)
+    assert (answer.status_code, answer.location) == (303, f"/termin/warteliste/pruefen?{CHOICE}")
+    for _ in range(2):
+        assert "erika@example.org" in browser.get(answer.location).text
+    change = browser.post(f"/termin/warteliste?{CHOICE}", data={**ENTRIES, "wish": "change"})
+    assert change.location == f"/termin/warteliste?{CHOICE}&angaben=1"
+    assert 'value="Erika Muster"' in browser.get(change.location).text
+    wrong = browser.post(f"/termin/warteliste?{CHOICE}", data={**ENTRIES, "email": "erika"})
+    page = browser.get(wrong.location)
+    assert (wrong.status_code, page.status_code) == (303, 422)
+    assert "Die E-Mail-Adresse ist nicht vollständig" in page.text
+    assert 'value="Erika Muster"' in page.text
+    assert "erika" not in (answer.location + change.location + wrong.location).lower()
+    # Whoever begins anew, or has no cookie of hers, sees nothing of it.
+    assert "Erika" not in browser.get(f"/termin/warteliste?{CHOICE}").text
+    stranger = shared.app.test_client().get(f"/termin/warteliste/pruefen?{CHOICE}")
+    assert (stranger.status_code, stranger.location) == (303, f"/termin/warteliste?{CHOICE}")
+
+
+def test_nothing_that_she_entered_is_left_once_she_waits(citizens):
+    browser = on_the_way(citizens)
+    checked = browser.get(browser.post(f"/termin/warteliste?{CHOICE}", data=ENTRIES).location).text
+    entries = {**ENTRIES, "key": key_of(checked)}
+    answer = browser.post(f"/termin/warteliste/eintragen?{CHOICE}", data=entries)
+    assert "/termin/warteliste/" in answer.location
+    assert browser.get_cookie("termin_entries") is None
+    assert browser.get(f"/termin/warteliste/pruefen?{CHOICE}").status_code == 303
+
+
+def test_without_cookies_the_next_page_is_the_answer(shared):
+    for entries, status, told in (
+        (ENTRIES, 200, "Stimmt alles?"),
+        ({**ENTRIES, "wish": "change"}, 200, "Auf die Warteliste"),
+        ({**ENTRIES, "name": ""}, 422, "Geben Sie Ihren Namen ein"),
+    ):
+        answer = on_the_way(shared, use_cookies=False).post(f"/termin/warteliste?{CHOICE}", data=entries)
+        assert (answer.status_code, told in answer.text) == (status, True)
+
+
+def test_why_she_can_not_wait_is_told_by_a_page_that_can_be_opened_again(full):
+    for _ in range(3):
+        join(full)
+    browser = on_the_way(full)
+    answer = browser.post(f"/termin/warteliste/eintragen?{CHOICE}", data=ENTRIES)
+    assert answer.status_code == 303
+    for _ in range(2):
+        page = browser.get(answer.location)
+        assert (page.status_code, "so oft auf der Warteliste" in page.text) == (422, True)
+        assert 'value="Erika Muster"' in page.text
+
+
+def test_a_limit_is_told_until_it_is_over(town, directory, tmp_path):
+    limits = Limits(per_network_hour=1)
+    with world(town, directory, tmp_path, limits=limits, protection=Protection()) as made:
+        for number in range(2):
+            browser = on_the_way(made)
+            browser.environ_base["REMOTE_ADDR"] = "192.0.2.7"
+            entries = {**ENTRIES, "email": f"e{number}@example.org"}
+            answer = browser.post(f"/termin/warteliste/eintragen?{CHOICE}", data=entries)
+        limited = browser.get(answer.location)
+        assert (answer.status_code, limited.status_code) == (303, 429)
+        assert "Aus Ihrem Netz wollen gerade" in limited.text
+        assert limited.headers["Retry-After"] == "3600"
+        assert re.search(r'href="/termin/warteliste/pruefen\?[^"]*grund=network-limit', limited.text)
+        made.clock.advance(hours=1, seconds=1)
+        page = browser.get(answer.location)
+        assert (page.status_code, "Stimmt alles?" in page.text) == (200, True)
+        assert "e1@example.org" in page.text
+
+
+def test_while_the_calendar_is_away_her_entries_wait_in_the_cookie(citizens, town):
+    browser = on_the_way(citizens)
+    browser.post(f"/termin/warteliste?{CHOICE}", data=ENTRIES)
+    with site(town, "http://127.0.0.1:9", citizens.clock) as app:
+        away = app.test_client()
+        away.set_cookie("termin_entries", browser.get_cookie("termin_entries").value)
+        answer = away.post(f"/termin/warteliste/eintragen?{CHOICE}", data=ENTRIES)
+        assert (answer.status_code, answer.location) == (303, f"/termin/warteliste/pruefen?{CHOICE}")
+        assert away.get(answer.location).status_code == 503
+        place = f"/termin/warteliste/{make_token(SECRET, 'buergerbuero', random_uid(town.host))}"
+        for verb in ("annehmen", "ablehnen", "abmelden"):
+            answer = away.post(f"{place}/{verb}", data=OFFERED)
+            assert (answer.status_code, answer.location) == (303, place)
+
+
+def test_a_list_that_closed_meanwhile_is_told_by_a_page_too(citizens):
+    browser = on_the_way(citizens)
+    browser.post(f"/termin/warteliste?{CHOICE}", data=ENTRIES)
+    page = browser.get(f"/termin/warteliste/pruefen?{CHOICE}&grund=geschlossen")
+    assert (page.status_code, "Die Warteliste ist gerade geschlossen" in page.text) == (409, True)
+
+
+def test_an_offer_that_is_over_is_told_by_her_page(full):
+    address = join(full, until="2026-12-02")
+    back(full)
+    full.clock.advance(hours=4, minutes=1)
+    answer = full.app.test_client().post(f"{address}/annehmen", data=OFFERED)
+    assert (answer.status_code, answer.location) == (303, f"{address}?weg=1")
+
+
+# ------------------------------------------------------------------------------------------------------------------------
+
+
 def test_a_fourth_wish_of_one_address_is_refused(full):
     for _ in range(3):
         join(full)
@@ -255,6 +372,9 @@ def test_a_closed_list_is_nowhere(town, directory, tmp_path):
         browser = made.browser()
         assert "warteliste" not in browser.get(f"/termin/zeit?{CHOICE}").text
         assert browser.get(f"/termin/warteliste?{CHOICE}").status_code == 409
+        for page in ("warteliste", "warteliste/eintragen"):
+            sent = browser.post(f"/termin/{page}?{CHOICE}", data=ENTRIES)
+            assert (sent.status_code, sent.location) == (303, f"/termin/warteliste?{CHOICE}")
         assert browser.post("/api/v1/waiting", json=wish()).json["code"] == "waiting-list-closed"
 
 
@@ -397,11 +517,10 @@ def test_who_moves_an_appointment_may_wait_for_a_better_time(citizens):
 )
 def test_mistakes_in_what_suits_her_while_moving_are_named(citizens, query, said):
     way = f"/termin/{booked(citizens)}/warteliste"
-    browser = citizens.browser()
-    for page in (
-        browser.get(f"{way}/pruefen?{query}"),
-        browser.post(way, data=dict(each.split("=") for each in query.split("&"))),
-    ):
+    browser = citizens.app.test_client()
+    sent = browser.post(way, data=dict(each.split("=") for each in query.split("&")))
+    assert sent.status_code == 303
+    for page in (browser.get(f"{way}/pruefen?{query}"), browser.get(sent.location)):
         assert page.status_code == 422
         assert said in page.text
         assert f'action="{way}/pruefen"' in page.text

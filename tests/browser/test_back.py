@@ -80,3 +80,29 @@ def test_back_finds_every_page_and_what_was_entered(page, own):
     expect(page.get_by_role("checkbox", name="Meldebescheinigung")).not_to_be_checked()
     page.go_back()
     expect(heading).to_have_text("Ihr Termin ist abgesagt")
+
+
+def test_back_on_the_way_to_the_waiting_list_asks_to_send_nothing_again(page, own):
+    heading = page.get_by_role("heading", level=1)
+    page.goto(f"{own.url}/termin/warteliste?service=fundbuero")
+    page.get_by_label("Bis wann brauchen Sie den Termin spätestens?").fill("2026-12-31")
+    page.get_by_label("Vorname und Nachname").fill("Erika Mustermann")
+    page.get_by_label("E-Mail-Adresse").fill("erika")
+    go_on(page)
+    expect(page.locator("#errors")).to_be_focused()
+    page.get_by_label("E-Mail-Adresse").fill("erika@example.org")
+    go_on(page)
+    expect(heading).to_have_text("Stimmt alles?")
+    page.reload()
+    expect(page.locator("main")).to_contain_text("erika@example.org")
+    page.get_by_role("button", name="Angaben ändern").click()
+    expect(page.get_by_label("E-Mail-Adresse")).to_have_value("erika@example.org")
+    page.go_back()
+    expect(heading).to_have_text("Stimmt alles?")
+    page.get_by_role("button", name="Auf die Warteliste setzen").click()
+    # Something suits her at once.
+    expect(heading).to_have_text("Ein Termin ist für Sie frei")
+    page.go_back()
+    expect(heading).to_have_text("Auf die Warteliste")
+    expect(page.get_by_label("E-Mail-Adresse")).to_have_value("")
+    assert [cookie["name"] for cookie in page.context.cookies()] == ["termin_entries"]
