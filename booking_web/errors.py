@@ -17,6 +17,7 @@ from booking_web.booking.errors import (
     LimitedError,
     ListClosedError,
     OfferOverError,
+    OutdatedError,
     SlotTakenError,
     TooLateError,
     WishGoneError,
@@ -63,6 +64,11 @@ def _too_late(_error: TooLateError) -> BaseResponse:
     if is_api():
         return problem(409, "too-late", gettext("Dieser Termin lässt sich online nicht mehr ändern."))
     return _page("too_late.html", 409, token=(request.view_args or {}).get("token"))
+
+
+def _outdated(_error: OutdatedError) -> BaseResponse:
+    text = gettext("Inzwischen ist es eine andere Zeit")
+    return problem(409, "outdated", text) if is_api() else _page("error.html", 409, status=409, text=text)
 
 
 def _taken(_error: SlotTakenError) -> BaseResponse:
@@ -177,6 +183,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(CalendarError, _calendar_away)
     app.register_error_handler(GoneError, _gone)
     app.register_error_handler(TooLateError, _too_late)
+    app.register_error_handler(OutdatedError, _outdated)
     app.register_error_handler(SlotTakenError, _taken)
     app.register_error_handler(KeyReusedError, _reused)
     app.register_error_handler(KeyEndedError, _ended)

@@ -13,6 +13,7 @@ from werkzeug.exceptions import Unauthorized
 
 from booking_web.api import kept, reading
 from booking_web.api.problems import problem
+from booking_web.booking.appointments import times_of
 from booking_web.booking.choice import choose_office
 from booking_web.booking.durations import duration
 from booking_web.booking.errors import FieldError, GoneError, InvalidError, ProofUsedError, SlotTakenError
@@ -353,8 +354,31 @@ def move(token: str) -> Response:
 
 
 def accept(token: str) -> Response:
-    """Agree to the time that the office proposes."""
-    return jsonify(_appointment(_appointments().accept(token)))
+    """Agree to the time that the office proposes; whoever names the time that she saw agrees to no other."""
+    appointments = _appointments()
+    # Without a body whatever is proposed is meant: programs made before it could be named send none.
+    seen = _seen(appointments.find(token)) if request.get_data() else ""
+    return jsonify(_appointment(appointments.accept(token, seen)))
+
+
+def _seen(booked: Booked) -> str:
+    """Read the times that are agreed to, as `Booked.times`; "" if the body names none."""
+    fields = reading.body()
+    errors: list[FieldError] = []
+    starts = []
+    if booked.appointment.parts:
+        given = fields.get("starts")
+        if given is None and fields.get("start") is not None:
+            errors.append(FieldError("starts", "required"))
+        elif given is not None and not isinstance(given, list):
+            errors.append(FieldError("starts", "type"))
+        else:
+            starts = [reading.start_of_body({"start": each}, errors) for each in given or ()]
+    elif fields.get("start") is not None:
+        starts = [reading.start_of_body(fields, errors)]
+    if errors:
+        raise InvalidError(errors)
+    return times_of(start for start in starts if start is not None)
 
 
 def cancel(token: str) -> Response:

@@ -32,7 +32,7 @@ from calendar_server.client import Caller, ChangedError, NotFoundError, RefusedE
 from calendar_server.ical.appointment import ACTIVATION, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from booking_web.booking.availability import Follower
@@ -65,8 +65,12 @@ class Booked:
     def times(self) -> str:
         """When it begins, or each appointment of a group: what somebody has seen who agrees to it."""
         parts = self.appointment.parts
-        starts = sorted(part.start for part in parts) if parts else [self.appointment.start]
-        return " ".join(str(int(start.timestamp())) for start in starts)
+        return times_of([part.start for part in parts] if parts else [self.appointment.start])
+
+
+def times_of(starts: Iterable[datetime]) -> str:
+    """Return times as `Booked.times` has them: epoch seconds in their order."""
+    return " ".join(str(int(start.timestamp())) for start in sorted(starts))
 
 
 class Appointments:

@@ -217,6 +217,46 @@ def test_a_program_sees_the_proposal_and_agrees(citizens, moved):
     assert stored(citizens, moved["uid"]).proposed is None
 
 
+def test_a_program_agrees_to_no_time_that_it_has_not_seen(citizens, moved):
+    browser, path = citizens.browser(), f"/api/v1/appointments/{moved['token']}"
+    seen = browser.get(path).json["start"]
+    plan(citizens, moved["uid"], to_start=int(at(7, 14).timestamp()))
+    refused = browser.post(f"{path}/accept", json={"start": seen})
+    assert (refused.status_code, refused.json["code"]) == (409, "outdated")
+    assert stored(citizens, moved["uid"]).proposed is not None
+    # The same instant, whatever its offset.
+    agreed = browser.post(f"{path}/accept", json={"start": "2026-12-07T13:00:00Z"})
+    assert (agreed.status_code, agreed.json["promised_start"]) == (200, None)
+
+
+def test_a_program_names_all_times_of_a_group(citizens):
+    made = book(citizens, services=[{"id": "meldebescheinigung"}], group=2)
+    plan(citizens, made["uid"].replace("@", ".g2@"), to_start=int(at(7, 10).timestamp()))
+    browser, path = citizens.browser(), f"/api/v1/appointments/{made['token']}"
+    starts = [each["start"] for each in browser.get(path).json["appointments"]]
+    for said, status in (
+        ({"start": starts[0]}, 422),
+        ({"starts": starts[0]}, 422),
+        ({"starts": [starts[0], 5]}, 422),
+        ({"starts": starts[:1]}, 409),
+        ({"starts": starts[::-1]}, 200),
+    ):
+        assert browser.post(f"{path}/accept", json=said).status_code == status
+
+
+@pytest.mark.parametrize("said", [{"data": b""}, {"json": {}}, {"json": {"start": None}}])
+def test_a_program_that_names_no_time_agrees_to_what_is_proposed(citizens, moved, said):
+    answer = citizens.browser().post(f"/api/v1/appointments/{moved['token']}/accept", **said)
+    assert (answer.status_code, answer.json["promised_start"]) == (200, None)
+
+
+@pytest.mark.parametrize("start", ["10 Uhr", 7, "2026-12-07T10:00:00"])
+def test_a_time_that_is_none_is_no_agreement(citizens, moved, start):
+    path = f"/api/v1/appointments/{moved['token']}/accept"
+    assert citizens.browser().post(path, json={"start": start}).status_code == 422
+    assert stored(citizens, moved["uid"]).proposed is not None
+
+
 def test_a_program_cannot_agree_to_a_hold(citizens):
     wish = {"office": "buergerbuero", "services": [{"id": "reisepass"}], "start": "2026-12-07T08:00:00+01:00"}
     held = post(citizens, "holds", wish).json
