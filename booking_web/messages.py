@@ -35,7 +35,9 @@ _BY_CODE = {
     "no-service": _("Wählen Sie mindestens ein Anliegen."),
     "twice": _("Dieses Anliegen ist doppelt. Geben Sie stattdessen an, für wie viele Personen es ist."),
     "persons": _("Geben Sie die Zahl der Personen als Ziffern ein."),
-    "persons-limit": _("Für dieses Anliegen geht das für 1 bis %(limit)s. Für mehr rufen Sie uns bitte an."),
+    "persons-limit": _(
+        "Bei diesem Anliegen gehen 1 bis %(limit)s auf einmal. Für mehr rufen Sie uns bitte an."
+    ),
     "group-limit": _("Online gehen höchstens %(limit)s Termine auf einmal. Für mehr rufen Sie uns bitte an."),
     "too-many-services": _("Sie können höchstens %(limit)s Anliegen auf einmal wählen."),
     "too-long": _("Das dauert zusammen länger als %(limit)s Minuten. Bitte rufen Sie uns an."),

@@ -46,7 +46,7 @@ def test_the_earliest_free_time_comes_first(shared):
     assert "Der früheste freie Termin" in answer
     first = re.search(r'name="start" value="([^"]+)"', answer)
     assert first[1] == "2026-12-02T08:00:00+01:00"
-    assert "Ohne Termin können Sie hier kommen:" in answer
+    assert "Ohne Termin können Sie zu diesen Zeiten kommen:" in answer
 
 
 def test_one_day_leads_to_the_next_and_the_one_before(shared):

@@ -222,7 +222,7 @@ def test_it_tells_when_the_next_share_of_a_day_is_released(town, directory, tmp_
 
 
 def test_walk_in_days_are_told_with_the_times_and_when_nothing_is_free(shared, town, directory, tmp_path):
-    walk_in = "Ohne Termin können Sie hier kommen: Dienstag 8 bis 16 Uhr"
+    walk_in = "Ohne Termin können Sie zu diesen Zeiten kommen: Dienstag 8 bis 16 Uhr"
     assert walk_in in page(shared)
     with town_with(town, directory, Release(horizon_days=1), tmp_path) as made:
         made.clock.now = at(2, 14)

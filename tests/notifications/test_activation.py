@@ -116,7 +116,7 @@ def test_the_mail_about_what_ran_out():
 RAN_OUT = """\
 Guten Tag,
 
-Sie haben sich eine Zeit ausgesucht und sie nicht bestätigt. Deshalb haben wir die Zeit wieder frei gegeben. \
+Sie haben sich eine Zeit ausgesucht und sie nicht bestätigt. Deshalb haben wir die Zeit wieder freigegeben. \
 Möchten Sie trotzdem kommen? Dann buchen Sie bitte einen neuen Termin.
 
 Wann: Montag, 7. Dezember 2026, 8:00 Uhr
