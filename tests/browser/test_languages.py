@@ -125,3 +125,16 @@ def test_no_page_asks_a_third_party_or_sets_a_cookie_before_a_time_is_chosen(run
     assert len(asked) > len(LANGUAGES) * len(PATHS)
     assert [url for url in asked if not url.startswith((running.url + "/", "data:"))] == []
     assert page.context.cookies() == []
+
+
+def test_leichte_sprache_keeps_a_line_for_each_sentence(running, opened):
+    page = opened(viewport={"width": 1280, "height": 900})
+    page.goto(running.url + "/leicht/")
+    way = page.locator(".facts dd", has_text="Das Rathaus ist in der Mitte von der Stadt.")
+    assert way.inner_text().splitlines()[1] == "Vom Bahnhof gehen Sie 10 Minuten zu Fuß."
+    page.goto(running.url + "/leicht/termin/?weiter=1")
+    wrong = page.locator(".error-summary a")
+    assert wrong.inner_text().splitlines() == [
+        "Sie haben noch nichts ausgesucht.",
+        "Machen Sie mindestens einen Haken.",
+    ]
