@@ -17,7 +17,7 @@ from calendar_server.storage.migrate import migrate
 from calendar_server.storage.schema import metadata
 from tests.proofs.clients import own_event
 from tests.support.clock import Clock
-from tests.support.databases import fresh_sqlite
+from tests.support.databases import empty_postgresql, empty_sqlite, fresh_sqlite
 from tests.support.town import BERLIN, NOW, appointment, at, directory
 
 SITE = Actor("site", authoritative=True)
@@ -37,6 +37,12 @@ def fill(service: Calendars) -> None:
     series = own_event("s@old", at(7, 14), at(7, 15)).decode()
     series = series.replace("SUMMARY:", "RRULE:FREQ=WEEKLY\r\nSUMMARY:")
     service.put("clerk2/calendar", "s.ics", series, Actor("clerk2"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """Without tables: how they come about is what is tested."""
+    return empty_sqlite(tmp_path) if request.param == "sqlite" else empty_postgresql()
 
 
 @pytest.fixture
