@@ -73,14 +73,14 @@ def test_the_answers_are_those_of_the_solvers_themselves():
 
 
 def test_a_solver_that_hangs_ends_with_a_plan_that_needs_none(hanging_solver):
-    plan = aside.repair(DAY, seconds=2, grace=4)
+    plan = aside.repair(DAY, seconds=1, grace=9)
     assert check.faults(DAY, plan.assignments) == []
     assert plan.objective.cancelled == 0
     assert not plan.proven_optimal
 
 
 def test_balance_with_a_solver_that_hangs_shows_the_present(hanging_solver):
-    curve = aside.balance(TEAM, WORK, 12, points=3, seconds=2, grace=4)
+    curve = aside.balance(TEAM, WORK, 12, points=3, seconds=1, grace=9)
     assert [(point.imbalance_grains, point.changes) for point in curve.points] == [(12, ())]
 
 
