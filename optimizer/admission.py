@@ -2,19 +2,9 @@
 
 No solver and no array library: a day of a clerk is one integer, see `optimizer.bits`.
 
-If an eligible clerk is free, the one is chosen whose taking it costs the office least future room. Otherwise
-a chain of reassignments is searched: the request takes a clerk's time, whoever stood there goes to other
-clerks at the same time, and so on (an ejection chain, as in Glover 1996, here searched exactly).
-
-The search for a chain deepens by the number of reassignments, so the chain found has the fewest. Each ejected appointment is tried with
-every clerk who could take it, ejects only what has to leave, and is never ejected again; so any valid placement is met on the way. A
-relaxation cuts it short: at each grain of the request one more clerk must become busy, and following who moves where from the request's
-clerk ends at somebody vacant at that grain (the augmenting path of bipartite matching). A breadth-first search over clerks, for
-all grains at once, bounds from below how many moves a clerk's grain is from a vacant one. It says nothing about other grains, nor about grains at
-which somebody left a clerk for another reason: there appointments may also change places in a ring.
-
-Where that takes more than a few steps, `optimizer.timetable` decides: what it finds is right, but more may change than had to. Which starts can
-be had doesn't depend on the fewest, so `starts` asks it at once.
+If an eligible clerk is free, the one is chosen whose taking it costs the office least future room. Otherwise `optimizer.chains` searches
+the fewest reassignments after which one has room. Where that takes more than a few steps, `optimizer.matchings` decides: what it finds is right,
+but more may change than had to. Which starts can be had doesn't depend on the fewest, so `starts` asks it at once.
 """
 
 from __future__ import annotations
@@ -24,9 +14,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from optimizer.bits import aligned, each, runs, span
+from optimizer.chains import Chains
 from optimizer.check import check_placement
 from optimizer.instance import Obstacle, Placement, Reassignment, Refusal
-from optimizer.timetable import Candidate, Course, Timetable
+from optimizer.matchings import Question
+from optimizer.timetable import Timetable
 
 if TYPE_CHECKING:
     from optimizer.instance import Booked, OfficeDay, Request
@@ -93,10 +85,6 @@ def _room(vacant: int) -> int:
     )
 
 
-_Target = tuple[int, int, int]
-"""A clerk an appointment could go to, with at least how many further moves, and who overlaps it there (bits). Plain, since thousands are made."""
-
-
 class _Rows:
     """Grains of each clerk, and where runs of each length asked for start."""
 
@@ -136,9 +124,8 @@ class Day:
         self._how_many: dict[str, int] = {}
         self._room: dict[int, int] = {}
         self._takers: dict[int, list[int]] = {}
-        self._able: dict[frozenset[str], list[Candidate]] = {}
+        self._able: dict[frozenset[str], list[tuple[int, int]]] = {}
         self._seatings: list[_Rows] = []
-        self._routes: list[list[int]] | None = None
 
     @cached_property
     def items(self) -> list[list[int]]:
@@ -146,16 +133,6 @@ class Day:
         found: list[list[int]] = [[] for _ in self.clerks]
         for item, clerk in enumerate(self.holder):
             found[clerk].append(item)
-        return found
-
-    @cached_property
-    def held(self) -> list[int]:
-        """The same as bits."""
-        found = [0] * len(self.clerks)
-        bit = 1
-        for clerk in self.holder:
-            found[clerk] |= bit
-            bit <<= 1
         return found
 
     @cached_property
@@ -179,7 +156,7 @@ class Day:
             return Placement(self.clerks[direct].clerk)
         proven = True
         if depth > 0:
-            chain, proven = self._chain(request.mask, eligible, depth)
+            chain, proven = self._chain(request.start, request.length, eligible, depth)
             if chain is not None:
                 return self._placement(*chain)
         return Refusal("no-free-clerk", self._obstacles(request), proven)
@@ -209,7 +186,7 @@ class Day:
             return found
         if depth < len(self.booked):
             for start in each(self._hopeful.any_run(length, eligible) & wanted & ~found):
-                if self._chain(span(start, length), eligible, depth)[0] is not None:
+                if self._chain(start, length, eligible, depth)[0] is not None:
                     found |= 1 << start
             return found
         return found | self._by_reassigning(length, eligible, wanted & ~found)
@@ -224,7 +201,7 @@ class Day:
         for start in each(self._hopeful.any_run(length, eligible) & wanted & ~found):
             if found >> start & 1:
                 continue
-            chain, _ = self._chain(span(start, length), eligible, DEPTH, any_chain=True)
+            chain, _ = self._chain(start, length, eligible, DEPTH, any_chain=True)
             if chain is None:
                 continue
             found |= 1 << start
@@ -279,9 +256,28 @@ class Day:
 
     @cached_property
     def _hopeful(self) -> _Rows:
-        """Each clerk's grains that could become vacant if it weren't for the grains beside them."""
-        self._routes = self._search_routes(span(0, self.day.grains))
-        return _Rows([level & ~closed for level, closed in zip(self._routes[-1], self._closed, strict=True)])
+        """Each clerk's grains that could become vacant if it weren't for the grains beside them.
+
+        Grain by grain an appointment's clerk becomes so if one of its takers is or does.
+        """
+        waiting = [
+            (mask, mask, self.holder[item], self._candidates(item)) for item, mask in enumerate(self.masks)
+        ]
+        level = [~taken for taken in self.occupied]
+        before: list[int] = []
+        while level != before:
+            before = level.copy()
+            for mask, inside, own, candidates in waiting:
+                wanted = inside & ~level[own]
+                for clerk, closed in candidates:
+                    if not wanted:
+                        break
+                    found = wanted & level[clerk]
+                    if found and clerk != own and not mask & closed:
+                        level[own] |= found
+                        wanted ^= found
+            waiting = [entry for entry in waiting if entry[1] & ~level[entry[2]]]
+        return _Rows([reached & ~closed for reached, closed in zip(level, self._closed, strict=True)])
 
     def prepare(self) -> None:
         """Work out now what the first question would."""
@@ -355,144 +351,64 @@ class Day:
             self._takers[item] = known
         return known
 
-    def _candidates(self, item: int) -> list[Candidate]:
-        """Give the clerks who may do what an appointment needs, who can do most first: she'll find others to take over from her."""
+    def _candidates(self, item: int) -> list[tuple[int, int]]:
+        """Give the clerks who may do what an appointment needs, and the grains at which each can be given nothing."""
         entry = self.booked[item]
         if entry.pinned:
             return []
         known = self._able.get(entry.services)
         if known is None:
             known = self._able[entry.services] = [
-                candidate for services, candidate in self._ranked if entry.services <= services
+                (clerk, self._closed[clerk]) for clerk in self.eligible(entry.services)
             ]
         return known
 
-    @cached_property
-    def _ranked(self) -> list[tuple[frozenset[str], Candidate]]:
-        ranked = sorted((-len(entry.services), clerk) for clerk, entry in enumerate(self.clerks))
-        return [
-            (
-                self.clerks[clerk].services,
-                (clerk, 1 << clerk, self._closed[clerk], self._closed[clerk] | self.occupied[clerk]),
-            )
-            for _, clerk in ranked
-        ]
-
-    @cached_property
-    def course(self) -> Course:
-        """Which appointments are going on when."""
-        return Course([entry.start for entry in self.booked], [entry.length for entry in self.booked])
-
-    def _search_routes(self, within: int) -> list[list[int]]:
-        """Give, for each number of moves, each clerk's grains that so many could make vacant at that grain.
-
-        The entry for n + 1 adds the grains of an appointment at which one of its takers is reached with n.
-        Grains don't depend on each other; only those in `within` are right.
-        """
-        waiting = [
-            (mask, mask & within, self.holder[item], self._candidates(item))
-            for item, mask in enumerate(self.masks)
-            if mask & within
-        ]
-        levels = [[~taken for taken in self.occupied]]
-        while True:
-            last = levels[-1]
-            level = last.copy()
-            for mask, inside, own, candidates in waiting:
-                wanted = inside & ~level[own]
-                if not wanted:
-                    continue
-                for clerk, _, closed, _ in candidates:
-                    found = wanted & last[clerk]
-                    if found and clerk != own and not mask & closed:
-                        level[own] |= found
-                        wanted ^= found
-                        if not wanted:
-                            break
-            if level == last:
-                return levels
-            levels.append(level)
-            waiting = [entry for entry in waiting if entry[1] & ~level[entry[2]]]
-
     def _chain(
-        self, mask: int, eligible: list[int], depth: int, *, any_chain: bool = False
+        self, start: int, length: int, eligible: list[int], depth: int, *, any_chain: bool = False
     ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
         """Search a chain of at most `depth` reassignments, `any_chain` or one with few; also say whether a "no" is proven."""
-        possible = [clerk for clerk in eligible if not mask & self._closed[clerk]]
-        if not possible:
+        mask = span(start, length)
+        closed = self._closed
+        could = 0
+        for clerk in eligible:
+            if not mask & closed[clerk]:
+                could |= 1 << clerk
+        if not could:
             return None, True
-        routes = self._routes or self._search_routes(mask)
-        possible = [clerk for clerk in possible if not mask & ~routes[-1][clerk]]
-        if not possible:
+        chains = Chains(self.timetable, start, length, could)
+        if not chains.possible:
             return None, True
-        search = _Search(self, mask, routes)
-        beside = self.course.during((mask & -mask).bit_length() - 1, mask.bit_length())
-        roots = search.targets(beside, possible, mask)
         if not any_chain:
-            search.limit = PLACEMENTS
-            chain, decided = self._shortest(search, roots, depth)
+            chain, decided = chains.search(depth, PLACEMENTS)
             if decided:
                 return chain, True
-        found, proven = self.timetable.ask(mask, sum(1 << clerk for clerk in possible)).answer(CHOICES)
+        found, proven = Question(self.timetable, start, length, chains.possible).answer(CHOICES)
         if found is not None and len(found.placed) > depth:
-            search.limit = CAREFUL
-            return self._shortest(search, roots, depth)
+            return chains.search(depth, CAREFUL)
         return found, proven
-
-    def _shortest(
-        self, search: _Search, roots: list[_Target], depth: int
-    ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
-        """Search the chain with the fewest reassignments; also say whether the answer is decided."""
-        mask = search.request
-        ordered = sorted(
-            (
-                max(moves, overlaps.bit_count()),
-                self.loss(clerk, mask),
-                self.clerks[clerk].clerk,
-                root,
-            )
-            for root in roots
-            for clerk, moves, overlaps in [root]
-        )
-        search.nodes = 0
-        for most in range(ordered[0][0], depth + 1):
-            search.most, search.cut = most, False
-            for need, _, _, root in ordered:
-                if need > most:
-                    search.cut = True
-                    break
-                if search.start(root):
-                    return (root[0], search.placed), True
-                if search.nodes >= search.limit:
-                    return None, False
-            if not search.cut:
-                return None, True
-        return None, False
 
     @cached_property
     def timetable(self) -> Timetable:
         """Who has what and could have it, for the complete search."""
-        return Timetable(self.masks, self.holder, self.held, self.occupied, self._candidates, self.course)
+        return Timetable(self.day.grains, self.clerks, self.booked, self.holder, self.occupied, self._closed)
 
     def _placement(self, root: int, placed: dict[int, int]) -> Placement:
         """Put the reassignments in an order in which each target is vacant when its turn comes."""
         waiting = sorted(placed, key=lambda item: (self.booked[item].start, self.booked[item].uid))
+        course, held = self.timetable.course, self.timetable.held
+        moving = sum(1 << item for item in waiting)
+        in_the_way = {item: course.overlaps(item) & held[placed[item]] & moving for item in waiting}
         order: list[int] = []
         atomic = False
         while waiting:
-            ready = [
-                item
-                for item in waiting
-                if not any(
-                    self.holder[other] == placed[item] and self.masks[other] & self.masks[item]
-                    for other in waiting
-                )
-            ]
+            ready = [item for item in waiting if not in_the_way[item] & moving]
             if not ready:
                 atomic = True
                 ready = waiting
             order += ready
-            waiting = [item for item in waiting if item not in ready]
+            for item in ready:
+                moving ^= 1 << item
+            waiting = [item for item in waiting if moving >> item & 1]
         moves = tuple(
             Reassignment(self.booked[item].uid, self.booked[item].clerk, self.clerks[placed[item]].clerk)
             for item in order
@@ -512,125 +428,3 @@ class Day:
                 ]
                 found.append(Obstacle(clerk.clerk, "occupied", tuple(sorted(uids))))
         return tuple(found)
-
-
-class _Search:
-    """One search for a chain of at most `most` moves.
-
-    `placed` has the appointments' new clerks, `fixed` the grains that each clerk was given anew; `cut` says that
-    something was left untried because of `most`.
-    """
-
-    def __init__(self, day: Day, request: int, routes: list[list[int]]) -> None:
-        self.day = day
-        self.request = request
-        self.routes = routes
-        self.placed: dict[int, int] = {}
-        self.fixed = [0] * len(day.clerks)
-        self.most = 0
-        self.nodes = self.limit = 0
-        self.cut = False
-        self._targets: dict[tuple[int, int], tuple[list[_Target], int]] = {}
-        self._given = request
-
-    def targets(self, overlaps: int, takers: list[int], inside: int) -> list[_Target]:
-        """Give those of the takers from whom the grains `inside` can be passed on; `overlaps` is everybody there at the time (bits)."""
-        held = self.day.held
-        found = []
-        for clerk in takers:
-            for moves, level in enumerate(self.routes):
-                if not inside & ~level[clerk]:
-                    found.append((clerk, moves, overlaps & held[clerk]))
-                    break
-        return found
-
-    def start(self, root: _Target) -> bool:
-        """Place the request with this clerk, and all that follows."""
-        clerk, _, overlaps = root
-        self.fixed[clerk] = self.request
-        found = self.extend(overlaps, overlaps, 0)
-        if not found:
-            self.fixed[clerk] = 0
-        return found
-
-    def extend(self, pending: int, gone: int, loose: int) -> bool:
-        """Place the pending appointment with the fewest possible clerks, then the rest.
-
-        `gone` are all that have left their clerk, pending or placed anew. At the `loose` grains of the request some of them
-        aren't on the way from the request's clerk to a vacant one, or needn't be.
-        """
-        if not pending:
-            return True
-        chosen, options = self._most_pressing(pending, gone, loose)
-        mask = self.day.masks[chosen]
-        if len(options) > 1:
-            stayed = ~gone
-            options = sorted(
-                options, key=lambda target: (target[1], (target[2] & stayed).bit_count(), target[0])
-            )
-        pending ^= 1 << chosen
-        on_way = mask & ~loose
-        for clerk, _, overlaps in options:
-            self.nodes += 1
-            if self.nodes >= self.limit:
-                return False
-            ejected = overlaps & ~gone
-            beside = loose
-            for item in each(ejected):
-                beside |= self.day.masks[item] & self.request & ~on_way
-            self.placed[chosen] = clerk
-            self.fixed[clerk] |= mask
-            self._given |= mask
-            if self.extend(pending | ejected, gone | ejected, beside):
-                return True
-            self.fixed[clerk] &= ~mask
-            del self.placed[chosen]
-        return False
-
-    def _most_pressing(self, pending: int, gone: int, loose: int) -> tuple[int, list[_Target]]:
-        room = self.most - gone.bit_count()
-        fixed, stayed = self.fixed, ~gone
-        best: list[_Target] = []
-        chosen = -1
-        for item in each(pending):
-            mask = self.day.masks[item]
-            inside = mask & self.request & ~loose
-            known = self._targets.get((item, inside))
-            if known is None:
-                known = self._targets[item, inside] = self._to(item, inside)
-            where, most = known
-            # Mostly nothing is in the way of any of them.
-            if most > room or mask & self._given:
-                where = []
-                for target in known[0]:
-                    clerk, moves, overlaps = target
-                    if mask & fixed[clerk]:
-                        continue
-                    if moves > room or (overlaps & stayed).bit_count() > room:
-                        self.cut = True
-                    else:
-                        where.append(target)
-            if chosen < 0 or len(where) < len(best):
-                chosen, best = item, where
-                if not where:
-                    break
-        return chosen, best
-
-    def _to(self, item: int, inside: int) -> tuple[list[_Target], int]:
-        """Give where an appointment can go, and the most that any of that sets in motion."""
-        held, routes = self.day.held, self.routes
-        found: list[_Target] = []
-        most = 0
-        for clerk, _, overlaps in self.day.timetable.options(item)[1:]:
-            moves = 0
-            if inside:
-                for level in routes:
-                    if not inside & ~level[clerk]:
-                        break
-                    moves += 1
-                else:
-                    continue
-            there = overlaps & held[clerk]
-            found.append((clerk, moves, there))
-            most = max(most, moves, there.bit_count())
-        return found, most

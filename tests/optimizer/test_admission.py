@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer import admission, timetable
+from optimizer import admission, matchings
 from optimizer.admission import LENGTHS, PLACEMENTS, Day, admit, check_placement, starts
 from optimizer.bits import runs
 from optimizer.instance import (
@@ -403,7 +403,8 @@ def test_a_search_that_reaches_its_limit_says_so(monkeypatch):
     assert isinstance(admit(day, wish(0, 3, "c")), Placement)
     for limit in ("PLACEMENTS", "CHOICES"):
         monkeypatch.setattr(admission, limit, 0)
-    monkeypatch.setattr(timetable, "STAGES", ())
+    monkeypatch.setattr(matchings, "AT_FIRST", 0)
+    monkeypatch.setattr(matchings, "STAGES", ())
     answer = admit(day, wish(0, 3, "c"))
     assert isinstance(answer, Refusal)
     assert not answer.proven

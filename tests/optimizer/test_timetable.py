@@ -1,160 +1,82 @@
-"""The complete search alone, without the search for the fewest reassignments that admission tries before."""
+"""What the searches of admission look up, against the day itself, grain by grain."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer import timetable
 from optimizer.admission import Day
-from optimizer.bits import span
-from optimizer.check import check_placement
-from optimizer.instance import OfficeDay, Placement, Reassignment, Request
-from tests.optimizer.days import (
-    SKILLS,
-    booked,
-    can_be_rearranged,
-    clerk,
-    crowded_day,
-    crowded_days,
-    fewest_reassigned,
-    office_days,
-    orderly_days,
-)
+from optimizer.bits import each, span
+from optimizer.ejections import Ejections
+from optimizer.instance import OfficeDay
+from optimizer.matchings import Question
+from tests.optimizer.days import booked, clerk, crowded_days, office_days, orderly_days
 
-needs = st.frozensets(st.sampled_from(SKILLS))
+days = st.one_of(office_days(), orderly_days(grains=6, most_booked=6))
 
 
-def taken_in(day, start, length, services):
-    """The placement that the complete search finds; None if there is none."""
+@settings(max_examples=200, deadline=None)
+@given(days)
+def test_an_appointment_can_go_to_whoever_may_do_it_and_is_there_all_the_time(day):
     prepared = Day(day)
-    mask = span(start, length)
-    could = sum(
-        1 << number
-        for number in prepared.eligible(services)
-        if not mask & ~day.clerks[number].free
-        and not any(e.pinned and e.mask & mask and e.clerk == day.clerks[number].clerk for e in day.booked)
-    )
-    if not could:
-        return None
-    found, proven = prepared.timetable.ask(mask, could).answer(1000)
-    assert proven
-    if found is None:
-        return None
-    moves = tuple(
-        Reassignment(prepared.booked[item].uid, prepared.booked[item].clerk, day.clerks[to].clerk)
-        for item, to in found.placed.items()
-    )
-    return Placement(day.clerks[found.clerk].clerk, moves)
+    for item, entry in enumerate(prepared.booked):
+        able = {
+            number
+            for number, clerk in enumerate(day.clerks)
+            if clerk.clerk == entry.clerk
+            or (
+                not entry.pinned
+                and entry.services <= clerk.services
+                and not entry.mask & ~clerk.free
+                and not any(e.pinned and e.mask & entry.mask and e.clerk == clerk.clerk for e in day.booked)
+            )
+        }
+        assert set(each(prepared.timetable.domain(item))) == able
 
 
-THOROUGH = {"STAGES": (), "EJECTIONS": 0}
-"""Without ejections, so that the thorough search decides."""
+@settings(max_examples=200, deadline=None)
+@given(days, st.lists(st.integers(0, 5), max_size=2))
+def test_a_course_knows_who_is_going_on_when(day, more):
+    prepared = Day(day)
+    table, entries = prepared.timetable, prepared.booked
+    assert len(table.course.at) == len(table.taken) == len(table.course.moments)
+    for grain in more:
+        table.course.require(grain)
+    course = table.course
+    assert course.moments == sorted({entry.start for entry in entries} | set(more))
+    for item, entry in enumerate(entries):
+        assert set(each(course.overlaps(item))) == {o for o, e in enumerate(entries) if e.mask & entry.mask}
+        assert course.moments[course.first[item] : course.last[item]] == [
+            grain for grain in course.moments if entry.mask >> grain & 1
+        ]
+    for number, grain in enumerate(course.moments):
+        there = {item for item, entry in enumerate(entries) if entry.mask >> grain & 1}
+        assert set(each(course.at[number])) == there
+        assert set(each(table.taken[number])) == {prepared.holder[item] for item in there}
 
 
-ways = pytest.mark.parametrize(
-    "how",
-    [
-        {},
-        {"STAGES": ((0, 1, 2), (1, 1, 2)), "EJECTIONS": 2},
-        THOROUGH,
-        THOROUGH | {"SUSPECT": 1, "PATIENCE": (2, 400)},
-    ],
-)
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(days, crowded_days), st.integers(0, 5), st.integers(1, 4), st.integers(0, 12))
+def test_ejections_know_who_is_vacant_after_any_number_of_steps(day, start, most, steps):
+    prepared = Day(day)
+    length = min(most, day.grains - start)
+    question = Question(prepared.timetable, start, length, span(0, len(day.clerks)))
+    search = Ejections(question)
+    search.run(steps)
+    masks = [*prepared.masks, span(start, length)]
+    for number, grain in enumerate(prepared.timetable.course.moments):
+        assert set(each(search.taken[number])) == {
+            clerk
+            for clerk, held in enumerate(search.held)
+            if any(masks[item] >> grain & 1 for item in each(held))
+        }
 
 
-@ways
-@settings(max_examples=300, deadline=None)
-@given(
-    st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
-    st.integers(0, 5),
-    st.integers(1, 4),
-    needs,
-)
-def test_it_finds_a_placement_exactly_when_there_is_one(how, day, start, length, services):
-    length = min(length, day.grains - start)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in how.items():
-            patch.setattr(timetable, name, value)
-        found = taken_in(day, start, length, services)
-    exists = fewest_reassigned(day, start, length, services, span(0, day.grains)) is not None
-    assert (found is not None) == exists
-    if found is not None:
-        request = Request(start, length, services, span(0, day.grains))
-        assert check_placement(day, request, found) == []
-
-
-@ways
-@settings(max_examples=150, deadline=None)
-@given(
-    crowded_days,
-    st.lists(
-        st.tuples(st.integers(0, 11), st.integers(1, 4), st.sampled_from("abcd").map(frozenset)),
-        min_size=4,
-        max_size=8,
-    ),
-)
-def test_it_is_right_on_days_with_many_rings(how, day, wishes):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in how.items():
-            patch.setattr(timetable, name, value)
-        for start, most, services in wishes:
-            length = min(most, day.grains - start)
-            found = taken_in(day, start, length, services)
-            assert (found is not None) == can_be_rearranged(day, start, length, services)
-            if found is not None:
-                assert check_placement(day, Request(start, length, services, span(0, 12)), found) == []
-
-
-@pytest.mark.parametrize(
-    ("seed", "start", "service"),
-    [(5, 12, "c"), (18, 12, "a"), (30, 8, "b"), (35, 6, "d"), (49, 4, "d"), (119, 8, "d")],
-)
-@pytest.mark.parametrize("more", [{}, {"SUSPECT": 1, "PATIENCE": (2, 400)}])
-def test_a_choice_that_leads_nowhere_is_taken_back(monkeypatch, more, seed, start, service):
-    for name, value in (THOROUGH | more).items():
-        monkeypatch.setattr(timetable, name, value)
-    day = crowded_day(seed)
-    found = taken_in(day, start, 2, frozenset(service))
-    assert (found is not None) == can_be_rearranged(day, start, 2, frozenset(service))
-    if found is not None:
-        request = Request(start, 2, frozenset(service), span(0, 20))
-        assert check_placement(day, request, found) == []
-
-
-def test_too_many_for_the_clerks_who_may_do_it_are_refused_without_a_choice():
-    day = OfficeDay(
-        4,
-        (clerk("one", "####", "ab"), clerk("two", "####", "ab"), clerk("three", "####", "b")),
-        (booked("x", "one", 0, 4), booked("y", "two", 0, 4)),
-    )
-    assert Day(day).timetable.ask(span(0, 2), 0b011).answer(0) == (None, True)
-
-
-def test_a_lack_at_another_moment_is_found_without_a_choice():
-    # At each grain of the request somebody could make room, but w, which nobody else may do, keeps x and y from three.
-    day = OfficeDay(
-        6,
-        (clerk("one", "######", "ab"), clerk("two", "######", "a"), clerk("three", "######", "ac")),
-        (booked("x", "one", 0, 6), booked("y", "two", 1, 5), booked("w", "three", 4, 2, "c")),
-    )
-    assert Day(day).timetable.ask(span(0, 2), 0b001).answer(0) == (None, True)
-
-
-def test_whoever_stands_on_another_one_may_stay_there():
+def test_whoever_stood_beneath_one_that_is_driven_away_still_has_her_clerk():
     day = OfficeDay(
         6,
         (clerk("one", "######", "a"), clerk("two", "######", "a")),
-        (booked("x", "one", 0, 6), booked("y", "one", 2, 2)),
+        (booked("x", "one", 0, 4), booked("y", "one", 2, 4)),
     )
-    assert taken_in(day, 0, 2, frozenset("a")) == Placement("two")
-
-
-def test_nobody_is_moved_who_can_stay():
-    day = OfficeDay(
-        4,
-        tuple(clerk(f"c{n}", "####", "a") for n in range(4)),
-        (booked("x", "c0", 0, 4), booked("y", "c1", 0, 4), booked("z", "c2", 0, 4)),
-    )
-    found = taken_in(day, 0, 4, frozenset("a"))
-    assert found is not None
-    assert len(found.reassigned) <= 1
+    search = Ejections(Question(Day(day).timetable, 0, 2, 0b01))
+    assert search.run(2)
+    assert search.at == {2: 0, 0: 1}
+    assert search.taken == [0b11, 0b11]
