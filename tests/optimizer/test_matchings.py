@@ -1,5 +1,7 @@
 """The complete search alone, without the search for the fewest reassignments that admission tries before."""
 
+from itertools import permutations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from optimizer import matchings
 from optimizer.admission import Day
 from optimizer.bits import span
 from optimizer.check import check_placement
-from optimizer.instance import OfficeDay, Placement, Reassignment, Request
+from optimizer.instance import ClerkDay, OfficeDay, Placement, Reassignment, Request
 from optimizer.matchings import Question
 from tests.optimizer.days import (
     SKILLS,
@@ -160,3 +162,39 @@ def test_nobody_is_moved_who_can_stay():
     found = taken_in(day, 0, 4, frozenset("a"))
     assert found is not None
     assert len(found.reassigned) <= 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_at_one_moment_everybody_keeps_exactly_the_clerks_of_some_matching(data):
+    clerks = data.draw(st.integers(2, 5))
+    booked_count = data.draw(st.integers(1, clerks - 1))
+    # Who has it can have it; the last is the request's.
+    able = [
+        data.draw(st.sets(st.integers(0, clerks - 1), min_size=1))
+        | ({item} if item < booked_count else set())
+        for item in range(booked_count + 1)
+    ]
+    day = OfficeDay(
+        2,
+        tuple(
+            ClerkDay(f"c{n}", frozenset(f"s{item}" for item, who in enumerate(able) if n in who), 3)
+            for n in range(clerks)
+        ),
+        tuple(booked(f"u{item}", f"c{item}", 0, 2, {f"s{item}"}) for item in range(booked_count)),
+    )
+    ways = [
+        way
+        for way in permutations(range(clerks), booked_count + 1)
+        if all(clerk in who for clerk, who in zip(way, able, strict=True))
+    ]
+    question = Question(Day(day).timetable, 0, 2, sum(1 << clerk for clerk in able[-1]))
+    try:
+        question._begin()
+        question._work_out(0, 1000)
+    except matchings._ConflictError:
+        assert not ways
+    else:
+        assert question.domains == [
+            sum(1 << clerk for clerk in {way[item] for way in ways}) for item in range(len(able))
+        ]
