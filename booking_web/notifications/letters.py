@@ -353,7 +353,7 @@ class Letters:
                 names.append(words.say("values", "counted", service=name, persons=line.persons, label=label))
             else:
                 names.append(words.say("values", "persons", service=name, persons=line.persons))
-        return ", ".join(names)
+        return words.enumerated(names)
 
     @staticmethod
     def _times(snapshot: Snapshot, words: Wording) -> str:

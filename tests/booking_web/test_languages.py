@@ -199,6 +199,17 @@ def test_numbers_take_the_plural_of_the_language(language, counted):
     assert found == counted
 
 
+def test_examples_that_run_from_left_to_right_are_isolated_in_arabic():
+    # Spaces and hyphens between digits would turn their order around (UAX #9, rule W2).
+    with (CATALOGUES / "ar.po").open("rb") as file:
+        messages = [message for message in read_po(file, locale="ar") if message.id]
+    texts = [message.string for message in messages if isinstance(message.string, str)]
+    example = re.compile(r"\d+ \d+|\d-\d|\w@\w")
+    isolated = re.compile("\u2066[^\u2069]*\u2069")
+    assert sum(bool(example.search(text)) for text in texts) == 4
+    assert [text for text in texts if example.search(isolated.sub("", text))] == []
+
+
 def test_the_catalogues_are_those_of_the_languages():
     assert {file.stem for file in CATALOGUES.glob("*.po")} == {*LANGUAGES, "de_du"} - {"de"}
 

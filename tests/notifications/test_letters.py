@@ -336,3 +336,15 @@ def test_an_office_that_the_place_names_is_named_once():
     place = "Bürgerbüro, Marktplatz 1, 59872 Meschede"
     assert f"Ort: {place}\n" in as_text(LETTERS.letter(decision(location=place)))
     assert "Ort: Bürgerbüro, Zimmer 7\n" in as_text(LETTERS.letter(decision(location="Zimmer 7")))
+
+
+def test_lists_have_the_comma_of_their_language():
+    assert wording("de").listed(("A", "B", "C")) == "A, B und C"
+    assert wording("ar").listed(("A", "B", "C")) == "A، B وC"
+    assert wording("ar").enumerated(["A", "B"]) == "A، B"
+
+
+@pytest.mark.parametrize("minutes", [5, 10, 15, 100])
+def test_a_duration_is_right_whatever_its_number_in_arabic(minutes):
+    # Arabic nouns change after 3 to 10, 11 to 99 and 100: the number stands alone.
+    assert wording("ar").say("values", "minutes", minutes=minutes) == f"حوالي {minutes}"

@@ -17,7 +17,7 @@ from babel.dates import format_date, format_time
 from booking_web.town import EASY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 _FOLDER = Path(__file__).parent
@@ -56,7 +56,11 @@ class Wording:
         """Return "A, B und C"."""
         if len(items) < 2:
             return "".join(items)
-        return ", ".join(items[:-1]) + self.texts["formats"]["and"] + items[-1]
+        return self.enumerated(items[:-1]) + self.texts["formats"]["and"] + items[-1]
+
+    def enumerated(self, items: Iterable[str]) -> str:
+        """Return "A, B, C" with the language's own comma."""
+        return self.texts["formats"]["comma"].join(items)
 
 
 def languages() -> tuple[str, ...]:
