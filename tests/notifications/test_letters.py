@@ -155,11 +155,11 @@ def test_what_people_wrote_as_a_reason_stays_as_it_is():
 def test_a_move_in_english():
     letter = LETTERS.letter(decision(Kind.MOVED, language="en", reason="Illness"))
     text = as_text(letter)
-    assert letter.subject == "Your appointment has been moved: Wednesday, 9 December 2026, 9:00 AM"
-    assert "Before: Monday, 7 December 2026, 8:00 AM" in text
+    assert letter.subject == "Your appointment has been moved: Wednesday, 9 December 2026, 9:00"
+    assert "Before: Monday, 7 December 2026, 8:00\n" in text
     assert "The reason: Illness" in text
     assert f"https://{HOST}/en/termin/" in text
-    assert "Passport (2 persons), Certified copy" in text
+    assert "Passport (2 people), Certified copy" in text
 
 
 def test_another_room_is_told_as_such():
