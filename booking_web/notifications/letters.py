@@ -178,7 +178,8 @@ class Letters:
         link, more = self._links(decision, words, manage)
         closing = [words.say("closing", "phone", phone=office.phone)]
         if snapshot.reference:
-            closing[0] += " " + words.say("closing", "reference", reference=_line(snapshot.reference))
+            naming = words.say("closing", "reference", reference=_line(snapshot.reference))
+            closing[0] = words.paragraph(closing[0], naming)
         if kind.invites:
             closing.insert(0, words.say("closing", "calendar_cancelled" if cancelled else "calendar"))
         if manage and (stands or kind is Kind.ACTIVATION):

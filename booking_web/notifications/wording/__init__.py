@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from babel.dates import format_date, format_time
 
+from booking_web.language import sentence_by_line
 from booking_web.town import EASY
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 DEFAULT = "de"
 _INFORMAL = "de_du"
+_OF_SENTENCES = ("intros", "closing")
+"""The sections that hold sentences; Leichte Sprache has each on a line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ class Wording:
         """Return "A, B, C" with the language's own comma."""
         return self.texts["formats"]["comma"].join(items)
 
+    def paragraph(self, *sentences: str) -> str:
+        """Return sentences as one paragraph; in Leichte Sprache it's of several lines."""
+        return ("\n" if self.language == EASY else " ").join(sentences)
+
 
 def languages() -> tuple[str, ...]:
     """Return the languages that have words, sorted."""
@@ -79,6 +86,9 @@ def wording(language: str, *, informal: bool = False) -> Wording:
     over = (_INFORMAL if informal else None) if known == DEFAULT else known
     for section, keys in _read(over).items() if over else ():
         texts[section].update(keys)
+    if known == EASY:
+        for section in _OF_SENTENCES:
+            texts[section] = {key: sentence_by_line(text) for key, text in texts[section].items()}
     return Wording(known, texts)
 
 
