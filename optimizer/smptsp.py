@@ -14,6 +14,7 @@ import random
 import time
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,10 @@ AGAIN = 2_000
 """Steps of the tabu search after a part has been planned once more."""
 SMALL = 600
 """Pairs of a task and a person up to which CP-SAT takes over after the first failure."""
+MIDDLING = 4000
+"""Pairs up to which CP-SAT is asked once the prices have proved what they can."""
+ASKED = 5.0
+"""How long then, in its own deterministic time; about three times as many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,30 +225,48 @@ class _Search:
     def run(self, deadline: float) -> None:
         """Try until the bound is reached or the time is over."""
         attempt = failures = 0
+        proving = False
         while self.used > self.bound and not self.impossible and not self.out_of_time():
             # Mostly the bound can be reached. When it resists, something between helps if the time doesn't do.
             limit = self.bound if attempt % 3 < 2 else (self.bound + self.used) // 2
             limit = min(limit, len(self.instance.persons))
             failures += limit == self.bound
-            pace = PROOF if failures == FAILURES + 1 else PACES[attempt % len(PACES)]
-            if not self._attempt(limit, 1000 * self.seed + attempt, pace) and limit == self.bound:
-                self.bound += 1
-                failures = 0
+            proving = proving or failures == FAILURES + 1
+            pace = PROOF if proving else PACES[attempt % len(PACES)]
+            if not self._attempt(limit, 1000 * self.seed + attempt, pace):
+                # Where the most tasks at one time are too few, the linear relaxation tells more.
+                failures, proving = 0, True
                 self.impossible = self.bound > len(self.instance.persons)
                 continue
+            pairs = int(self.able.sum())
+            if proving:
+                failures, proving = FAILURES + 2, False
+                if self.used > self.bound and SMALL < pairs <= MIDDLING:
+                    self._settle(deadline, ASKED)
             attempt += 1
-            if attempt == 1 and self.used > self.bound and self.able.sum() <= SMALL:
-                self._settle(deadline)
+            if attempt == 1 and self.used > self.bound and pairs <= SMALL:
+                self._settle(deadline, inf)
 
     def _attempt(self, limit: int, seed: int, pace: Pace) -> bool:
-        """Look for a plan with so many persons; False if it's proven that there is none."""
+        """Look for a plan with so many persons; False if it's proven that there is none, and then `bound` is raised.
+
+        Where the prices are to prove something, they raise it on the way, and the plan may have as many persons.
+        """
         tasks = self.instance.tasks
         chains = forced_chains(tasks, limit)
         periods = [(tasks[chain[0]][0], max(tasks[task][1] for task in chain)) for chain in chains]
         able: Flags = np.array([self.able[chain].all(axis=0) for chain in chains])
-        prices = Prices(periods, able, limit, seed, pace)
-        if not able.any(axis=1).all() or prices.settle():
+        if not able.any(axis=1).all():
+            self.bound = max(self.bound, limit + 1)
             return False
+        prices = Prices(periods, able, limit, seed, pace)
+        alone = len(chains) == len(tasks)
+        least = prices.settle(self.out_of_time, rising=alone and pace is PROOF)
+        # Tasks that are put together say nothing about more persons.
+        self.bound = max(self.bound, least if alone else min(least, limit + 1))
+        if self.bound > max(limit, prices.limit) or self.bound > len(self.instance.persons):
+            return False
+        limit = prices.limit
         prices.dive(self.out_of_time)
         taker = prices.taker
         if prices.lost:
@@ -311,8 +334,8 @@ class _Search:
             taker = Ejections(tasks, self.able, taker, everybody, seed).run(EJECTIONS, self.out_of_time)
         return taker
 
-    def _settle(self, deadline: float) -> None:
-        """Solve a small instance exactly."""
+    def _settle(self, deadline: float, work: float) -> None:
+        """Solve a small instance exactly, if so much of CP-SAT's deterministic time does."""
         from ortools.sat.python import cp_model  # noqa: PLC0415 - loaded only where a plan is computed
 
         model = cp_model.CpModel()
@@ -331,7 +354,10 @@ class _Search:
         model.minimize(sum(use))
         solver = cp_model.CpSolver()
         solver.parameters.max_time_in_seconds = max(0.0, deadline - time.monotonic())
+        solver.parameters.max_deterministic_time = work
         solver.parameters.num_workers = 1
+        # The sets of tasks at one time give the relaxation of longest paths, where most proofs are found.
+        solver.parameters.linearization_level = 2
         solver.parameters.random_seed = self.seed
         status = solver.solve(model)
         if status == cp_model.INFEASIBLE:

@@ -117,8 +117,8 @@ class Prices:
             self._blocks.append((first, last, self._before[first:last]))
             first = last
 
-    def answer(self) -> tuple[Ints, Ints, float]:
-        """Give the best chains at these prices, as rows and persons, and what they earn together."""
+    def answer(self) -> tuple[Ints, Ints]:
+        """Give the best chains at these prices, as rows and persons."""
         earned, count = self._earned, len(self.task)
         value = self.price[:, None] + self._worth
         for first, last, before in self._blocks:
@@ -132,7 +132,6 @@ class Prices:
         persons = np.arange(len(worth))
         if self.limit < len(worth):
             persons = np.argpartition(-(worth + NEVER * self.busy), self.limit - 1)[: self.limit]
-        total = float(worth[persons].sum())
         rows: list[Ints] = []
         takers: list[Ints] = []
         place = np.full(len(persons), count)
@@ -144,35 +143,44 @@ class Prices:
             takers.append(persons)
             place = self._before[row]
             persons, place = persons[place > 0], place[place > 0]
-        return np.concatenate(rows), np.concatenate(takers), total
+        return np.concatenate(rows), np.concatenate(takers)
 
-    def settle(self) -> bool:
-        """Let the prices settle before a dive; True if prices were met that no plan can pay, so that there is none."""
+    def settle(self, out_of_time: Callable[[], bool] | None = None, *, rising: bool = False) -> int:
+        """Let the prices settle before a dive, and give the fewest persons that they don't rule out.
+
+        If that is more than the limit, no plan keeps it. It ends there, or goes on with the limit raised.
+        """
         size = self._size
         for _ in range(self.pace.first if len(self.task) else 0):
+            if out_of_time is not None and out_of_time():
+                break
             asked = float(self.price.sum())
-            # A plan would have everybody paid at most what her best chain earns; tastes only make that more.
-            if asked - self._iterate(1, 1 / 100) > CERTAIN * asked + CERTAIN:
-                return True
+            self._iterate(1, 1 / 100)
+            least = self._paying(asked)
+            if least > self.limit:
+                if not rising:
+                    return least
+                self.limit = least
             self._size *= self.pace.decay
         self._size = size
-        return False
+        return self.limit
 
-    def _iterate(self, steps: int, memory: float) -> float:
-        """Change the prices some times, and give what all earned the last time.
+    def _paying(self, asked: float) -> int:
+        """Give how many persons can pay so much together at the last answer's prices; one more than there are if all can't."""
+        # A plan would have everybody paid at most what her best chain earns; tastes only make that more.
+        paid = np.cumsum(np.sort(self._earned[len(self.task)])[::-1])
+        return int(np.searchsorted(paid, asked - CERTAIN * asked - CERTAIN)) + 1
 
-        `memory` is the weight of one answer in the running mean.
-        """
-        total = 0.0
+    def _iterate(self, steps: int, memory: float) -> None:
+        """Change the prices some times; `memory` is the weight of one answer in the running mean."""
         for _ in range(steps if len(self.task) else 0):
-            row, person, total = self.answer()
+            row, person = self.answer()
             weight = max(memory, 1 / (self._age + 1))
             self._age += 1
             self.share *= 1 - weight
             self.share[row, person] += weight
             wanted = np.bincount(row, minlength=len(self.task))
             self.price = np.maximum(0.0, self.price + self._size * (1 - wanted))
-        return total
 
     def dive(self, out_of_time: Callable[[], bool]) -> None:
         """Give all tasks to persons, the clearest first; `lost` counts those that end up with nobody."""
@@ -246,7 +254,7 @@ def again(
             pace,
             busy[persons],
         )
-        prices.settle()
+        prices.settle(out_of_time)
         prices.dive(out_of_time)
         for task, place in zip(tasks, prices.taker, strict=True):
             found[task] = OPEN if place == OPEN else int(persons[place])

@@ -130,7 +130,7 @@ def test_prices_prove_that_the_most_tasks_at_one_time_are_too_few_persons():
     tasks = ((0, 4), (2, 6), (4, 8))
     instance = TaskInstance("three", tasks, tuple(frozenset([task]) for task in range(3)))
     prices = Prices(tasks, np.eye(3, dtype=bool), 2, 1, Pace())
-    assert prices.settle()
+    assert prices.settle() == 3
     plan = fewest_persons(instance, seconds=60)
     assert (plan.used, plan.lower_bound) == (3, 3)
 
@@ -181,7 +181,7 @@ def test_no_more_persons_are_called_than_may_work(seed):
 def test_a_dive_ends_though_something_must_be_lost():
     tasks = ((0, 4), (2, 6), (4, 8))
     prices = Prices(tasks, np.eye(3, dtype=bool), 2, 1, Pace())
-    assert prices.settle()
+    assert prices.settle() == 3
     rounds = iter(range(100))
     prices.dive(lambda: next(rounds, None) is None)
     assert prices.lost == 1
@@ -207,8 +207,88 @@ def test_a_part_is_planned_once_more_and_the_rest_stays():
 def test_a_longer_settling_proves_what_short_ones_cannot():
     instance = few_skills(1)
     able = np.array([[task in one for one in instance.persons] for task in range(len(instance.tasks))])
-    assert not any(Prices(instance.tasks, able, 10, 1, pace).settle() for pace in PACES)
-    assert Prices(instance.tasks, able, 10, 1, PROOF).settle()
+    assert {Prices(instance.tasks, able, 10, 1, pace).settle() for pace in PACES} == {10}
+    assert Prices(instance.tasks, able, 10, 1, PROOF).settle() == 11
+
+
+def short_shifts(seed, persons=60, tasks=40):
+    """Tasks round the clock, persons who are there for a few hours: many more are needed than work at one time."""
+    chance = random.Random(seed)
+    starts = [chance.randrange(200) for _ in range(tasks)]
+    periods = tuple((start, start + chance.randint(5, 20)) for start in starts)
+    there = [chance.randrange(-20, 200) for _ in range(persons)]
+    able = [
+        {
+            task
+            for task, (start, end) in enumerate(periods)
+            if there[person] <= start and end <= there[person] + 60 and chance.random() < 0.6
+        }
+        for person in range(persons)
+    ]
+    for task in set(range(tasks)) - set().union(*able):
+        able[chance.randrange(persons)].add(task)
+    return TaskInstance("short shifts", periods, tuple(frozenset(one) for one in able))
+
+
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_prices_climb_to_the_bound_at_once(seed):
+    instance = short_shifts(seed)
+    able = np.array([[task in one for one in instance.persons] for task in range(len(instance.tasks))])
+    most = max(map(len, cliques(instance.tasks)))
+    prices = Prices(instance.tasks, able, most, 1, PROOF)
+    bound = prices.settle(rising=True)
+    assert bound > most + 1
+    assert prices.limit == bound
+    plan = fewest_persons(instance, seconds=60)
+    assert plan.proven_optimal
+    assert bound <= plan.used
+
+
+def test_prices_rule_out_no_plan_that_there_is():
+    found = 0
+    for seed in range(20):
+        instance = drawn(seed)
+        used = fewest(instance)
+        if used is None:
+            continue
+        able = np.array([[task in one for one in instance.persons] for task in range(len(instance.tasks))])
+        bound = Prices(instance.tasks, able, 1, 1, PROOF).settle(rising=True)
+        assert bound <= used
+        found += bound == used
+    assert found > 15
+
+
+def test_prices_stop_settling_when_the_time_is_over():
+    instance = short_shifts(2)
+    able = np.array([[task in one for one in instance.persons] for task in range(len(instance.tasks))])
+    rounds = iter(range(5))
+    prices = Prices(instance.tasks, able, 5, 1, PROOF)
+    early = prices.settle(lambda: next(rounds, None) is None, rising=True)
+    assert 5 <= early < Prices(instance.tasks, able, 5, 1, PROOF).settle(rising=True)
+
+
+def test_a_proof_beyond_the_relaxation_is_left_to_an_exact_search(tmp_path):
+    # Of three tasks one after the other, each person may take two: one and a half persons could, and two can.
+    rings, tasks, persons = 4, [], []
+    for ring in range(rings):
+        first = len(tasks)
+        tasks += [(10 * ring, 10 * ring + 1), (10 * ring + 1, 10 * ring + 2), (10 * ring + 2, 10 * ring + 3)]
+        persons += [frozenset({first + one, first + (one + 1) % 3}) for one in range(3)]
+    instance = TaskInstance("rings", tuple(tasks), tuple(persons))
+    able = np.array([[task in one for one in persons] for task in range(len(tasks))])
+    assert Prices(tasks, able, 1, 1, PROOF).settle(rising=True) == 6
+    file = tmp_path / "rings.dat"
+    file.write_text(written(instance))
+    # A process of its own: OR-Tools can't be loaded beside HiGHS.
+    program = (
+        "import sys; from optimizer import smptsp; from optimizer.__main__ import main; "
+        "smptsp.SMALL = 0; sys.exit(main(['smptsp', sys.argv[1]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file)], capture_output=True, text=True, check=True
+    )
+    line = json.loads(done.stdout)
+    assert (line["used"], line["lower_bound"]) == (2 * rings, 2 * rings)
 
 
 def test_the_published_format_is_read():
