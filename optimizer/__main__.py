@@ -65,6 +65,8 @@ def _read(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise ValueError("not JSON that can be read: it is nested too deeply") from error
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - input, not a wrong call
     return data

@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optimizer.fields import Field
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Id = int | str
+MAX_GRAINS_A_DAY = 1500
+"""25 hours have as many minutes. A bound keeps a wrong length from filling the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +101,45 @@ class Office:
 def office_from_json(data: Mapping[str, Any]) -> Office:
     """Read an instance: `grains_a_day`, `clerks` with periods of free grains, `appointments` with one service.
 
-    Raises ValueError that names what is missing or of the wrong kind.
+    Raises ValueError that names what is missing or of the wrong kind, and where.
     """
-    try:
-        grains = int(data["grains_a_day"])
-        absent = {entry["id"] for entry in data["clerks"] if entry["absent"]}
-        clerks = tuple(
-            Clerk(
-                entry["id"],
-                frozenset(entry["services"]),
-                tuple(0 if entry["absent"] else _bits(day, grains) for day in entry["free"]),
-                None if entry["absent"] else int(entry["target_grains"]),
-            )
-            for entry in data["clerks"]
-        )
-        appointments = tuple(
-            Appointment(
-                entry["id"],
-                entry["clerk"],
-                int(entry["start"]),
-                int(entry["grains"]),
-                frozenset([entry["service"]]),
-                entry["clerk"] in absent,
-            )
-            for entry in data["appointments"]
-        )
-        return Office(str(data["name"]), grains, clerks, appointments)
-    except KeyError as error:
-        raise ValueError(f"the instance has no {error.args[0]!r}") from error
-    except TypeError as error:
-        raise ValueError(f"the instance has a value of the wrong kind: {error}") from error
+    whole = Field("", data)
+    grains = whole["grains_a_day"].whole(1, MAX_GRAINS_A_DAY)
+    clerks = tuple(_clerk(entry, grains) for entry in whole["clerks"].items())
+    absent = {clerk.id for clerk in clerks if clerk.target is None}
+    appointments = tuple(_appointment(entry, absent) for entry in whole["appointments"].items())
+    return Office(str(whole["name"].value), grains, clerks, appointments)
 
 
-def _bits(periods: list[list[int]], grains: int) -> int:
+def _clerk(entry: Field, grains: int) -> Clerk:
+    absent = entry["absent"].flag()
+    days = [_bits(day, grains) for day in entry["free"].items()]
+    return Clerk(
+        entry["id"].id(),
+        frozenset(service.id() for service in entry["services"].items()),
+        (0,) * len(days) if absent else tuple(days),
+        None if absent else entry["target_grains"].whole(0),
+    )
+
+
+def _appointment(entry: Field, absent: set[Id]) -> Appointment:
+    clerk = entry["clerk"].id()
+    return Appointment(
+        entry["id"].id(),
+        clerk,
+        entry["start"].whole(),
+        entry["grains"].whole(),
+        frozenset([entry["service"].id()]),
+        clerk in absent,
+    )
+
+
+def _bits(periods: Field, grains: int) -> int:
     found = 0
-    for start, end in periods:
-        if not 0 <= start <= end <= grains:
-            raise ValueError(f"free period {start} to {end} doesn't lie within the day's {grains} grains")
+    for period in periods.items():
+        bounds = [bound.whole(0, grains) for bound in period.items()]
+        if len(bounds) != 2 or bounds[0] > bounds[1]:
+            raise period.wrong("a period has a start and an end, and begins before it ends")
+        start, end = bounds
         found |= (1 << end) - (1 << start)
     return found

@@ -56,14 +56,22 @@ def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
 
     With enough time the same input and seed give the same plan. When the time runs out, the best
     plan found so far is given, not proven. Raises InfeasibleError when the appointments that keep their time can't
-    be assigned at all.
+    be assigned at all, and names one.
     """
     started = time.monotonic()
-    task = _Task(all_columns(office), started + seconds, seed)
+    columns = all_columns(office)
+    for alone in sorted(set(range(len(office.appointments))) - set(columns.appointment.tolist())):
+        name = office.appointments[alone].id
+        raise InfeasibleError(f"appointment {name} keeps its time, but nobody who may take it is free then")
+    task = _Task(columns, started + seconds, seed)
     try:
         chosen, proven = task.solve(), True
     except OutOfTimeError:
         chosen, proven = task.fallback(), False
+    except InfeasibleError as error:
+        raise InfeasibleError(
+            f"those that keep their time can't all be assigned; as it stands, {_standing_fault(columns)}"
+        ) from error
     assignments = greedy.assignments(task.columns, chosen)
     faults = check.faults(office, assignments)
     assert not faults, faults
@@ -74,6 +82,15 @@ def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
         time.monotonic() - started,
         assignments,
     )
+
+
+def _standing_fault(columns: Columns) -> str:
+    """Say what is wrong with the day as it stands."""
+    staying = set(columns.appointment[columns.kept].tolist())
+    for number, entry in enumerate(columns.office.appointments):
+        if not entry.hit and number not in staying:
+            return f"appointment {entry.id} can't stay with clerk {entry.clerk}"
+    return check.faults(columns.office, greedy.assignments(columns, greedy.nearest(columns)))[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optimizer.fields import Field
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -77,18 +79,13 @@ class Solution:
 
 
 def assignments_from_json(data: Mapping[str, Any]) -> tuple[Assignment, ...]:
-    """Read the assignments of a printed solution; raises ValueError when they are malformed."""
-    try:
-        return tuple(
-            Assignment(
-                entry["id"],
-                None
-                if entry.get("cancelled")
-                else Place(entry["clerk"], int(entry["day"]), int(entry["start"])),
-            )
-            for entry in data["assignment"]
-        )
-    except KeyError as error:
-        raise ValueError(f"the solution has no {error.args[0]!r}") from error
-    except (TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"the solution has a value of the wrong kind: {error}") from error
+    """Read the assignments of a printed solution; raises ValueError that says what is wrong with them, and where."""
+    return tuple(_assignment(entry) for entry in Field("", data)["assignment"].items())
+
+
+def _assignment(entry: Field) -> Assignment:
+    cancelled = entry.get("cancelled")
+    if cancelled is not None and cancelled.flag():
+        return Assignment(entry["id"].id(), None)
+    place = Place(entry["clerk"].id(), entry["day"].whole(), entry["start"].whole())
+    return Assignment(entry["id"].id(), place)

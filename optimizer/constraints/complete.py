@@ -17,7 +17,7 @@ def faults(office: Office, assignments: Sequence[Assignment]) -> list[str]:
     known = {entry.id for entry in office.appointments}
     count = Counter(entry.id for entry in assignments)
     return (
-        [f"appointment {name} is missing" for name in known - count.keys()]
-        + [f"appointment {name} is unknown" for name in count.keys() - known]
+        [f"appointment {name} is missing" for name in sorted(known - count.keys(), key=str)]
+        + [f"appointment {name} is unknown" for name in sorted(count.keys() - known, key=str)]
         + [f"appointment {name} is assigned {times} times" for name, times in count.items() if times > 1]
     )

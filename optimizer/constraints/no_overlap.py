@@ -15,7 +15,8 @@ def faults(office: Office, assignments: Sequence[Assignment]) -> list[str]:
     """Name pairs of appointments that overlap at a clerk."""
     lengths = {entry.id: entry.length for entry in office.appointments}
     placed = sorted(
-        (str(entry.place.clerk), entry.place.day, entry.place.start, str(entry.id), lengths[entry.id])
+        # 1 and "1" are two clerks.
+        (repr(entry.place.clerk), entry.place.day, entry.place.start, str(entry.id), lengths[entry.id])
         for entry in assignments
         if entry.place is not None and entry.id in lengths
     )

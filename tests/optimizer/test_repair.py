@@ -1,4 +1,7 @@
+import copy
 import json
+import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -200,8 +203,9 @@ def test_the_command_prints_a_plan_that_its_check_accepts(tmp_path, capsys):
     [
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
-        ("{}", "the instance has no 'grains_a_day'"),
-        (json.dumps(DAY | {"clerks": [3]}), "the instance has a value of the wrong kind"),
+        ("{}", "there is no 'grains_a_day'"),
+        ("[" * 100_000, "nested too deeply"),
+        (json.dumps(DAY | {"clerks": [3]}), "clerks[0]: 3 is not an object"),
         (json.dumps(DAY | {"appointments": [DAY["appointments"][0]] * 2}), "an id is there twice"),
     ],
 )
@@ -232,19 +236,28 @@ def test_a_missing_file_or_malformed_solution_is_reported(tmp_path, capsys):
     assert "solution.json" in capsys.readouterr().err
     solution.write_text('{"assignment": [{"id": 0}]}')
     assert main(["check", str(instance), str(solution)]) == 1
-    assert "the solution has no 'clerk'" in capsys.readouterr().err
-    for text in ('{"assignment": 3}', '{"assignment": [{"id": 0, "clerk": 0, "day": 0, "start": "x"}]}'):
-        solution.write_text(text)
+    assert "assignment[0]: there is no 'clerk'" in capsys.readouterr().err
+    for value, message in (
+        (3, "assignment: 3 is not a list"),
+        ([{"id": 0, "clerk": 0, "day": 0, "start": "x"}], "assignment[0].start: 'x' is not a whole number"),
+        (
+            [{"id": 0, "clerk": 0, "day": math.inf, "start": 0}],
+            "assignment[0].day: inf is not a whole number",
+        ),
+        ([{"id": 0, "clerk": [], "day": 0, "start": 0}], "assignment[0].clerk: [] is not a number or text"),
+        ([{"id": {}, "cancelled": True}], "assignment[0].id: {} is not a number or text"),
+        ([{"id": 0, "cancelled": "no"}], "assignment[0].cancelled: 'no' is not true or false"),
+    ):
+        solution.write_text(json.dumps({"assignment": value}))
         assert main(["check", str(instance), str(solution)]) == 1
-        err = capsys.readouterr().err
-        assert err.startswith(f"{solution}: the solution has a value of the wrong kind")
+        assert capsys.readouterr().err.startswith(f"{solution}: {message}")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"grains_a_day": 0, "clerks": [], "appointments": []}, "grains_a_day must be at least 1"),
-        ({"grains_a_day": 5}, "free period 0 to 6 doesn't lie within the day's 5 grains"),
+        ({"grains_a_day": 0, "clerks": [], "appointments": []}, "grains_a_day: 0 is not between 1 and 1500"),
+        ({"grains_a_day": 5}, re.escape("clerks[0].free[0][0][1]: 6 is not between 0 and 5")),
         ({"clerks": [DAY["clerks"][0]] * 2}, "clerks: an id is there twice"),
         ({"clerks": DAY["clerks"][:1], "appointments": DAY["appointments"][1:]}, "unknown clerk 1"),
         ({"appointments": [DAY["appointments"][0] | {"grains": 0}]}, "appointment 0: its period doesn't lie"),
@@ -257,6 +270,79 @@ def test_a_missing_file_or_malformed_solution_is_reported(tmp_path, capsys):
 def test_an_impossible_instance_is_refused_by_name(change, message):
     with pytest.raises(ValueError, match=message):
         office_from_json(DAY | change)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["grains_a_day"], 10**30, "grains_a_day: 1000000000000000000000000000000 is not between 1 and 1500"),
+        (["grains_a_day"], "6", "grains_a_day: '6' is not a whole number"),
+        (["grains_a_day"], math.nan, "grains_a_day: nan is not a whole number"),
+        (["name"], None, "there is no 'name'"),
+        (["clerks"], {}, "clerks: {} is not a list"),
+        (["clerks", 1, "id"], True, "clerks[1].id: True is not a number or text that can be an id"),
+        (["clerks", 1, "services"], "passport", "clerks[1].services: 'passport' is not a list"),
+        (["clerks", 1, "services", 0], [1], "clerks[1].services[0]: [1] is not a number or text"),
+        (["clerks", 1, "absent"], "false", "clerks[1].absent: 'false' is not true or false"),
+        (["clerks", 1, "target_grains"], None, "clerks[1]: there is no 'target_grains'"),
+        (["clerks", 1, "target_grains"], math.inf, "clerks[1].target_grains: inf is not a whole number"),
+        (
+            ["clerks", 1, "target_grains"],
+            10**30,
+            "clerks[1].target_grains: 1000000000000000000000000000000 is",
+        ),
+        (["clerks", 0, "free", 1], 3, "clerks[0].free[1]: 3 is not a list"),
+        (["clerks", 1, "free", 0, 0], [4, 2], "clerks[1].free[0][0]: a period has a start and an end"),
+        (["clerks", 1, "free", 0, 0], [1, 2, 3], "clerks[1].free[0][0]: a period has a start and an end"),
+        (["clerks", 1, "free", 0, 0, 0], 1.5, "clerks[1].free[0][0][0]: 1.5 is not a whole number"),
+        (["appointments", 0, "start"], -math.inf, "appointments[0].start: -inf is not a whole number"),
+        (["appointments", 0, "start"], None, "appointments[0]: there is no 'start'"),
+        (["appointments", 1, "grains"], "x" * 99, f"appointments[1].grains: '{'x' * 39}… is not a whole"),
+        (["appointments", 1, "service"], {}, "appointments[1].service: {} is not a number or text"),
+        (["appointments", 1], "x", "appointments[1]: 'x' is not an object"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(place, value, message):
+    data = copy.deepcopy(DAY)
+    found = data
+    for key in place[:-1]:
+        found = found[key]
+    found[place[-1]] = value
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        office_from_json(data)
+
+
+def test_who_cannot_keep_the_time_is_named():
+    nobody = office(kept("k", "c0", start=3), free=(7, 7))
+    with pytest.raises(
+        InfeasibleError, match="appointment k keeps its time, but nobody who may take it is free then"
+    ):
+        repair(nobody)
+    # Nobody has room for both: c0 isn't there, c1 has another one.
+    away = Office(
+        "o",
+        6,
+        (Clerk("c0", frozenset("a"), (0,), 3), Clerk("c1", frozenset("a"), (FULL,), 3)),
+        (kept("k", "c0"), kept("l", "c1", start=2)),
+    )
+    with pytest.raises(InfeasibleError, match="as it stands, appointment k can't stay with clerk c0"):
+        repair(away)
+    three = office(kept("k", "c0"), kept("l", "c1"), kept("m", "c1", start=1))
+    with pytest.raises(
+        InfeasibleError,
+        match="those that keep their time can't all be assigned; as it stands, appointments l and m overlap at clerk 'c1'",
+    ):
+        repair(three)
+
+
+def test_whole_numbers_with_a_point_are_whole():
+    assert office_from_json(DAY | {"grains_a_day": 6.0}) == office_from_json(DAY)
+
+
+def test_a_number_and_the_same_in_letters_are_two_ids():
+    clerks = tuple(Clerk(name, frozenset("a"), (FULL,), 3) for name in ("1", 1))
+    mixed = Office("o", 6, clerks, (kept("k", "1"), kept("l", 1)))
+    assert check.faults(mixed, repair(mixed).assignments) == []
 
 
 def test_values_that_json_cannot_give_are_refused_too():

@@ -47,7 +47,7 @@ def test_a_good_plan_breaks_no_rule(rule):
         (
             no_overlap,
             [place("hit", "one", 0, 2), KEPT],
-            "appointments hit and kept overlap at clerk one on day 0",
+            "appointments hit and kept overlap at clerk 'one' on day 0",
         ),
         (promised_time, [place("hit", "one", 0, 4)], "appointment hit: start 4 of day 0 isn't allowed"),
         (promised_time, [Assignment("kept", None)], "appointment kept is cancelled without need"),
