@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+LONGEST = 1e6
+"""Seconds for one instance; solvers take no more than a machine's integers hold."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give the exit status."""
     parser = argparse.ArgumentParser(prog="python -m optimizer", description="Plans, computed and checked.")
     commands = parser.add_subparsers(dest="command", required=True)
     repairing = commands.add_parser("repair", help="plan days anew after somebody fell ill")
     repairing.add_argument("instances", nargs="+", type=Path, metavar="INSTANCE.json")
-    repairing.add_argument("--seconds", type=float, default=60.0, help="time for each instance (default: 60)")
+    repairing.add_argument(
+        "--seconds", type=_seconds, default=60.0, help="time for each instance (default: 60)"
+    )
     repairing.add_argument("--seed", type=int, default=1)
     repairing.add_argument(
         "--workers", type=int, default=1, help="threads; with more than one, plans may vary"
@@ -38,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "smptsp", help="fewest persons for fixed tasks, in the published text format"
     )
     staffing.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    staffing.add_argument("--seconds", type=float, default=60.0, help="time for each file (default: 60)")
+    staffing.add_argument("--seconds", type=_seconds, default=60.0, help="time for each file (default: 60)")
     staffing.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     try:
@@ -47,6 +54,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+def _seconds(text: str) -> float:
+    """Read a time to search."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {LONGEST:g} seconds")
+    return found
 
 
 @contextmanager

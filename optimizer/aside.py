@@ -48,15 +48,15 @@ def balance(
     grains_a_day: int,
     *,
     points: int,
+    changes: int | None = None,
     seconds: float,
     seed: int = 1,
     grace: float = GRACE,
 ) -> Curve:
     """Answer as `optimizer.balance.balance` does; with the present alone where the solver hangs. Raises NoAnswerError."""
     question = (tuple(colleagues), tuple(tasks), grains_a_day)
-    found: Curve = _ask(
-        "balance", question, {"points": points, "seconds": seconds, "seed": seed}, {"points": 0}, grace
-    )
+    named = {"points": points, "changes": changes, "seconds": seconds, "seed": seed}
+    found: Curve = _ask("balance", question, named, {"points": 0}, grace)
     return found
 
 

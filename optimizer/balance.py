@@ -8,6 +8,7 @@ integer program over (appointment, clerk), with the cliques of each clerk's time
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,11 +33,14 @@ def balance(
     grains_a_day: int,
     *,
     points: int = 12,
+    changes: int | None = None,
     seconds: float = 20.0,
     seed: int = 1,
 ) -> Curve:
     """Give the curve, with at most `points` points beside the present one; the last is the most even.
 
+    With `changes`, the last one with so few is as even as so many allow. A point is proven if nothing is more even with as few
+    changes, the last if nothing is more even at all, and the present alone if it's the last.
     Pinned appointments stay, and so do those that somebody placed by hand onto another one or outside her free time.
     With enough time the same input and seed give the same curve. Raises ValueError for ids that are there twice,
     unknown clerks, and periods outside their day.
@@ -53,7 +57,7 @@ def balance(
     if len({task.id for task in tasks}) < len(tasks):
         raise ValueError("appointments: an id is there twice")
     solver = _Curve(colleagues, tasks, grains_a_day, started + seconds, seed)
-    return Curve(tuple(solver.points(points)), time.monotonic() - started)
+    return Curve(tuple(solver.points(points, changes)), time.monotonic() - started)
 
 
 class _Curve:
@@ -73,30 +77,30 @@ class _Curve:
         self.targets = {entry.id: target for entry, target in zip(colleagues, targets, strict=True)}
         self.columns = self._columns(grains_a_day)
 
-    def points(self, most: int) -> list[Point]:
+    def points(self, most: int, wanted: int | None = None) -> list[Point]:
         """Solve for the most even plan, its fewest changes, and numbers of changes in between."""
         present = self._point(np.flatnonzero(self.columns.kept), proven=True)
-        if not self.columns.office.appointments or most < 1 or not present.imbalance_grains:
+        if not self.columns.office.appointments or not present.imbalance_grains:
             return [present]
         everything = np.ones(len(self.columns), dtype=bool)
-        best = self._solve(Question(everything, {}, IMBALANCE))
+        best = self._solve(Question(everything, {}, IMBALANCE)) if most >= 1 else None
         if best is None or best.imbalance_grains >= present.imbalance_grains:
-            return [present]
+            return [replace(present, proven_optimal=best is not None and best.proven_optimal)]
         bounds = {IMBALANCE: (0, best.imbalance_grains)}
-        fewest = self._solve(Question(everything, bounds, CHANGED)) or best
-        last = Point(
-            fewest.imbalance_grains,
-            fewest.changes,
-            fewest.loads,
-            best.proven_optimal and fewest.proven_optimal,
-        )
+        fewest = self._solve(Question(everything, bounds, CHANGED)) or replace(best, proven_optimal=False)
+        last = replace(fewest, proven_optimal=best.proven_optimal and fewest.proven_optimal)
         found = [present]
         top = len(last.changes)
-        for number in sorted({round(top * step / most) for step in range(1, most)} - {0, top}):
+        numbers = {round(top * step / most) for step in range(1, most)}
+        if wanted is not None and wanted < top:
+            numbers.add(wanted)
+        for number in sorted(numbers - {0, top}):
             question = Question(everything, {CHANGED: (0, number)}, IMBALANCE)
             point = self._solve(question)
             if point is not None and point.imbalance_grains < found[-1].imbalance_grains:
                 found.append(point)
+            elif number == wanted and (point is None or not point.proven_optimal):
+                found[-1] = replace(found[-1], proven_optimal=False)
         return [point for point in found if point.imbalance_grains > last.imbalance_grains] + [last]
 
     def _columns(self, grains_a_day: int) -> Columns:

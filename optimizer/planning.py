@@ -339,11 +339,17 @@ class BalancePoint:
 
 
 def balance(
-    snapshot: Snapshot, *, points: int = 12, seconds: float = 20.0, seed: int = 1
+    snapshot: Snapshot,
+    *,
+    points: int = 12,
+    changes: int | None = None,
+    seconds: float = 20.0,
+    seed: int = 1,
 ) -> tuple[BalancePoint, ...]:
     """Plan to even out the snapshot's days by reassigning appointments at their same time.
 
-    The points are choices "evenness over number of changes": the first is the present, the last the most even. Work counts by its minutes and by
+    The points are choices "evenness over number of changes": the first is the present, the last the most even; with `changes`, one is
+    as even as so many changes allow. Work counts by its minutes and by
     part-time share. Holds, pinned appointments and what has begun stay.
     """
     grains = max((day.grains for day in snapshot.days), default=1)
@@ -371,23 +377,25 @@ def balance(
         for entry in snapshot.booked
     ]
     try:
-        curve = aside.balance(colleagues, tasks, grains, points=points, seconds=seconds, seed=seed)
+        curve = aside.balance(
+            colleagues, tasks, grains, points=points, changes=changes, seconds=seconds, seed=seed
+        )
     except aside.NoAnswerError:
         curve = Curve((present(colleagues, tasks),), seconds)
     found = []
     for point in curve.points:
-        changes = []
+        steps = []
         for change in point.changes:
             entry = booked[str(change.id)]
-            changes.append(
+            steps.append(
                 Change(
                     entry.uid, entry.etag, entry.clerk, entry.starts_at, str(change.to_clerk), entry.starts_at
                 )
             )
-        objective = {"clerk_changes": len(changes), "imbalance_grains": point.imbalance_grains}
+        objective = {"clerk_changes": len(steps), "imbalance_grains": point.imbalance_grains}
         found.append(
             BalancePoint(
-                Draft(snapshot.office, tuple(changes), objective, point.proven_optimal, curve.seconds),
+                Draft(snapshot.office, tuple(steps), objective, point.proven_optimal, curve.seconds),
                 {str(load.clerk): load.grains * 5 for load in point.loads},
                 {str(load.clerk): load.target * 5 for load in point.loads},
             )

@@ -50,10 +50,12 @@ class Planner:
             "absence": entered,
         }
 
-    def balance(self, first: date, last: date) -> tuple[Snapshot, tuple[BalancePoint, ...]]:
-        """Return the office in these days and the choices of evening them out."""
+    def balance(
+        self, first: date, last: date, *, changes: int | None = None
+    ) -> tuple[Snapshot, tuple[BalancePoint, ...]]:
+        """Return the office in these days and the choices of evening them out, one of them with so many changes at most."""
         seen = self.take(first, last, open_only=False)
-        return seen, planning.balance(seen, seconds=self.seconds)
+        return seen, planning.balance(seen, changes=changes, seconds=self.seconds)
 
     @staticmethod
     def of_point(point: BalancePoint, first: date, last: date) -> dict[str, Any]:

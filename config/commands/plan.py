@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,25 @@ if TYPE_CHECKING:
 _TITLE = "abwesend"
 """What the calendar of who is away says."""
 ACTOR = Actor("termin")
+
+
+class _Seconds(click.FloatRange):
+    """A time to search; "nan" is a number to click's own range."""
+
+    name = "float"
+
+    def __init__(self) -> None:
+        super().__init__(0, 3600)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number."""
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return found
+
+
+SECONDS = _Seconds()
 
 
 @click.group()
@@ -209,7 +229,9 @@ def _print_steps(console: Console, table: Table, shown: Plan) -> None:
     "--from", "start", required=True, metavar="T", help="Since when: 2026-12-07 or 2026-12-07T08:00."
 )
 @click.option("--to", "end", required=True, metavar="T", help="Until when; a day counts to its end.")
-@click.option("--seconds", default=20.0, show_default=True, help="How long the search for a day may take.")
+@click.option(
+    "--seconds", type=SECONDS, default=20.0, show_default=True, help="How long the search for a day may take."
+)
 @click.option(
     "--reason",
     default=ABSENCE,
@@ -257,7 +279,9 @@ def repair(
     metavar="N",
     help="At most so many reassignments; as many as it takes if left out.",
 )
-@click.option("--seconds", default=20.0, show_default=True, help="How long the search may take.")
+@click.option(
+    "--seconds", type=SECONDS, default=20.0, show_default=True, help="How long the search may take."
+)
 @_shared
 def balance(
     *,
@@ -281,7 +305,7 @@ def balance(
         if end < start:
             raise click.BadParameter("it must not be before --from", param_hint="--to")
         try:
-            _, points = _planner(calendars, office, settings, seconds).balance(start, end)
+            _, points = _planner(calendars, office, settings, seconds).balance(start, end, changes=changes)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--to") from error
         chosen = [point for point in points if changes is None or len(point.draft.changes) <= changes][-1]

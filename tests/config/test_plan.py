@@ -176,6 +176,8 @@ def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
     made = json.loads(run(data, *words, "--json").output)
     assert (made["kind"], made["moved"], made["cancelled"]) == ("balance", [], [])
     assert json.loads(run(data, *words, "--changes", "0", "--json").output)["reassigned"] == []
+    late = json.loads(run(data, *words, "--seconds", "0", "--json").output)
+    assert (late["reassigned"], late["proven_optimal"]) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +232,34 @@ def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
         (
             ["balance", "--office", "buergerbuero", "--from", "2026-12-08", "--to", "2026-12-07"],
             "must not be before --from",
+        ),
+        (
+            [
+                "balance",
+                "--office",
+                "buergerbuero",
+                "--from",
+                "2026-12-07",
+                "--to",
+                "2026-12-07",
+                "--seconds",
+                "nan",
+            ],
+            "'nan' is no number of seconds",
+        ),
+        (
+            [
+                "balance",
+                "--office",
+                "buergerbuero",
+                "--from",
+                "2026-12-07",
+                "--to",
+                "2026-12-07",
+                "--seconds",
+                "-3",
+            ],
+            "-3.0 is not in the range 0<=x<=3600",
         ),
         (["show", "nothing"], "no such plan"),
     ],

@@ -82,6 +82,7 @@ def test_a_solver_that_hangs_ends_with_a_plan_that_needs_none(hanging_solver):
 def test_balance_with_a_solver_that_hangs_shows_the_present(hanging_solver):
     curve = aside.balance(TEAM, WORK, 12, points=3, seconds=1, grace=9)
     assert [(point.imbalance_grains, point.changes) for point in curve.points] == [(12, ())]
+    assert not curve.points[0].proven_optimal
 
 
 def test_without_a_solver_there_is_the_plan_that_needs_none(no_solver):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.balance import Change, Colleague, Load, Task, balance, fair_shares
+from optimizer.balance import Change, Colleague, Load, Task, _Curve, balance, fair_shares
 
 GRAINS = 6
 FULL = 2**GRAINS - 1
@@ -136,7 +136,41 @@ def test_the_curve_falls_while_the_number_of_changes_rises():
 
 def test_without_time_the_present_is_all_there_is():
     curve = balance(team(1, 1), [task("a", 0, 3), task("b", 3, 3)], GRAINS, seconds=0)
-    assert len(curve.points) == 1
+    assert [(point.changes, point.proven_optimal) for point in curve.points] == [((), False)]
+    assert (
+        not balance(team(1, 1), [task("a", 0, 3), task("b", 3, 3)], GRAINS, points=0).points[0].proven_optimal
+    )
+
+
+def test_what_is_even_already_is_proven():
+    for shares, tasks in (((1, 1), [task("a", 0, 3), task("b", 3, 3, 1)]), ((1, 1), [task("a", 0, 3)])):
+        (point,) = balance(team(*shares), tasks, GRAINS).points
+        assert point.proven_optimal
+
+
+def test_one_point_has_the_number_of_changes_asked_for():
+    tasks = [task(f"t{n}", n, 1) for n in range(6)]
+    for number in range(5):
+        points = balance(team(1, 1), tasks, GRAINS, points=1, changes=number).points
+        chosen = [point for point in points if len(point.changes) <= number][-1]
+        assert (chosen.imbalance_grains, chosen.proven_optimal) == (max(0, 6 - 2 * number), True)
+
+
+@pytest.mark.parametrize(
+    ("times", "proven"), [(1, [False, False]), (2, [False, True]), (3, [True, True, True])]
+)
+def test_a_point_for_which_the_time_was_too_short_is_not_called_proven(monkeypatch, times, proven):
+    tasks = [task(f"t{n}", n, 1) for n in range(6)]
+    asked = []
+    solve = _Curve._solve
+
+    def late(solver, question):
+        asked.append(question)
+        return None if len(asked) > times else solve(solver, question)
+
+    monkeypatch.setattr(_Curve, "_solve", late)
+    points = balance(team(1, 1), tasks, GRAINS, points=1, changes=2).points
+    assert [point.proven_optimal for point in points] == proven
 
 
 def test_nobody_and_nothing_is_balanced_too():

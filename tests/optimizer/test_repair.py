@@ -220,6 +220,15 @@ def test_a_bad_file_is_named_with_its_fault_and_others_still_count(tmp_path, cap
     assert message in err
 
 
+@pytest.mark.parametrize("seconds", ["nan", "-1", "inf", "1e300", "soon"])
+def test_a_time_that_is_none_is_wrong_usage(capsys, seconds):
+    for command in ("repair", "smptsp"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "x.json", "--seconds", seconds])
+        assert ended.value.code == 2
+        assert f"'{seconds}' is not between 0 and 1e+06 seconds" in capsys.readouterr().err
+
+
 def test_a_missing_file_keeps_no_other_from_being_solved(tmp_path, capsys):
     good = tmp_path / "good.json"
     good.write_text(json.dumps(DAY))
