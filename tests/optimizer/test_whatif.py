@@ -31,6 +31,17 @@ def test_another_clerk_serves_more():
     assert (found.before.served, found.after.served) == (1, 2)
 
 
+def test_more_room_never_serves_fewer():
+    # One grain more, and the long one fits that takes the place of both short ones.
+    days = [OpenDay(6, (clerk("one", "######"),), (Window(bits("####..")),))]
+    demand = [Wish(0, 5, A), Wish(0, 2, A), Wish(0, 2, A)]
+    more = with_window(days, Window(bits("#####.")), lambda _: True)
+    assert simulate(more, demand, step=1).served == 1
+    difference = compare(days, more, demand, step=1)
+    assert (difference.more_served, difference.shorter_wait) == (0, 0)
+    assert difference.after.served == 2
+
+
 def test_chains_count_in_what_fits():
     day = OpenDay(
         3,
