@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from optimizer.staffing import Flags
 
+FARTHEST = 10**12
+"""No time of a task lies farther from 0, so that sums of them fit into a machine's integers."""
 PACES = (
     Pace(size=0.03),
     Pace(taste=0.05),
@@ -69,6 +71,8 @@ class TaskInstance:
         for number, (start, end) in enumerate(self.tasks):
             if start >= end:
                 raise ValueError(f"task {number}: it ends at {end}, not after its start {start}")
+            if max(abs(start), abs(end)) > FARTHEST:
+                raise ValueError(f"task {number}: its period is beyond {FARTHEST}")
         known: set[int] = set()
         for number, tasks in enumerate(self.persons):
             known |= tasks

@@ -318,6 +318,7 @@ def test_a_plan_is_checked_without_a_solver():
         ("Jobs = 1\n 0 4", "bad: no line 'Qualifications'"),
         (TEXT.replace(" 2 6", " 2 x"), "bad: a malformed line"),
         (TEXT.replace(" 2 6", " 2 2"), "task 1: it ends at 2, not after its start 2"),
+        (TEXT.replace(" 2 6", f" 2 {10**30}"), "task 1: its period is beyond 1000000000000"),
         (TEXT.replace("2:  0 2", "2:  0 9"), "person 0: an unknown task"),
         (TEXT.replace("2:  0 2", "1:  2"), "task 0: nobody may take it"),
         (TEXT.replace("Qualifications = 3", "Qualifications = 4"), "3 persons instead of 4"),
