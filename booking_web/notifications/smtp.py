@@ -69,7 +69,6 @@ class SmtpConnection(flask_mail.Connection):
     def __init__(self, settings: SmtpSettings) -> None:
         # Flask-Mail hangs its settings on the application; ours come with the connection, so that a worker needs no application.
         self._settings = settings
-        self._context = ssl.create_default_context(cafile=settings.ca_file or None)
         self._last_used = 0.0
         self.host: smtplib.SMTP | None = None
         self.num_emails = 0
@@ -93,7 +92,7 @@ class SmtpConnection(flask_mail.Connection):
                     settings.port,
                     settings.hello,
                     timeout=settings.timeout_seconds,
-                    context=self._context,
+                    context=self._context(),
                 )
             else:
                 host = smtplib.SMTP(
@@ -104,16 +103,27 @@ class SmtpConnection(flask_mail.Connection):
             host.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             host.ehlo_or_helo_if_needed()
             if settings.security is Security.STARTTLS:
-                host.starttls(context=self._context)
+                host.starttls(context=self._context())
                 host.ehlo()
             if settings.user:
                 host.login(settings.user, settings.password)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, BlockedError) as error:
             if host is not None:
                 host.close()
+            if isinstance(error, BlockedError):
+                raise
             raise BlockedError(_said(error), _said(error)) from error
         self._last_used = time.monotonic()
         return host
+
+    def _context(self) -> ssl.SSLContext:
+        """Read anew for each connection: a file that isn't there yet, or was replaced, is no reason to end the worker."""
+        file = self._settings.ca_file
+        try:
+            return ssl.create_default_context(cafile=file or None)
+        except OSError as error:
+            text = f"smtp.ca_file {file} can't be used: {error.strerror or error}"
+            raise BlockedError(text, text) from error
 
     def send(self, message: flask_mail.Message, envelope_from: str | tuple[str, str] | None = None) -> None:
         """Send a message; opens a connection if there is none, and a new one once if the old one has died meanwhile.

@@ -106,6 +106,23 @@ def test_tls_from_the_first_byte_wants_the_right_name(postbox, tmp_path):
     assert postbox.taken == []
 
 
+@pytest.mark.parametrize(("security", "way"), [(Security.TLS, "outside"), (Security.STARTTLS, "tls")])
+def test_mails_wait_for_an_authority_that_cannot_be_read(postbox, tmp_path, security, way):
+    authority = Authority()
+    file = tmp_path / "ca.pem"
+    with mail_server(postbox, **{way: authority.server_context()}) as port:
+        transport = SmtpTransport(settings(port, security=security, ca_file=str(file)))
+        for _ in ("nothing", "no certificate"):
+            with pytest.raises(BlockedError, match=r"smtp\.ca_file .*ca\.pem can't be used") as caught:
+                transport.send(MAIL)
+            assert caught.value.reason
+            file.write_text("no certificate")
+        authority.file(tmp_path)
+        transport.send(MAIL)
+        transport.close()
+    assert len(postbox.taken) == 1
+
+
 def test_an_unknown_authority_is_refused(postbox):
     with mail_server(postbox, tls=Authority().server_context()) as port:
         transport = SmtpTransport(settings(port, security=Security.STARTTLS))
