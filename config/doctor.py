@@ -15,10 +15,12 @@ import sqlite3
 import ssl
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,6 +34,7 @@ from booking_web.notifications import mailbox
 from booking_web.notifications.smtp import Security, SmtpConnection
 from booking_web.notifications.transport import BlockedError
 from booking_web.notifications.worker import Heartbeat
+from calendar_server.storage import reading
 from calendar_server.storage.database import Database
 from config import compose, database, running, secrets
 from config.processes.launch import HEARTBEAT
@@ -79,17 +82,25 @@ def addresses_of(name: str) -> set[str]:
     return {str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)}
 
 
-def examine(settings: Settings, data: Path) -> Iterator[Finding]:
-    """Yield the findings of all checks, each as soon as it is known; at most `_SECONDS` are waited for each answer."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def examine(settings: Settings, data: Path, clock: Callable[[], datetime] = _utc_now) -> Iterator[Finding]:
+    """Yield the findings of all checks, each as soon as it is known; at most `_SECONDS` are waited for each answer.
+
+    `clock` says what is ahead and how long ago something was; other clocks are compared with this machine's.
+    """
     checks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
         _versions,
         _data_folder,
         _disk,
         _database,
+        partial(_left_behind, clock),
         _names,
         _proxy,
         _calendars,
-        _worker,
+        partial(_worker, clock),
         _mail_server,
         _reply_mailbox,
         _clock,
@@ -179,6 +190,36 @@ def _database(settings: Settings, data: Path) -> Iterator[Finding]:
         opened.close()
 
 
+def _left_behind(clock: Callable[[], datetime], settings: Settings, data: Path) -> Iterator[Finding]:
+    """Appointments ahead of clerks, and for services, that the configuration no longer knows: nobody would keep them."""
+    if not database.is_there(settings, data) or not any(office.clerks for office in settings.offices.offices):
+        return
+    directory = compose.directory(settings)
+    services = {service.id for service in settings.services.services}
+    gone: Counter[str] = Counter()
+    opened = Database.open(database.url(settings, data))
+    try:
+        with opened.read() as connection:
+            for office, clerk, wanted, count in reading.appointments_ahead(
+                connection, int(clock().timestamp())
+            ):
+                home = directory.office_of(clerk)
+                if directory.office(office) is None:
+                    gone[f"in the office {office}, which isn't in offices.toml"] += count
+                elif home is None or home.id != office:
+                    gone[f"with {clerk}, who isn't in {office} in offices.toml"] += count
+                for service in wanted - services:
+                    gone[f"for the service {service}, which isn't in services.toml"] += count
+    except SQLAlchemyError:
+        # What is the matter with the database is told by its own check.
+        return
+    finally:
+        opened.close()
+    for whose, count in sorted(gone.items()):
+        text = f"{count} appointments ahead are {whose}: put it back until they are taken over or done"
+        yield Finding(Level.PROBLEM, "appointments", text)
+
+
 def _revision(table: str, found: str, package: str) -> Finding:
     module = sys.modules.get(package)
     folder = next(iter(module.__path__)) if module is not None else ""
@@ -266,7 +307,7 @@ def _login(settings: Settings, data: Path) -> dict[str, str]:
     return urllib3.make_headers(basic_auth=f"site:{given}") if given else {}
 
 
-def _worker(_settings: Settings, data: Path) -> Iterator[Finding]:
+def _worker(clock: Callable[[], datetime], _settings: Settings, data: Path) -> Iterator[Finding]:
     beat = Heartbeat.read(data / HEARTBEAT)
     if running.address_of(data, "worker") is None:
         if beat is None:
@@ -274,7 +315,7 @@ def _worker(_settings: Settings, data: Path) -> Iterator[Finding]:
         else:
             yield Finding(Level.PROBLEM, "worker", f"none runs on {data}: no mail leaves from here")
         return
-    now = datetime.now(UTC)
+    now = clock()
     if beat is None or not beat.is_fresh(now):
         since = f"since {beat.at:%Y-%m-%d %H:%M} UTC" if beat else "so far"
         yield Finding(Level.PROBLEM, "worker", f"it runs and has done nothing {since}: its log says why")

@@ -575,6 +575,20 @@ def finished_appointments(connection: Connection, office: str, before: int, limi
     return [_object(row) for row in connection.execute(query.order_by(objects.c.last).limit(limit))]
 
 
+def appointments_ahead(connection: Connection, now: int) -> list[tuple[str, str, frozenset[str], int]]:
+    """Return how many appointments end after an instant, as (office, clerk, services, count)."""
+    query = (
+        select(objects.c.office, collections.c.owner, objects.c.services, func.count())
+        .join(collections, collections.c.id == objects.c.collection_id)
+        .where(objects.c.kind == Kind.APPOINTMENT.value, objects.c.last > now)
+        .group_by(objects.c.office, collections.c.owner, objects.c.services)
+    )
+    return [
+        (office, owner, split_ids(services), count)
+        for office, owner, services, count in connection.execute(query)
+    ]
+
+
 def behind_horizon(connection: Connection, before: int, limit: int) -> list[ObjectRow]:
     """Return recurring objects whose stored instances end before an instant."""
     query = (

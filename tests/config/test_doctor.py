@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from calendar_server.accounts import Account, AccountRole, Accounts
 from calendar_server.storage.database import Database
-from config import database, running, secrets
+from config import compose, database, running, secrets
 from config import doctor as module
 from config.commands.doctor import doctor
 from config.doctor import Level, examine
@@ -24,6 +24,7 @@ from tests.support.calendar import CHEAP, calendar_server
 from tests.support.clock import Clock
 from tests.support.ports import free_port
 from tests.support.servers import serving
+from tests.support.town import NOW, appointment, at
 
 PASSWORD = "a password that is long enough"
 
@@ -50,7 +51,7 @@ def data(tmp_path):
 
 def findings(folder, data, check: str, **environment: str) -> list[tuple[Level, str]]:
     settings = folder.load(**environment)
-    return [(each.level, each.text) for each in examine(settings, data) if each.check == check]
+    return [(each.level, each.text) for each in examine(settings, data, Clock()) if each.check == check]
 
 
 def only(folder, data, check: str, **environment: str) -> tuple[Level, str]:
@@ -151,8 +152,8 @@ def test_a_disk_that_is_nearly_full(folder, data, monkeypatch):
 
 def test_a_worker_that_works_hangs_or_is_gone(folder, data):
     def beat(seconds_ago: int, **more: object) -> None:
-        at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-        said = {"at": at.isoformat(), "state": "active", "waiting": 2, "failed": 0, "oldest": None, **more}
+        when = NOW - timedelta(seconds=seconds_ago)
+        said = {"at": when.isoformat(), "state": "active", "waiting": 2, "failed": 0, "oldest": None, **more}
         (data / HEARTBEAT).write_text(json.dumps(said))
 
     assert only(folder, data, "worker")[0] is Level.HINT
@@ -174,6 +175,30 @@ def test_a_worker_that_works_hangs_or_is_gone(folder, data):
     beat(1)
     level, text = only(folder, data, "worker")
     assert (level, "no mail leaves" in text) == (Level.PROBLEM, True)
+
+
+def test_appointments_that_the_configuration_leaves_behind(folder, data):
+    def said() -> list[str]:
+        found = [each for each in examine(folder.load(), data, Clock()) if each.check == "appointments"]
+        assert all(each.level is Level.PROBLEM for each in found)
+        return [each.text for each in found]
+
+    with calendar_server(database.url(folder.load(), data), compose.directory(folder.load())) as server:
+        server.client().book(appointment("a1@test", at(7, 9)), now=NOW)
+        server.client().book(appointment("a2@test", at(7, 10), "fundbuero"), now=NOW)
+        holders = [
+            name for name in ("clerk1", "clerk2", "clerk3", "clerk4") if server.calendar(name).events()
+        ]
+    assert said() == []
+    folder.replace("offices.toml", f'id = "{holders[0]}"', 'id = "clerk9"')
+    (text,) = said()
+    assert f"with {holders[0]}, who isn't in buergerbuero" in text
+    folder.replace("offices.toml", 'id = "clerk9"', f'id = "{holders[0]}"')
+    for file in ("offices.toml", "services.toml"):
+        folder.write(file, (folder.path / file).read_text("utf-8").replace('"fundbuero"', '"fundsachen"'))
+    assert said() == [
+        "1 appointments ahead are for the service fundbuero, which isn't in services.toml: put it back until they are taken over or done"
+    ]
 
 
 def test_a_proxy_that_is_not_trusted_hides_who_calls(folder, data):
