@@ -223,9 +223,14 @@ def _left_behind(clock: Callable[[], datetime], settings: Settings, data: Path) 
 def _revision(table: str, found: str, package: str) -> Finding:
     module = sys.modules.get(package)
     folder = next(iter(module.__path__)) if module is not None else ""
-    newest = ScriptDirectory(f"{folder}/migrations").get_current_head()
+    scripts = ScriptDirectory(f"{folder}/migrations")
+    newest = scripts.get_current_head()
     if found == newest:
         return Finding(Level.OK, "database", f"{table}: {found}, the newest")
+    if found not in {each.revision for each in scripts.walk_revisions()}:
+        return Finding(
+            Level.PROBLEM, "database", f"{table}: {found} is from a newer program than this one ({newest})"
+        )
     return Finding(
         Level.HINT, "database", f"{table}: {found} instead of {newest}; the next start brings it forward"
     )

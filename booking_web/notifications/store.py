@@ -16,7 +16,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alembic import command
 from alembic.config import Config
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
 
@@ -25,6 +24,7 @@ from booking_web.notifications.mails import Mail, thread
 from booking_web.notifications.schema import awaiting, cursors, declines, mailboxes, outbox, sent
 from booking_web.notifications.schema import told as told_table
 from booking_web.notifications.told import Kind, Snapshot, Told
+from calendar_server.storage.migrate import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from calendar_server.storage.database import Database
 
 GIVE_UP_AFTER = timedelta(hours=72)
+VERSION_TABLE = "alembic_version_notifications"
 _SCRIPTS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 4783302
 """An arbitrary constant, other than the calendar's."""
@@ -142,8 +143,7 @@ def migrate(database: Database, revision: str = "head") -> None:
             # However long another one's migration takes: who gave up would only be started anew.
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        upgrade(config, connection, revision, VERSION_TABLE)
 
 
 class Writing:

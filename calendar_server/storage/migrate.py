@@ -7,13 +7,37 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from calendar_server.storage.database import Database
 
+VERSION_TABLE = "alembic_version_calendar"
 _SCRIPTS = Path(__file__).parent / "migrations"
+
+
+class NewerTablesError(Exception):
+    """The tables were made by a newer program than this one."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"the database is from a newer program (its tables have the form {revision}): install that one,"
+            " or restore a backup from before into an empty one"
+        )
+
+
+def upgrade(config: Config, connection: Connection, revision: str, version_table: str) -> None:
+    """Run the steps of `config` up to `revision`. Raises NewerTablesError if the tables are further than all steps that it has."""
+    scripts = ScriptDirectory.from_config(config)
+    known = {each.revision for each in scripts.walk_revisions()}
+    context = MigrationContext.configure(connection, opts={"version_table": version_table})
+    if ahead := set(context.get_current_heads()) - known:
+        raise NewerTablesError(", ".join(sorted(ahead)))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def one_at_a_time(database: Database, connection: Connection) -> None:
@@ -31,5 +55,4 @@ def migrate(database: Database, revision: str = "head") -> None:
     config.set_main_option("script_location", str(_SCRIPTS))
     with database.write() as connection:
         one_at_a_time(database, connection)
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        upgrade(config, connection, revision, VERSION_TABLE)

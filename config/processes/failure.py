@@ -48,6 +48,9 @@ def reason_of(error: Exception) -> str | None:
         said = lines[0] if lines else type(error.orig).__name__
         hint = " (run it as the user that owns the data folder)" if said.endswith(_NOT_ALLOWED) else ""
         return f"the database can't be used: {said}{hint}"
+    migrations = sys.modules.get("calendar_server.storage.migrate")
+    if migrations is not None and isinstance(error, migrations.NewerTablesError):
+        return str(error)
     if isinstance(error, OSError) and error.errno in _NOT_TO_BE_WRITTEN:
         return f"{error.filename or 'a file'} can't be used: {error.strerror}"
     return None

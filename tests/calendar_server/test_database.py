@@ -11,7 +11,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from calendar_server.storage.database import Database, reason_of
-from calendar_server.storage.migrate import migrate
+from calendar_server.storage.migrate import NewerTablesError, migrate
 from calendar_server.storage.reading import meta_value
 from calendar_server.storage.writing import set_meta
 from tests.support.databases import fresh_postgresql, fresh_sqlite
@@ -194,3 +194,10 @@ def test_the_address_of_postgresql_goes_before_our_timeouts():
     finally:
         database.close()
     assert parameters["connect_timeout"] == "3"
+
+
+def test_tables_of_a_newer_program_are_left_alone(database):
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version_calendar SET version_num = '9999'"))
+    with pytest.raises(NewerTablesError, match="9999"):
+        migrate(database)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from calendar_server.setup import prepare
 from calendar_server.storage.database import Database
+from calendar_server.storage.migrate import NewerTablesError
 from config import compose, running
 from config.cli import COMMANDS
 from config.cli import termin as cli
@@ -256,6 +257,10 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_a_line(
         (
             OperationalError(None, None, sqlite3.OperationalError("database or disk is full")),
             "the database can't be used: database or disk is full",
+        ),
+        (
+            NewerTablesError("9999"),
+            "the database is from a newer program (its tables have the form 9999): install that one, or restore a backup from before into an empty one",
         ),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x can't be used: Permission denied"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x"), None),

@@ -222,6 +222,13 @@ def test_tables_are_compared_with_the_program(folder, data):
     found = findings(folder, data, "database")
     assert all(level is Level.OK for level, _ in found)
     assert any("the newest" in text for _, text in found)
+    opened = Database.open(database.url(settings, data))
+    with opened.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version_calendar SET version_num = '9999'")
+    opened.close()
+    assert (Level.PROBLEM, True) in {
+        (level, "newer program" in text) for level, text in findings(folder, data, "database")
+    }
     away = f"postgresql+psycopg://127.0.0.1:{free_port()}/none"
     level, _ = only(folder, data, "database", TERMIN_DATABASE_URL=away)
     assert level is Level.PROBLEM
