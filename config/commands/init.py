@@ -18,10 +18,11 @@ _SERVER = """\
 # site_url = "https://termin.example.org"
 # staff_url = "https://termin-intern.example.org"
 # dav_url = "https://kalender.example.org"
+# trust_proxy = true
 
 [smtp]
 # host = "mail.example.org"
-# user = "termin"
+# user = "termin"          # the password comes by TERMIN_SMTP_PASSWORD
 
 [retention]
 appointment_days = 30
