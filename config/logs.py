@@ -7,14 +7,35 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import ExcInfo
 
 LEVEL = logging.INFO
 _WARNINGS = ("alembic", "asyncio", "granian", "radicale", "werkzeug")
 _ERRORS = ("urllib3",)
 """What a library warns of here, we meet and report ourselves (a calendar server that isn't there yet)."""
+_TELL_NOTHING_OF_PEOPLE = (OSError, ImportError, MemoryError, RecursionError)
+"""Exceptions whose texts are about this machine. Those of all others may repeat what somebody entered: a name that can't be encoded, a value that
+a database won't take."""
+
+
+def without_texts(exc_info: ExcInfo) -> str:
+    """Return a traceback in which exceptions that could repeat somebody's data say their kind alone."""
+    parts: list[str] = []
+    error: BaseException | None = exc_info[1]
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+        text = str(error) if isinstance(error, _TELL_NOTHING_OF_PEOPLE) else "(its text isn't logged)"
+        parts.append("".join([*traceback.format_tb(error.__traceback__), f"{kind}: {text}"]))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhich led to\n\n".join(reversed(parts))
 
 
 def set_up(role: str) -> None:
@@ -29,7 +50,7 @@ def set_up(role: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(without_texts),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

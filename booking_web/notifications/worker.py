@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from booking_web.notifications.answers import Answers
 from booking_web.notifications.follower import Follower
@@ -30,7 +30,7 @@ from booking_web.notifications.store import Store, migrate
 from booking_web.notifications.transport import MaildirTransport
 from calendar_server.client import CalendarClient
 from calendar_server.storage.changes import ChangeLog
-from calendar_server.storage.database import Database
+from calendar_server.storage.database import Database, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -193,8 +193,14 @@ class Worker:
                 pause = 0.0
             except NoLongerActiveError:
                 raise
-            except Exception:  # a database that is away for a while mustn't end the worker
-                log.exception("the worker will try again", thread=threading.current_thread().name)
+            except Exception as error:  # a database that is away for a while mustn't end the worker
+                thread = threading.current_thread().name
+                if isinstance(error, OperationalError):
+                    log.warning("the worker will try again", thread=thread, reason=reason_of(error))
+                elif isinstance(error, OSError):
+                    log.warning("the worker will try again", thread=thread, reason=str(error))
+                else:
+                    log.exception("the worker will try again", thread=thread)
                 pause = min(max(pause * 2, 0.5), _LONGEST_PAUSE_SECONDS)
                 stop.wait(pause)
             else:
