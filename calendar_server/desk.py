@@ -113,7 +113,13 @@ class Desk:
 
     def _login(self, environ: WSGIEnviron) -> Account | None:
         name, password = _credentials(environ)
-        return self._accounts.login(name, password) if name else None
+        if not name:
+            return None
+        account = self._accounts.login(name, password)
+        if account is None:
+            # As for calendars: nobody shall guess here unseen.
+            _log.warning("failed login", address=environ.get("REMOTE_ADDR", ""))
+        return account
 
     def _office(self, office_id: str, account: Account) -> Office:
         office = self._calendars.directory.office(office_id)

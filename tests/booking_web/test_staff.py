@@ -78,10 +78,14 @@ def test_a_day_that_is_none_is_today(citizens, staff, day):
     assert "1. Dezember 2026" in browser.get("/", query_string={"day": day}).text
 
 
-def test_a_wrong_password_says_so_and_guessing_is_slow(citizens, staff):
+def test_a_wrong_password_says_so_and_guessing_is_slow_and_seen(citizens, staff, capfd):
     for _ in range(5):
         _, answer = log_in(staff, password="wrong")
         assert answer.status_code == 422
+    # By who asks at the pages' own door, not only by the calendar server's, to which all look like this process.
+    lines = [line for line in capfd.readouterr().out.splitlines() if "failed login" in line]
+    assert len(lines) == 2 * 5
+    assert all("127.0.0.1" in line and "clerk1" not in line for line in lines)
     _, answer = log_in(staff)
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) <= 301

@@ -268,10 +268,14 @@ def test_the_site_cannot_list_appointments(server):
     assert "a1@test" not in http(server, "PROPFIND", "", "site", headers={"Depth": "1"}).text
 
 
-def test_nobody_gets_in_with_a_wrong_password(server):
+@pytest.mark.parametrize("path", ["clerk1/", ".termin/own/feeds"])
+def test_nobody_gets_in_with_a_wrong_password_or_guesses_unseen(server, capfd, path):
     for account, password in (("clerk1", "wrong"), ("nobody", "demo"), ("clerk1", "")):
-        answer = requests.request("PROPFIND", f"{server.url}/clerk1/", auth=(account, password), timeout=10)
+        answer = requests.request("GET", f"{server.url}/{path}", auth=(account, password), timeout=10)
         assert answer.status_code == 401
+    said = capfd.readouterr().out
+    assert said.count("failed login") == said.count("127.0.0.1") == 3
+    assert "nobody" not in said
 
 
 def test_reassignment_is_seen_as_gone_and_new(server):
