@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
 _POOL = 32
-_BUSY_SECONDS = 30
+_BUSY_SECONDS = 6
+"""So long a write waits for its turn among this program's, and as long again for another program's lock. Together it's less than a client waits for
+its answer (`calendar_server.client`): who was told that nothing came of it must not find it stored a minute later."""
 _CONNECT_SECONDS = 10
 _ON_POSTGRESQL = (
     # Who waits for an office longer than this is told to try again, as on SQLite.
@@ -69,16 +71,23 @@ class FairLock:
         self._waiting: deque[threading.Lock] = deque()
         self._taken = False
 
-    def acquire(self) -> None:
-        """Wait for the turn."""
+    def acquire(self, seconds: float = -1) -> bool:
+        """Wait for the turn, at most so long (-1: for ever); False if it didn't come."""
         with self._guard:
             if not self._taken:
                 self._taken = True
-                return
+                return True
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        turn.acquire()
+        if turn.acquire(timeout=seconds):
+            return True
+        with self._guard:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return False
+        # It came at the last moment.
+        return True
 
     def release(self) -> None:
         """Hand over to who has waited longest."""
@@ -99,7 +108,8 @@ class _WriterQueue:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        self._lock.acquire()
+        if not self._lock.acquire(_BUSY_SECONDS):
+            raise OperationalError(None, None, TimeoutError("other writes take too long"))
         try:
             if self._path:
                 self._lock_file()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from inspect import signature
 
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from calendar_server.storage.database import Database, reason_of
+from calendar_server.client import CalendarClient
+from calendar_server.storage import database as module
+from calendar_server.storage.database import Database, FairLock, reason_of
 from calendar_server.storage.migrate import NewerTablesError, migrate
 from calendar_server.storage.reading import meta_value
 from calendar_server.storage.writing import set_meta
@@ -177,7 +180,7 @@ def test_postgresql_neither_waits_for_ever_nor_keeps_the_locks_of_a_host_that_is
     finally:
         database.close()
     assert said == {
-        "lock_timeout": "30s",
+        "lock_timeout": "6s",
         "tcp_user_timeout": "40s" if by_tcp else "0",
         "transaction_isolation": "repeatable read",
     }
@@ -201,3 +204,37 @@ def test_tables_of_a_newer_program_are_left_alone(database):
         connection.execute(text("UPDATE alembic_version_calendar SET version_num = '9999'"))
     with pytest.raises(NewerTablesError, match="9999"):
         migrate(database)
+
+
+def test_a_write_that_has_to_wait_too_long_is_not_done(tmp_path, monkeypatch):
+    database = Database.open(fresh_sqlite(tmp_path))
+    migrate(database)
+    write(database, "before")
+    monkeypatch.setattr(module, "_BUSY_SECONDS", 0.05)
+    with database.write():
+        for _ in range(3):
+            with pytest.raises(OperationalError) as caught:
+                elsewhere(write, database, "too late")
+            assert reason_of(caught.value) == "other writes take too long"
+    assert value(database) == "before"
+    elsewhere(write, database, "after")
+    assert value(database) == "after"
+    database.close()
+
+
+def test_who_gave_up_waiting_is_passed_over():
+    lock = FairLock()
+    assert lock.acquire()
+    assert not elsewhere(lock.acquire, 0.01)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lock.acquire)
+        assert not lock.acquire(0.01)
+        lock.release()
+        assert waiting.result()
+    lock.release()
+    assert lock.acquire(0)
+
+
+def test_a_client_waits_longer_for_its_answer_than_the_server_for_its_turn():
+    patience = signature(CalendarClient).parameters["read_timeout"].default
+    assert patience > 2 * module._BUSY_SECONDS
