@@ -149,11 +149,6 @@ class Service:
     needs_phone: bool = False
     """True if the telephone number must be given (it is always optional otherwise)."""
 
-    @property
-    def online(self) -> tuple[Link, ...]:
-        """Where it can be done without an appointment."""
-        return tuple(link for link in self.links if link.kind is LinkKind.ONLINE)
-
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRules:

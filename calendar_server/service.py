@@ -82,11 +82,6 @@ class Actor:
     once: bool = False
     restores: bool = False
 
-    @property
-    def is_public(self) -> bool:
-        """True if a rule for the public binds what is booked."""
-        return self.caller is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Put:

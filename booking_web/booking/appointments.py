@@ -118,10 +118,6 @@ class Appointments:
         """Return the same for a partner who may book what isn't released to the public yet (a hotline), without limits."""
         return self._of(None, released_only=False)
 
-    def token_of(self, appointment: Appointment) -> str:
-        """Return the token of an appointment."""
-        return make_token(self._secret, appointment.office, appointment.uid)
-
     def hold(self, choice: Choice, start: datetime, key: str, previous: str | None = None) -> Booked:
         """Keep a time for the office's `hold_minutes`; the same `key` again moves that hold, and never makes a second one.
 

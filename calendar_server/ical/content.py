@@ -57,13 +57,6 @@ def unescape(value: str) -> str:
     return _ESCAPED.sub(_unescaped, value) if "\\" in value else value
 
 
-def split_list(value: str) -> list[str]:
-    """Split a list of TEXT values at its unescaped commas, each unescaped (RFC 5545 section 3.1.1)."""
-    if "\\" not in value:
-        return value.split(",")
-    return [unescape(part) for part in re.findall(r"(?:^|(?<=,))((?:\\.|[^\\,])*+)(?:,|$)", value, re.DOTALL)]
-
-
 @dataclass(slots=True)
 class Property:
     """One content line. `name` is in upper case, `value` as sent (escapes included), `line` the unfolded line as sent."""

@@ -40,21 +40,6 @@ def test_what_is_no_content_line_is_refused(line):
         content.parse_line(line)
 
 
-@pytest.mark.parametrize(
-    ("value", "parts"),
-    [
-        ("a,b", ["a", "b"]),
-        ("a\\,b,c", ["a,b", "c"]),
-        ("a\\\\,b", ["a\\", "b"]),
-        ("", [""]),
-        ("a\\,,b", ["a,", "b"]),
-        ("\\n,", ["\n", ""]),
-    ],
-)
-def test_a_list_is_split_at_bare_commas(value, parts):
-    assert content.split_list(value) == parts
-
-
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"])))
 def test_folded_lines_are_short_and_unfold_to_the_same(text):
     line = "SUMMARY:" + text
