@@ -35,6 +35,16 @@ def groups_of(entries: Iterable[BookedNow]) -> dict[str, list[BookedNow]]:
     return {name: members for name, members in found.items() if len(members) > 1}
 
 
+def wait(periods: Iterable[tuple[int, int]]) -> int:
+    """Return the longest time in which none of these [start, end) takes place, between the first and the last; 0 for what is beside or after each other."""
+    longest, until = 0, None
+    for start, end in sorted(periods):
+        if until is not None:
+            longest = max(longest, start - until)
+        until = end if until is None else max(until, end)
+    return longest
+
+
 def seat(members: list[BookedNow], room: Room) -> dict[str, tuple[str, int]] | None:
     """Return a clerk and a start (in grains) for each, as near as can be to the first one's time of day; None if they don't fit.
 

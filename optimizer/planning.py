@@ -26,6 +26,8 @@ GRAIN = 300
 """Seconds of a grain."""
 DAYS_AHEAD = 4
 """How many open days after the one in question an appointment may move to."""
+LONGEST_WAIT = 12
+"""Grains that a group may have to wait for its next appointment before all of it is moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,8 @@ def _plan_day(state: _State, day: int, search: _Search) -> tuple[Objective, bool
     """Plan a day; the state is then as the plan has it. Returns what it costs, and whether no plan is better.
 
     Who booked together stays on one day: whoever of a group can't have another time of it takes all of them along to a later day. Only
-    where they don't fit there either, one comes alone on another.
+    where they don't fit there either, one comes alone on another. Whoever gets a time of the day for which the others would wait
+    long takes them along there, if there is room.
     """
     groups = {
         name: members
@@ -281,11 +284,17 @@ def _plan_day(state: _State, day: int, search: _Search) -> tuple[Objective, bool
         lost = [
             name for name, members in groups.items() if any(not state.places[each.uid] for each in members)
         ]
-        if not lost:
-            return solution.objective, solution.proven_optimal
         apart = [name for name in lost if not _take_along(state, day, groups[name], search)]
         if not apart:
-            return _cost(state, day, office), False
+            movable = {str(each.id) for each in office.appointments}
+            gathered = [
+                _gather(state, day, members, search)
+                for name, members in groups.items()
+                if name not in lost and movable.issuperset(each.uid for each in members)
+            ]
+            if lost or any(gathered):
+                return _cost(state, day, office), False
+            return solution.objective, solution.proven_optimal
         state.places = dict(before)
         for name in apart:
             del groups[name]
@@ -309,6 +318,31 @@ def _take_along(state: _State, day: int, members: list[BookedNow], search: _Sear
             state.places |= {uid: (clerk, index, start) for uid, (clerk, start) in found.items()}
             return True
     return False
+
+
+def _gather(state: _State, day: int, members: list[BookedNow], search: _Search) -> bool:
+    """Seat a group anew on its day if the plan makes it wait too long between its appointments; True if it did."""
+    snapshot = state.snapshot
+    length = {each.uid: each.length for each in members}
+    now = {uid: place[2] for uid in length if (place := state.places[uid])}
+    waits = companions.wait((start, start + length[uid]) for uid, start in now.items())
+    before = companions.wait((each.start, each.start + each.length) for each in members)
+    if waits <= max(before, LONGEST_WAIT):
+        return False
+    services = frozenset(members[0].services)
+    free = {name: room[0] for name, room in _free(state, [day], search.absence).items()}
+    for entry in state.on(day):
+        if entry.uid not in length:
+            free[entry.clerk] &= ~_mask(entry)
+    able = [clerk.id for clerk in snapshot.clerks if services <= frozenset(clerk.services)]
+    each_day = snapshot.days[day]
+    starts = _starts(each_day, services, max(length.values()), snapshot, search.notice)
+    room = companions.Room({clerk: free[clerk] for clerk in able}, _window(each_day, services), starts)
+    found = companions.seat(members, room)
+    if found is None:
+        return False
+    state.places |= {uid: (clerk, day, start) for uid, (clerk, start) in found.items()}
+    return True
 
 
 def _cost(state: _State, day: int, office: Office) -> Objective:

@@ -157,6 +157,24 @@ def office_of(*booked: tuple[str, str, int, str], free: dict[str, tuple[int, int
     return Snapshot("buergerbuero", "UTC", 1, 0, 3, every, clerks, entries)
 
 
+@st.composite
+def booked_days(draw):
+    """A day of some single appointments and groups, none on another, and what is free on both days."""
+    entries: list[tuple[str, str, int, str]] = []
+    for number in range(draw(st.integers(1, 8))):
+        clerk, start = draw(st.sampled_from(CLERKS[:2])), draw(st.integers(0, LONG - 3))
+        if all(each[1] != clerk or abs(each[2] - start) >= 3 for each in entries):
+            entries.append((f"a{number}", clerk, start, draw(st.sampled_from(("", "g", "h")))))
+    taken = dict.fromkeys(CLERKS[:2], 0)
+    for _, clerk, start, _ in entries:
+        taken[clerk] |= bits.span(start, 3)
+    free = {
+        clerk: (taken[clerk] | draw(st.integers(0, 2**LONG - 1)), draw(st.integers(0, 2**LONG - 1)))
+        for clerk in taken
+    }
+    return office_of(*entries, free=free)
+
+
 FULL_DAY = tuple((f"x{number}", "c2", 3 * number, "") for number in range(1, 16))
 """Leaves c2 no room beside the group's second at the beginning of the day."""
 
@@ -190,6 +208,51 @@ def test_one_of_a_group_rather_moves_far_on_its_day_than_to_another():
     assert (change.uid, change.to_clerk, change.to_start) == ("a", "c2", 45 * GRAIN)
 
 
+def test_a_group_that_would_wait_long_for_one_of_it_moves_as_a_whole():
+    """Beside the group's second c2 has room again after 15 grains only, or after 12."""
+    until = 6 + planning.LONGEST_WAIT
+    for free_from, expected in ((until - 3, {"a": until - 3}), (until, {"a": until, "a.g2": until + 3})):
+        taken = [(f"x{start}", "c2", start, "") for start in range(3, free_from, 3)]
+        now = office_of(("a", "c1", 0, "a"), ("a.g2", "c2", 0, "a"), *taken)
+        draft = planning.repair(now, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
+        assert {change.uid: change.to_start // GRAIN for change in draft.changes} == expected
+        assert draft.objective["moved_grains"] == sum(expected.values())
+        assert draft.proven_optimal is False
+    found = why.of_changes(now, draft.changes, planning.Absence("c1", 0, LONG * GRAIN))
+    assert [each.reason for each in found["a.g2"]] == ["own-entry", "group"]
+
+
+@given(booked_days(), st.sampled_from(CLERKS[:2]))
+def test_no_group_waits_long_where_all_of_it_has_room_on_its_day(now, ill):
+    # What one group leaves may be room for another, which isn't tried again.
+    assume(len(companions.groups_of(now.booked)) == 1)
+    draft = planning.repair(now, planning.Absence(ill, 0, LONG * GRAIN), solve=greedy.repair)
+    after = {change.uid: change for change in draft.changes}
+    for members in companions.groups_of(now.booked).values():
+        loud = [after[each.uid] for each in members if each.uid in after and not after[each.uid].is_quiet]
+        if not loud or any(change.cancel or day_of(change) for change in loud):
+            continue
+        times = [after[each.uid].to_start // GRAIN if each.uid in after else each.start for each in members]
+        if companions.wait((start, start + 3) for start in times) > max(
+            planning.LONGEST_WAIT, companions.wait((each.start, each.start + 3) for each in members)
+        ):
+            room = _room_beside(now, members, after, ill)
+            assert companions.seat(members, room) is None
+
+
+def _room_beside(now, members, after, ill):
+    """What is free on the first day once the plan is done, without these members."""
+    free = {clerk.id: clerk.free[0] for clerk in now.clerks if clerk.id != ill}
+    for entry in now.booked:
+        change = after.get(entry.uid)
+        clerk, start = (change.to_clerk, change.to_start // GRAIN) if change else (entry.clerk, entry.start)
+        gone = change is not None and (change.cancel or day_of(change))
+        if clerk != ill and not gone and all(entry.uid != each.uid for each in members):
+            free[clerk] &= ~bits.span(start, 3)
+    starts = bits.runs(now.days[0].window, 3) & bits.aligned(LONG, now.step)
+    return companions.Room(free, now.days[0].window, starts)
+
+
 def test_one_of_a_group_comes_alone_where_all_of_it_has_no_room():
     """On the second day there is time for one only."""
     free = {"c1": (bits.span(0, LONG), 0), "c2": (bits.span(0, LONG), bits.span(0, 3))}
@@ -204,24 +267,6 @@ def test_a_group_with_somebody_pinned_is_not_taken_along():
     pinned = replace(now, booked=tuple(replace(each, pinned=each.uid == "a.g2") for each in now.booked))
     draft = planning.repair(pinned, planning.Absence("c1", 0, LONG * GRAIN), solve=greedy.repair)
     assert [(change.uid, day_of(change)) for change in draft.changes] == [("a", 1)]
-
-
-@st.composite
-def booked_days(draw):
-    """A day of some single appointments and groups, none on another, and what is free on both days."""
-    entries: list[tuple[str, str, int, str]] = []
-    for number in range(draw(st.integers(1, 8))):
-        clerk, start = draw(st.sampled_from(CLERKS[:2])), draw(st.integers(0, LONG - 3))
-        if all(each[1] != clerk or abs(each[2] - start) >= 3 for each in entries):
-            entries.append((f"a{number}", clerk, start, draw(st.sampled_from(("", "g", "h")))))
-    taken = dict.fromkeys(CLERKS[:2], 0)
-    for _, clerk, start, _ in entries:
-        taken[clerk] |= bits.span(start, 3)
-    free = {
-        clerk: (taken[clerk] | draw(st.integers(0, 2**LONG - 1)), draw(st.integers(0, 2**LONG - 1)))
-        for clerk in taken
-    }
-    return office_of(*entries, free=free)
 
 
 @given(booked_days(), st.sampled_from(CLERKS[:2]))
