@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _database(settings: Settings, data: Path) -> Iterator[Database]:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _database(settings: Settings, data: Path, *, begin: bool) -> Iterator[Database]:
+    database.open_folder(settings, data, begin=begin)
     opened = Database.open(database.url(settings, data))
     try:
         migrate(opened)
@@ -32,23 +32,26 @@ def _database(settings: Settings, data: Path) -> Iterator[Database]:
 
 
 @contextmanager
-def open_accounts(settings: Settings, data: Path) -> Iterator[Accounts]:
-    """Open the accounts; their tables are made if they aren't there."""
-    with _database(settings, data) as opened:
+def open_accounts(settings: Settings, data: Path, *, begin: bool = False) -> Iterator[Accounts]:
+    """Open the accounts; what is missing of their tables is made.
+
+    Raises `config.database.NoDataError` if there are none, unless an installation may `begin` here.
+    """
+    with _database(settings, data, begin=begin) as opened:
         yield Accounts(opened, partial(datetime.now, UTC))
 
 
 @contextmanager
 def open_feeds(settings: Settings, data: Path) -> Iterator[Feeds]:
     """Open the feeds, likewise."""
-    with _database(settings, data) as opened:
+    with _database(settings, data, begin=False) as opened:
         yield Feeds(opened, partial(datetime.now, UTC))
 
 
 def ensure_accounts(settings: Settings, data: Path, *, demo: bool) -> None:
     """Make the accounts of the site and the worker, and in the demo those of its people."""
     ours = secrets.ensure(data, settings.server.secrets, demo=demo)
-    with open_accounts(settings, data) as accounts:
+    with open_accounts(settings, data, begin=True) as accounts:
         accounts.ensure(Account("site", AccountRole.SITE), ours.site_password)
         accounts.ensure(Account("worker", AccountRole.WORKER), ours.worker_password)
         if demo:

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_calendars(settings: Settings, data: Path) -> Iterator[Calendars]:
-    """Open the calendars; tables and collections are made if they aren't there. The program may run meanwhile."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+def open_calendars(settings: Settings, data: Path, *, begin: bool = False) -> Iterator[Calendars]:
+    """Open the calendars; what is missing of tables and collections is made. The program may run meanwhile.
+
+    Raises `config.database.NoDataError` if there are none, unless an installation may `begin` here.
+    """
+    database.open_folder(settings, data, begin=begin)
     opened = Database.open(database.url(settings, data))
     try:
         yield prepare(opened, compose.directory(settings), partial(datetime.now, UTC))

@@ -40,7 +40,7 @@ def fill(*, weeks: int, seed: int, config: Path, data: Path) -> None:
         ours = secrets.ensure(data, settings.server.secrets, demo=True)
     except secrets.SecretsError as error:
         raise click.ClickException(str(error)) from error
-    with open_calendars(settings, data) as calendars:
+    with open_calendars(settings, data, begin=True) as calendars:
         done = fill_town(
             calendars, compose.town(settings), weeks=weeks, seed=seed, secret=ours.signing_secret.encode()
         )

@@ -63,7 +63,7 @@ def add(
     display_name = _check(settings, name, role, office) or display_name
     password = _password(from_stdin=password_stdin)
     account = Account(name, AccountRole(role), office, display_name, email)
-    with open_accounts(settings, data) as accounts:
+    with open_accounts(settings, data, begin=True) as accounts:
         try:
             accounts.add(account, password)
         except AccountError as error:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
@@ -25,10 +26,13 @@ from calendar_server.storage.migrate import NewerTablesError
 from config import compose, running
 from config.cli import COMMANDS
 from config.cli import termin as cli
+from config.commands.options import EXAMPLE
 from config.processes.failure import reason_of
 from config.settings import load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.config.conftest import Folder
 
 
@@ -165,7 +169,7 @@ def test_an_account_that_cannot_be_is_refused(
     done = termin("user", "add", *arguments, "--password-stdin", *where, stdin=stdin)
     assert done.returncode == status
     assert message in done.stderr
-    assert json.loads(termin("user", "list", "--json", *where).stdout) == []
+    assert "there is no data in" in termin("user", "list", *where).stderr
 
 
 def test_app_passwords_are_shown_once_listed_and_revoked(where: tuple[object, ...]) -> None:
@@ -205,7 +209,7 @@ def test_secret_addresses_are_shown_once_listed_and_revoked(
 
 
 def test_what_is_written_is_for_its_owner_alone(where: tuple[object, ...], tmp_path: Path) -> None:
-    termin("user", "list", *where)
+    termin("user", "add", "clerk1", "--password-stdin", *where, stdin="correct horse battery")
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "data" / "termin.sqlite").stat().st_mode) == 0o600
 
@@ -229,7 +233,7 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_a_line(
     where: tuple[object, ...], tmp_path: Path
 ) -> None:
     """The one who asks is often not the user that the service runs as; tests may run as the superuser, whom only folders in the way stop."""
-    termin("user", "list", *where)
+    termin("user", "add", "clerk1", "--password-stdin", *where, stdin="correct horse battery")
     lock = tmp_path / "data" / "termin.sqlite.lock"
     lock.unlink()
     lock.mkdir()
@@ -268,3 +272,60 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_a_line(
 )
 def test_what_somebody_can_mend_is_told_in_a_line(error: Exception, said: str | None) -> None:
     assert reason_of(error) == said
+
+
+BEGINNERS = {"serve", "user add", "demo fill", "restore"}
+"""Commands that may begin an installation."""
+WORDS = {
+    "user password": ["lead", "--password-stdin"],
+    "user remove": ["lead"],
+    "app-password add": ["lead", "Outlook"],
+    "app-password list": ["lead"],
+    "app-password revoke": ["lead", "1"],
+    "feed add": ["lead", "Outlook"],
+    "feed list": ["lead"],
+    "feed revoke": ["lead", "1"],
+    "plan repair": ["--office=buergerbuero", "--clerk=clerk1", "--from=2026-12-07", "--to=2026-12-08"],
+    "plan balance": ["--office=buergerbuero", "--from=2026-12-07", "--to=2026-12-08"],
+    "plan whatif": ["--office=buergerbuero", "--window=thu 14:00-18:00"],
+    "plan list": ["--office=buergerbuero"],
+    "plan show": ["1"],
+    "plan apply": ["1"],
+    "plan undo": ["1"],
+    "plan dismiss": ["1"],
+    "import": [str(Path(__file__)), "--calendar=clerk1"],
+    "export": ["--calendar=clerk1"],
+    "backup": ["saved.zip"],
+}
+
+
+def of_data(group: click.Group = cli, *before: str) -> Iterator[str]:
+    """The names of all commands that take a data folder."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from of_data(command, *before, name)
+        elif command is not None and any(each.name == "data" for each in command.params):
+            yield " ".join([*before, name])
+
+
+@pytest.mark.parametrize("name", sorted(set(of_data()) - BEGINNERS - {"doctor"}))
+def test_a_folder_without_data_is_named_and_not_made(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name == "import":
+        Path("one.ics").write_text("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n", "utf-8")
+        WORDS[name][0] = "one.ics"
+    done = termin(
+        *name.split(),
+        *WORDS.get(name, []),
+        "--data",
+        "mistyped",
+        "--config",
+        EXAMPLE,
+        stdin="a long password\n",
+    )
+    assert done.returncode == 1, done.stderr
+    assert "mistyped" in done.stderr
+    assert not Path("mistyped").exists()
+    assert not Path("saved.zip").exists()

@@ -19,6 +19,7 @@ from calendar_server.storage import reading
 from calendar_server.storage.changes import IMPORTED, ChangeLog
 from calendar_server.storage.database import Database
 from config import compose, database
+from config.calendars import open_calendars
 from config.commands.options import EXAMPLE
 from config.commands.transfer import export, import_
 from config.demo import fill
@@ -50,9 +51,15 @@ def event(uid: str, start: str = "20261001T080000Z", **changes: str) -> str:
     return text
 
 
+def begun(folder: Path) -> Path:
+    """An installation of which nothing is there yet but its calendars."""
+    with open_calendars(load(EXAMPLE), folder, begin=True):
+        return folder
+
+
 @pytest.fixture
 def data(tmp_path):
-    return tmp_path / "data"
+    return begun(tmp_path / "data")
 
 
 def run(command, data, *words: str):
@@ -104,7 +111,7 @@ def test_appointments_go_over_to_another_installation(tmp_path, data):
     file = tmp_path / "all.ics"
     assert run(export, data, "--calendar", view, "--output", str(file)).exit_code == 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    done = run(import_, tmp_path / "other", str(file), "--calendar", view)
+    done = run(import_, begun(tmp_path / "other"), str(file), "--calendar", view)
     assert done.exit_code == 0, done.output
     assert uids(tmp_path / "other", view) == uids(data, view) != set()
     again = run(import_, tmp_path / "other", str(file), "--calendar", view)
@@ -134,7 +141,7 @@ def test_an_office_with_what_was_cancelled_goes_over_by_meaning(tmp_path, data):
     opened.close()
     files = [tmp_path / "one.ics", tmp_path / "two.ics"]
     assert run(export, data, "--calendar", view, "--output", str(files[0])).exit_code == 0
-    done = run(import_, tmp_path / "other", str(files[0]), "--calendar", view)
+    done = run(import_, begun(tmp_path / "other"), str(files[0]), "--calendar", view)
     assert done.exit_code == 0, done.output
     assert run(export, tmp_path / "other", "--calendar", view, "--output", str(files[1])).exit_code == 0
     first, second = (_meaning(file) for file in files)

@@ -43,7 +43,7 @@ def test_a_town_that_is_as_it_should_be(data):
 def test_a_folder_without_data_is_not_as_it_should_be(tmp_path):
     done = run(tmp_path / "typo")
     assert done.exit_code == 1
-    assert "there is nothing to verify" in done.output
+    assert "there is no data in" in done.output
     assert not (tmp_path / "typo").exists()
 
 
