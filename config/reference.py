@@ -6,6 +6,7 @@ nothing in the documentation is out of date.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from datetime import time
 from enum import Enum
@@ -179,7 +180,9 @@ def outdated(*, write: bool) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Bring the pages up to date, or with `--check` tell which aren't; return the exit status."""
-    check = arguments == ["--check"]
+    parser = argparse.ArgumentParser(prog="python -m config.reference", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only tell which pages aren't up to date")
+    check: bool = parser.parse_args(arguments).check
     found = outdated(write=not check)
     if check:
         for name in found:

@@ -50,7 +50,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A plan before it is stored: the changes and what they cost, level by level; proven if each day's part is."""
+    """A plan before it is stored: the changes and what they cost, level by level; proven if each day's part is.
+
+    `objective` counts as "clerk_changes" all appointments that go to somebody else, at their time or another.
+    """
 
     office: str
     changes: tuple[Change, ...]
@@ -79,7 +82,19 @@ class Draft:
             growing = bool(joining)
         quiet = tuple(change for change in self.changes if change.uid not in rest)
         loud = tuple(change for change in self.changes if change.uid in rest)
-        return replace(self, changes=quiet), replace(self, changes=loud)
+        return self._part(quiet), self._part(loud)
+
+    def _part(self, changes: tuple[Change, ...]) -> Draft:
+        """Return these changes with what they cost; nobody's time changes in a quiet part."""
+        costs = {**self.objective, "clerk_changes": _clerk_changes(changes)}
+        if all(change.is_quiet for change in changes):
+            costs |= {name: 0 for name in ("cancelled", "moved_grains") if name in costs}
+        return replace(self, changes=changes, objective=costs)
+
+
+def _clerk_changes(changes: Iterable[Change]) -> int:
+    """How many appointments go to somebody else, at their time or another."""
+    return sum(not change.cancel and change.to_clerk != change.clerk for change in changes)
 
 
 def _would_meet(change: Change, moving: BookedNow, staying: BookedNow) -> bool:
@@ -228,7 +243,7 @@ def _repair(
 ) -> Draft:
     began = time.monotonic()
     state = _State(snapshot, {entry.uid: (entry.clerk, entry.day, entry.start) for entry in snapshot.booked})
-    totals = {"cancelled": 0, "moved_grains": 0, "clerk_changes": 0, "imbalance_grains": 0}
+    totals = {"cancelled": 0, "moved_grains": 0, "imbalance_grains": 0}
     proven = True
     days = {entry.day for entry in snapshot.booked if entry.uid in hit and entry.starts_at >= snapshot.now}
     for day in sorted(days):
@@ -241,10 +256,12 @@ def _repair(
             continue
         totals["cancelled"] += objective.cancelled
         totals["moved_grains"] += objective.moved_grains
-        totals["clerk_changes"] += objective.clerk_changes
         totals["imbalance_grains"] += objective.imbalance_grains
         proven = proven and is_best
-    return Draft(snapshot.office, _changes(state), totals, proven, time.monotonic() - began)
+    changes = _changes(state)
+    # The solver's level counts the others only, since those that are hit have to change anyway. Whoever reads the plan sees all of them.
+    totals["clerk_changes"] = _clerk_changes(changes)
+    return Draft(snapshot.office, changes, totals, proven, time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)

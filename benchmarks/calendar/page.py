@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -66,7 +67,9 @@ def _share(value: float | None) -> str:
 
 def main() -> None:
     """Write the page to standard output."""
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else _RESULTS
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="?", type=Path, default=_RESULTS, metavar="FILE.json")
+    source: Path = parser.parse_args().results
     sys.stdout.write(write(json.loads(source.read_text("utf-8"))))
 
 

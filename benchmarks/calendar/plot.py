@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -61,7 +62,9 @@ def draw(result: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the SVG to standard output."""
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else _RESULTS
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", nargs="?", type=Path, default=_RESULTS, metavar="FILE.json")
+    source: Path = parser.parse_args().results
     sys.stdout.write(draw(json.loads(source.read_text("utf-8"))))
 
 

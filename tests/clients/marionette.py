@@ -7,6 +7,7 @@ they reach its calendar code; the mouse is a real one of the X server, by xdotoo
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -246,3 +247,13 @@ def thunderbird(on: Screen, preferences: Mapping[str, bool | int | str], log: Pa
                 program.kill()
                 program.wait()
             shutil.rmtree(home, ignore_errors=True)
+
+
+def folder_of_screenshots(description: str | None) -> Path:
+    """Read the command line of a program that takes screenshots: the folder that they go into."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("docs/screenshots"), metavar="FOLDER")
+    folder: Path = parser.parse_args().folder
+    return folder

@@ -24,7 +24,16 @@ import click
 
 from calendar_server.ical.appointment import Appointment, from_ical
 from tests.clients.dav import Dav
-from tests.clients.marionette import PROGRAMS, Marionette, Point, Screen, screen, thunderbird, wait_for
+from tests.clients.marionette import (
+    PROGRAMS,
+    Marionette,
+    Point,
+    Screen,
+    folder_of_screenshots,
+    screen,
+    thunderbird,
+    wait_for,
+)
 from tests.clients.recording import Recorder
 from tests.support.calendar import PASSWORD, CalendarServer, calendar_server
 from tests.support.databases import fresh_sqlite
@@ -310,4 +319,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots")))
+    sys.exit(main(folder_of_screenshots(__doc__)))

@@ -27,7 +27,15 @@ from booking_web.notifications.told import decide
 from booking_web.town import Looks
 from calendar_server.ical.appointment import ServiceLine
 from config.commands.options import EXAMPLE
-from tests.clients.marionette import PROGRAMS, Marionette, Screen, screen, thunderbird, wait_for
+from tests.clients.marionette import (
+    PROGRAMS,
+    Marionette,
+    Screen,
+    folder_of_screenshots,
+    screen,
+    thunderbird,
+    wait_for,
+)
 from tests.clients.thunderbird import UnexpectedError, expect
 from tests.notifications.town import SECRET, UID, town
 from tests.support.town import NOW, appointment, at
@@ -213,4 +221,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots")))
+    sys.exit(main(folder_of_screenshots(__doc__)))

@@ -98,6 +98,8 @@ def test_repair_is_planned_applied_and_undone(data, monday):
         "seconds",
     } <= set(made)
     assert [*made["cancelled"], *made["moved"], *made["reassigned"]]
+    elsewhere = [each for each in made["moved"] if each["from_clerk"] != each["to_clerk"]]
+    assert made["objective"]["clerk_changes"] == len(made["reassigned"]) + len(elsewhere)
     assert holder(data, "a@t") == ill
     assert json.loads(run(data, "apply", made["id"], "--json").output)["state"] == "applied"
     assert holder(data, "a@t") != ill or made["moved"]

@@ -5,6 +5,7 @@ Prints counts, writes benchmarks/results/conformance.json, and exits with 1 if a
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -141,6 +142,9 @@ def probe(url: str, folder: Path) -> dict[str, dict[str, Any]]:
 
 def main() -> int:
     """Run everything; the exit status."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     folder = Path(tempfile.mkdtemp(prefix="termin-conformance-"))
     kit.FOLDER.mkdir(exist_ok=True)
     with served(folder) as url:

@@ -282,6 +282,13 @@ def test_a_plan_with_groups_is_possible_and_costs_what_it_says(now, ill):
     ]
     assert draft.objective["moved_grains"] == sum(distances)
     assert draft.objective["cancelled"] == sum(1 for change in draft.changes if change.cancel)
+    for part in (draft, *draft.split(now)):
+        others = [change for change in part.changes if not change.cancel and change.to_clerk != change.clerk]
+        assert part.objective["clerk_changes"] == len(others)
+    quiet, rest = draft.split(now)
+    assert (quiet.objective["cancelled"], quiet.objective["moved_grains"]) == (0, 0)
+    if rest.changes and any(not change.is_quiet for change in rest.changes):
+        assert rest.objective["moved_grains"] == draft.objective["moved_grains"]
 
 
 @given(st.lists(st.integers(0, 2**GRAINS - 1), min_size=1, max_size=3), st.integers(1, 4), st.integers(1, 4))
