@@ -212,6 +212,26 @@ def fits(snapshot: Snapshot, changes: Iterable[Change], notice: int = 0) -> bool
     return True
 
 
+def beside(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
+    """Return the snapshot as what is planned beside changes that wait must see it: their new places are taken, and their old ones not free yet."""
+    coming = {change.uid: change for change in changes}
+    free = {clerk.id: list(clerk.free) for clerk in snapshot.clerks}
+    booked = []
+    for entry in snapshot.booked:
+        change = coming.get(entry.uid)
+        if change is None:
+            booked.append(entry)
+            continue
+        if entry.clerk in free:
+            free[entry.clerk][entry.day] &= ~_mask(entry)
+        for index, day in enumerate(snapshot.days):
+            start = (change.to_start - day.base) // GRAIN
+            if not change.cancel and change.to_clerk in free and 0 <= start < day.grains:
+                free[change.to_clerk][index] &= ~bits.span(start, entry.length)
+    clerks = tuple(replace(clerk, free=tuple(free[clerk.id])) for clerk in snapshot.clerks)
+    return replace(snapshot, booked=tuple(booked), clerks=clerks)
+
+
 def _is_to_come(change: Change, booked: BookedNow, now: int, notice: int) -> bool:
     """True if the appointment is as the change was made from, and neither its time nor, with notice, the new one has come."""
     is_same = (booked.etag, booked.clerk, booked.starts_at) == (change.etag, change.clerk, change.start)

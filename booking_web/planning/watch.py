@@ -10,7 +10,7 @@ That holds until the clerk's own entries change.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +231,9 @@ class RepairWatch:
             log.warning("no plan was found in time", office=office, days=days)
             outdone = self._outdone(draft, older, snapshot)
             if outdone is None:
+                draft, snapshot = self._beside(draft, older, snapshot)
+                outdone = []
+            if not draft.changes:
                 return
             older = outdone
         places = {(change.uid, change.clerk, change.start) for change in draft.changes}
@@ -248,6 +251,17 @@ class RepairWatch:
         self._await(office, [made])
         # Afterwards: the new plan has waited as long as these, which nobody would know any more if the worker ended in between.
         self._dismiss(older)
+
+    def _beside(
+        self, draft: planning.Draft, older: list[dict[str, Any]], snapshot: Snapshot
+    ) -> tuple[planning.Draft, Snapshot]:
+        """Plan what of a draft the plans that stay don't help, beside them. Without changes if that is nothing."""
+        waiting = {change.uid: change for plan in older for change in drafts.changes_of(plan)}
+        left = {change.uid for change in draft.changes} & planning.conflicts(snapshot) - waiting.keys()
+        if not left:
+            return replace(draft, changes=()), snapshot
+        there = planning.beside(snapshot, waiting.values())
+        return self._resolve(there), there
 
     def _outdone(
         self, draft: planning.Draft, older: list[dict[str, Any]], snapshot: Snapshot

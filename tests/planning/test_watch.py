@@ -397,6 +397,30 @@ def test_a_plan_for_some_days_replaces_none_for_all(server, monkeypatch):
     assert [(each["id"], each["state"]) for each in plans(server)] == [(plan["id"], "proposed")]
 
 
+def test_whom_a_larger_plan_that_stays_does_not_help_gets_a_plan_beside_it(server, monkeypatch):
+    fill(server)
+    fill(server, 14)
+    for day in (7, 14):
+        fall_ill(server, "clerk1", day)
+    watch(server).look()
+    fill(server, 9)
+    fall_ill(server, "clerk1", 9)
+    monkeypatch.setattr(planning, "resolve", unplanned(7))
+    for _ in range(2):
+        watch(server).look()
+        larger, beside = sorted(
+            (each for each in plans(server) if each["state"] == "proposed"),
+            key=lambda each: -len(each["moved"]),
+        )
+        assert [len(each["moved"]) for each in (larger, beside)] == [2, 1]
+    assert beside["moved"][0]["uid"].endswith("-9@test")
+    lead = server.client("lead")
+    for plan in (beside, larger):
+        lead.decide_plan(plan["id"], "apply")
+    watch(server).look()
+    assert not planning.conflicts(watch(server)._snapshot("buergerbuero"))
+
+
 def test_a_plan_for_what_is_new_stands_beside_one_for_what_was_not_planned_anew(server, monkeypatch):
     waiting_plan(server)
     fill(server, 14)
