@@ -45,12 +45,12 @@ def wait(periods: Iterable[tuple[int, int]]) -> int:
     return longest
 
 
-def seat(members: list[BookedNow], room: Room) -> dict[str, tuple[str, int]] | None:
+def seat(members: list[BookedNow], room: Room, later: int = 0) -> dict[str, tuple[str, int]] | None:
     """Return a clerk and a start (in grains) for each, as near as can be to the first one's time of day; None if they don't fit.
 
-    As many at once as there are clerks, the others right after them. With her own clerk if she is free.
+    `later` is by how many grains the room's clock is ahead of that of the members' day. As many at once as there are clerks, the others right after them. With her own clerk if she is free.
     """
-    wanted = min(entry.start for entry in members)
+    wanted = min(entry.start for entry in members) - later
     for start in sorted(bits.each(room.starts), key=lambda start: (abs(start - wanted), start)):
         found = _seated(members, room, start)
         if found is not None:

@@ -26,6 +26,9 @@ GRAIN = 300
 """Seconds of a grain."""
 DAYS_AHEAD = 4
 """How many open days after the one in question an appointment may move to."""
+_REGULAR = 288
+"""Grains of a day on which the clocks don't change."""
+_LARGEST_CHANGE = 24
 LONGEST_WAIT = 12
 """Grains that a group may have to wait for its next appointment before all of it is moved."""
 
@@ -315,9 +318,7 @@ def _plan_day(state: _State, day: int, search: _Search) -> tuple[Objective, bool
         solution = search.solve(office, seconds=search.seconds, seed=search.seed)
         for assignment in solution.assignments:
             place = assignment.place
-            state.places[str(assignment.id)] = (
-                None if place is None else (str(place.clerk), day + place.day, place.start)
-            )
+            state.places[str(assignment.id)] = None if place is None else _placed(state.snapshot, day, place)
         lost = [
             name for name, members in groups.items() if any(not state.places[each.uid] for each in members)
         ]
@@ -337,6 +338,12 @@ def _plan_day(state: _State, day: int, search: _Search) -> tuple[Objective, bool
             del groups[name]
 
 
+def _placed(snapshot: Snapshot, day: int, place: Place) -> tuple[str, int, int]:
+    """Return a place that the solver gave, to whom all days are as the first one's clock has them."""
+    index = day + place.day
+    return str(place.clerk), index, place.start - _ahead(snapshot.days[index], snapshot.days[day])
+
+
 def _take_along(state: _State, day: int, members: list[BookedNow], search: _Search) -> bool:
     """Seat a group on the nearest later day that has room for all of it; False, and nothing changed, if none has."""
     snapshot = state.snapshot
@@ -350,7 +357,7 @@ def _take_along(state: _State, day: int, members: list[BookedNow], search: _Sear
         window = _window(each, services)
         starts = _starts(each, services, length, snapshot, search.notice)
         room = companions.Room({clerk: free[clerk][position] for clerk in able}, window, starts)
-        found = companions.seat(members, room)
+        found = companions.seat(members, room, _ahead(each, snapshot.days[day]))
         if found is not None:
             state.places |= {uid: (clerk, index, start) for uid, (clerk, start) in found.items()}
             return True
@@ -390,7 +397,12 @@ def _cost(state: _State, day: int, office: Office) -> Objective:
         place = state.places[str(entry.id)]
         moved = place is not None and (place[1], place[2]) != (day, entry.start)
         appointments.append(replace(entry, hit=True) if moved else entry)
-        at = None if place is None else Place(place[0], place[1] - day, place[2])
+        days = state.snapshot.days
+        at = (
+            None
+            if place is None
+            else Place(place[0], place[1] - day, place[2] + _ahead(days[place[1]], days[day]))
+        )
         assignments.append(Assignment(entry.id, at))
     return check.objective(replace(office, appointments=tuple(appointments)), assignments)
 
@@ -501,6 +513,24 @@ def _changes(state: _State) -> tuple[Change, ...]:
     return tuple(found)
 
 
+def _ahead(day: DayNow, of: DayNow) -> int:
+    """By how many grains the clock is ahead of the grains since midnight on `day`, compared with the day `of`.
+
+    On the days on which the clocks change these have 23 or 25 hours: nine o'clock is eight hours after midnight, or ten. That is told for the time
+    after the change, which comes at night.
+    """
+    return _change(day) - _change(of)
+
+
+def _change(day: DayNow) -> int:
+    change = _REGULAR - day.grains
+    return change if abs(change) <= _LARGEST_CHANGE else 0
+
+
+def _shifted(bits_of_day: int, grains: int) -> int:
+    return bits_of_day << grains if grains >= 0 else bits_of_day >> -grains
+
+
 def _mask(entry: BookedNow) -> int:
     return bits.span(entry.start, entry.length)
 
@@ -536,7 +566,10 @@ def _office(state: _State, day: int, search: _Search, bound: set[str]) -> Office
     snapshot, absence, hit = state.snapshot, search.absence, search.hit
     ahead = list(range(day, min(day + 1 + DAYS_AHEAD, len(snapshot.days))))
     days = [snapshot.days[index] for index in ahead]
-    free = _free(state, ahead, absence)
+    free = {
+        name: [_shifted(each, _ahead(later, days[0])) for each, later in zip(of_days, days, strict=True)]
+        for name, of_days in _free(state, ahead, absence).items()
+    }
     skills = {entry.id: frozenset(entry.services) for entry in snapshot.clerks}
     entries = state.on(day)
     kept = [entry for entry in entries if entry.uid not in hit or entry.starts_at < snapshot.now]
@@ -577,7 +610,9 @@ def _office(state: _State, day: int, search: _Search, bound: set[str]) -> Office
 
 def _starts(day: DayNow, services: frozenset[str], length: int, snapshot: Snapshot, notice: int) -> int:
     """The starts at which an appointment may be put on a day, as bits, whoever is free then."""
-    allowed = bits.runs(_window(day, services), length) & bits.aligned(day.grains, snapshot.step)
+    # The grid is that of the clock.
+    grid = _shifted(bits.aligned(max(day.grains, _REGULAR), snapshot.step), -_change(day))
+    allowed = bits.runs(_window(day, services), length) & grid
     earliest = max(0, -((day.base - snapshot.now - notice) // GRAIN))
     return (allowed >> earliest) << earliest
 
@@ -585,7 +620,12 @@ def _starts(day: DayNow, services: frozenset[str], length: int, snapshot: Snapsh
 def _hit(entry: BookedNow, days: list[DayNow], snapshot: Snapshot, notice: int, count: int) -> Appointment:
     """An appointment that needs another place, on one of these days of the `count` that the solver sees."""
     services = frozenset(entry.services)
-    starts = [0 if entry.hold else _starts(each, services, entry.length, snapshot, notice) for each in days]
+    starts = [
+        0
+        if entry.hold
+        else _shifted(_starts(each, services, entry.length, snapshot, notice), _ahead(each, days[0]))
+        for each in days
+    ]
     starts[0] |= 1 << entry.start
     starts += [0] * (count - len(days))
     return Appointment(

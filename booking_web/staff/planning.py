@@ -379,7 +379,8 @@ def _read_absence(office: OfficeInfo, entries: dict[str, str]) -> _Absence | dic
     start = datetime.combine(first, hours["since"], office.zone)
     following = 0 if entries["until"] else 1
     end = datetime.combine(last + timedelta(days=following), hours["until"], office.zone)
-    if end <= start:
+    # By the instants: in the hour that is skipped in spring, clocks don't tell what is later.
+    if end.timestamp() <= start.timestamp():
         return {"until": gettext("Das Ende muss nach dem Beginn liegen.")}
     return _Absence(entries["clerk"], start, end)
 

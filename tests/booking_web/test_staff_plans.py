@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.booking_web.test_api import book, booking, post
 from tests.booking_web.test_offices import two_offices  # noqa: F401 - a fixture
 from tests.booking_web.test_proposals import plan
 from tests.booking_web.test_staff import log_in, staff, token  # noqa: F401 - a fixture
-from tests.support.town import at
+from tests.support.town import BERLIN, at
 
 FORM = {"clerk": "clerk1", "first": "2026-12-07", "last": "2026-12-07", "since": "", "until": ""}
 
@@ -368,6 +368,10 @@ def test_days_and_times_are_taken_as_the_page_says_them(citizens, lead):
         ({"since": "25:00"}, "Geben Sie eine Uhrzeit an"),
         ({"since": "12:00+03:00"}, "Geben Sie eine Uhrzeit an"),
         ({"since": "10:00", "until": "09:00"}, "Das Ende muss nach dem Beginn liegen."),
+        (
+            {"first": "2027-03-28", "last": "2027-03-28", "since": "02:30", "until": "03:00"},
+            "Das Ende muss nach dem Beginn liegen.",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_at_the_field(citizens, lead, change, message):
@@ -390,3 +394,21 @@ def test_a_plan_that_is_none_is_not_found(citizens, lead, path):
         assert lead.get(path).status_code == 404
     else:
         assert send(lead, path).status_code == 404
+
+
+@pytest.mark.parametrize("sunday", ["2027-03-28", "2027-10-31"])
+def test_an_absence_over_the_night_of_a_change_of_clocks_ends_by_the_clock(citizens, lead, sunday):
+    day = datetime.fromisoformat(sunday).replace(tzinfo=BERLIN)
+    form = {**FORM, "first": (day - timedelta(days=1)).date().isoformat(), "last": sunday}
+    for hours, start, end in (
+        ({"since": "20:00", "until": "09:00"}, day - timedelta(hours=4), day.replace(hour=9)),
+        ({}, (day - timedelta(days=1)).date(), (day + timedelta(days=1)).date()),
+    ):
+        where = send(lead, "/plans/absence", **{**form, **hours}).location.split("?")[0]
+        send(lead, f"{where}/apply")
+        (event,) = citizens.calendar.calendar("clerk1").events()
+        entry = event.icalendar_component
+        assert (entry["DTSTART"].dt, entry["DTEND"].dt) == (start, end)
+        page = lead.get(where).text
+        assert ("9:00" in page) == bool(hours)
+        assert send(lead, f"{where}/undo").status_code == 303

@@ -270,3 +270,12 @@ def test_what_is_wrong_is_said(data, words, message):
     done = run(data, *words)
     assert done.exit_code in {1, 2}
     assert message in done.output
+
+
+def test_an_absence_that_ends_before_it_begins_is_refused_also_in_the_hour_that_is_skipped(data):
+    """At half past two on the night of the change it's half past three already."""
+    for start, end in (("2027-03-28T02:30", "2027-03-28T03:00"), ("2027-03-28", "2027-03-27")):
+        done = run(
+            data, "repair", "--office=buergerbuero", "--clerk=clerk1", f"--from={start}", f"--to={end}"
+        )
+        assert (done.exit_code, "it must be after --from" in done.output) == (2, True)
