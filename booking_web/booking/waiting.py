@@ -77,7 +77,7 @@ class Wish:
     """A wish as it stands, and the token that leads to it. `state` is a `calendar_server.wishes.WishState`.
 
     `offered` and `offered_until` are in the office's zone, None without an offer. `booked` is the token of the appointment once it is taken.
-    `replaces` is True if an appointment of hers moves to the offered time when she takes it, or has moved.
+    `replaces` is the token of an appointment of hers that moves to the offered time when she takes it, or has moved; empty without one.
     """
 
     token: str
@@ -88,7 +88,7 @@ class Wish:
     offered: datetime | None
     offered_until: datetime | None
     booked: str
-    replaces: bool = False
+    replaces: str = ""
 
 
 def check_preference(
@@ -284,7 +284,7 @@ class WaitingList:
             offered=local(values["offered_start"]) if state == "offered" else None,
             offered_until=offered_until,
             booked=make_token(self._secret, office.id, values["replaces"] or wanted.uid) if taken else "",
-            replaces=bool(values["replaces"]),
+            replaces=make_token(self._secret, office.id, values["replaces"]) if values["replaces"] else "",
         )
 
 

@@ -495,6 +495,9 @@ def test_who_moves_an_appointment_may_wait_for_a_better_time(citizens):
     assert browser.post(way, data=data).headers["Location"] == answer.headers["Location"]
     place = answer.headers["Location"].partition("?")[0]
     assert "gilt nur noch der neue" in browser.get(place).text
+    # What is free besides is for moving there, not for a second appointment.
+    assert f'href="/termin/{token}/verschieben"' in browser.get(place).text
+    assert 'href="/termin/zeit' not in browser.get(place).text
     back(citizens)
     assert "Dann gilt Ihr bisheriger nicht mehr." in browser.get(place).text
     # Nothing within two hours of the time that she has.

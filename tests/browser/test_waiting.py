@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from booking_web.site import site_of
 from tests.booking_web.conftest import world
-from tests.booking_web.test_waiting import CHOICE, CLERKS, away, back
+from tests.booking_web.test_waiting import CHOICE, CLERKS, away, back, booked
 from tests.browser.conftest import Site
 from tests.support.servers import serving
 from tests.support.town import at
@@ -145,3 +145,38 @@ def test_staff_see_how_many_wait(page, running, healthy, shot):
     expect(page.get_by_text("1 Person wartet.")).to_be_visible()
     healthy(page)
     shot(page, "waiting-staff")
+
+
+def test_who_has_an_appointment_waits_for_another_time(page, town, directory, tmp_path, healthy, shot):
+    with world(town, directory, tmp_path, demo=True) as made:
+        token = booked(made)
+        with serving(made.app) as url:
+            page.goto(f"{url}/termin/{token}/verschieben")
+            healthy(page)
+            page.get_by_role("link", name="Auf die Warteliste").click()
+            expect(page.get_by_label("E-Mail-Adresse")).to_have_count(0)
+            healthy(page)
+            shot(page, "instead")
+            page.locator("main").get_by_role("button", name="Weiter").last.click()
+            expect(page.locator("#errors")).to_be_focused()
+            healthy(page)
+            page.get_by_label("Bis wann brauchen Sie den Termin spätestens?").fill("2026-12-31")
+            page.locator("main").get_by_role("button", name="Weiter").last.click()
+            expect(page.get_by_role("heading", name="Stimmt alles?")).to_be_visible()
+            healthy(page)
+            shot(page, "instead-check")
+            page.get_by_role("link", name="Angaben ändern").click()
+            expect(page.get_by_label("Bis wann brauchen Sie den Termin spätestens?")).to_have_value(
+                "2026-12-31"
+            )
+            page.locator("main").get_by_role("button", name="Weiter").last.click()
+            page.get_by_role("button", name="Auf die Warteliste setzen").click()
+            expect(page.get_by_role("heading", name="Sie stehen auf der Warteliste")).to_be_visible()
+            back(made)
+            page.reload()
+            healthy(page)
+            shot(page, "instead-offered")
+            page.get_by_role("button", name="Termin annehmen").click()
+            expect(page.get_by_role("heading", name="Mein Termin")).to_be_visible()
+            expect(page.get_by_text("Ihr Termin ist verschoben")).to_be_visible()
+            assert page.url.split("?")[0] == f"{url}/termin/{token}"
