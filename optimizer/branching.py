@@ -19,7 +19,7 @@ import numpy as np
 
 from optimizer.columns import CHANGED, IMBALANCE, MOVED
 from optimizer.interchange import Groups, Split
-from optimizer.relaxation import EPSILON
+from optimizer.relaxation import EPSILON, EVENLY
 from optimizer.solution import InfeasibleError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from optimizer.columns import Columns, Flags, Ints
     from optimizer.interchange import Floats
+    from optimizer.loads import Cut
     from optimizer.relaxation import Probe, Relaxation
 
 FEW = 300
@@ -111,7 +112,7 @@ class Goal:
 class Tree:
     """All ordered choices of an instance, in parts.
 
-    `ask` is branch and cut: it gives the best choice among columns for a goal, or None; `left` the seconds left.
+    `ask` is branch and cut: it gives the best choice among columns for a goal, or None, and may use cuts valid for these; `left` the seconds left.
     By `weights` a moved grain outweighs all clerk changes.
     """
 
@@ -119,7 +120,7 @@ class Tree:
         self,
         columns: Columns,
         weights: tuple[int, int, int, int],
-        ask: Callable[[Flags, Goal], Ints | None],
+        ask: Callable[[Flags, Goal, tuple[Cut, ...]], Ints | None],
         left: Callable[[], float],
     ) -> None:
         self.columns = columns
@@ -134,6 +135,10 @@ class Tree:
         """Begin anew with all choices in one part, since the first level costs more than it did."""
         self.parts = [Part(np.ones(len(self.columns), dtype=bool), -inf)]
 
+    def ordered(self, alive: Flags) -> Flags:
+        """Leave out columns that no ordered choice among these needs."""
+        return self._groups.ordered(alive)
+
     def most(self, goal: Goal) -> int:
         """Give what choices that reach the goal cost at most by the weights, imbalance apart."""
         if goal.level == MOVED:
@@ -142,17 +147,24 @@ class Tree:
         return self.weights[MOVED] * goal.settled[MOVED] + goal.most
 
     def better(
-        self, relaxation: Relaxation, basis: highspy.HighsBasis, allowed: Flags, goal: Goal
+        self,
+        relaxation: Relaxation,
+        basis: highspy.HighsBasis,
+        allowed: Flags,
+        goal: Goal,
+        *,
+        tied: bool = False,
     ) -> Ints | None:
         """Give the best choice that reaches the goal with these columns, None if there is none.
 
-        `basis` is one of the relaxation that is optimal by the tree's weights.
+        `basis` is one of the relaxation that is optimal by the tree's weights, or if `tied` has the least imbalance. Then
+        the columns are of choices that change `goal.most` clerks only, and the relaxation has its levels bounded so.
         """
         best: Ints | None = None
         relaxation = relaxation.among(allowed, basis)
         basis = relaxation.basis()
         stack = [
-            _Open(part, allowed & part.mask, relaxation, basis)
+            _Open(part, allowed & part.mask, relaxation, basis, tied)
             for part in sorted(self.parts, key=lambda part: -part.bound)
         ]
         self.parts = []
@@ -178,11 +190,19 @@ class Tree:
         """Give the best choice of a part, or parts of it that are still to be examined."""
         part, alive, relaxation, tied = here.part, here.alive, here.relaxation, here.tied
         relaxation.return_to(here.basis)
+        own = False
         while True:
-            alive = self._groups.ordered(alive)
+            alive = self.ordered(alive)
+            if tied and not own:
+                # Load cuts are valid for these columns only, so that no other part may share the program.
+                relaxation, own = relaxation.among(alive, here.basis), True
             solved = self._solved(_Open(part, alive, relaxation, here.basis, tied), goal)
             if solved is None:
                 return None, []
+            if solved.tied and not tied:
+                tied, alive, part = True, alive & solved.useful, Part(part.mask, solved.bound)
+                here = replace(here, basis=relaxation.basis())
+                continue
             alive &= solved.useful
             part, tied = Part(part.mask, solved.bound), solved.tied
             values = solved.values
@@ -191,9 +211,9 @@ class Tree:
             splits = self._splits(alive, values) if alive.sum() > FEW else []
             if not splits:
                 self.parts.append(part)
-                return self._asked(alive, solved, goal), []
+                return self._asked(alive, solved, goal, relaxation), []
             if alive.sum() < SMALLER * len(relaxation):
-                relaxation = relaxation.among(alive, relaxation.basis())
+                relaxation, own = relaxation.among(alive, relaxation.basis()), True
             trials, closed = self._tried(relaxation, alive, splits, solved)
             if not closed:
                 strongest = max(trials, key=lambda trial: trial.gain)
@@ -206,14 +226,14 @@ class Tree:
                 part = Part(part.mask & other, part.bound)
                 alive &= other
 
-    def _asked(self, alive: Flags, solved: _Solved, goal: Goal) -> Ints | None:
+    def _asked(self, alive: Flags, solved: _Solved, goal: Goal, relaxation: Relaxation) -> Ints | None:
         """Give branch and cut's answer for some columns, None if it doesn't reach the goal."""
         asked = goal
         if solved.tied:
             least = ceil(solved.value - SLACK)
             least += (goal.evenness - least) % goal.step
             asked = Goal(IMBALANCE, least, goal.evenness, (*goal.settled, goal.most))
-        found = self._ask(alive, asked)
+        found = self._ask(alive, asked, relaxation.cuts)
         return found if found is not None and self._reaches(found, goal) else None
 
     def _whole(
@@ -227,7 +247,7 @@ class Tree:
             if found is not None:
                 return found, [_Open(part, alive, relaxation, relaxation.basis())]
             self.parts.append(part)
-            return self._asked(alive, solved, goal), []
+            return self._asked(alive, solved, goal, relaxation), []
         self.parts.append(part)
         return found, []
 
@@ -258,7 +278,9 @@ class Tree:
             alive = useful
             relaxation.restrict(alive)
         try:
-            value = relaxation.solve((0, 0, 0, 1), self._left(), warm=not here.tied)
+            value = relaxation.solve(EVENLY, self._left(), warm=not here.tied)
+            if here.tied:
+                value = relaxation.tighten(value, self._left)
         except InfeasibleError:
             return None
         if value > goal.evenness + SLACK:

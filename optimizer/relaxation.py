@@ -19,14 +19,16 @@ import highspy
 import numpy as np
 
 from optimizer.columns import CANCELLED, IMBALANCE, MOVED
+from optimizer.loads import cuts
 from optimizer.solution import InfeasibleError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from optimizer.columns import Columns, Flags, Ints
+    from optimizer.loads import Cut
 
     Floats = NDArray[np.float64]
 
@@ -35,6 +37,10 @@ NEAR = 12
 """Grains around the promised time that the solver sees from the beginning."""
 SMALL = 300
 """Columns up to which presolve isn't worth its time."""
+EVENLY = (0, 0, 0, 1)
+"""Weights of the levels that leave imbalance alone."""
+ROUNDS = 20
+"""Times that load cuts are added at most."""
 BEST = 10
 """Columns of an appointment on a later day that it sees from the beginning, and that a round of pricing adds."""
 
@@ -110,6 +116,8 @@ class Relaxation:
         self._cost: Floats = np.zeros(len(columns))
         # Two columns for each target come first: grains below it, and grains above it.
         self._deviations = 2 * len(self._targets)
+        self._cuts: list[tuple[int, Cut]] = []
+        self._bound: Flags = np.ones(len(columns), dtype=bool)
         self._highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the library has no types here
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
@@ -166,7 +174,7 @@ class Relaxation:
     def among(self, alive: Flags, basis: highspy.HighsBasis) -> Relaxation:
         """Give a program of these columns alone, with this one's objective and bounds, that begins at a basis of this one.
 
-        The basis stays one, since all of its columns stay, unused though some may be, and all rows but basic ones.
+        The basis stays one, since all of its columns stay, unused though some may be, and all rows and cuts but basic ones.
         """
         self.return_to(basis)
         of_columns = np.array([int(status) for status in basis.col_status])
@@ -188,6 +196,10 @@ class Relaxation:
             self.bound(level, lp.row_lower_[row], lp.row_upper_[row])
         self._cost = other._cost
         cost = np.concatenate([lp.col_cost_[: self._deviations], self._cost[self._inside]])
+        kept = [(row, cut) for row, cut in other._cuts if of_rows[row] != BASIC]
+        before = self._rows
+        self.cut(cut for _, cut in kept)
+        self._bound = other._bound
         self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
         columns = np.full(len(self.columns), LOWER, dtype=np.int64)
         columns[other._inside] = of_columns[self._deviations :]
@@ -196,6 +208,7 @@ class Relaxation:
         rows[:first] = of_rows[:first]
         both = np.flatnonzero((self._grain_row.ravel() >= 0) & (other._grain_row.ravel() >= 0))
         rows[self._grain_row.ravel()[both]] = of_rows[other._grain_row.ravel()[both]]
+        rows[before:] = [of_rows[row] for row, _ in kept]
         basis = highspy.HighsBasis()
         basis.col_status = [
             highspy.HighsBasisStatus(status)
@@ -244,11 +257,51 @@ class Relaxation:
         self._highs.changeRowBounds(self._appointments + level, least, most)
 
     def restrict(self, alive: Flags) -> None:
-        """Let only these columns be used from now on."""
+        """Let only these columns be used from now on; raises ValueError for columns that load cuts weren't made for."""
+        if self._cuts and (alive & ~self._bound).any():
+            raise ValueError("load cuts hold among the columns alive when they were made only")
         self.alive = alive
         upper = np.where(alive[self._inside], highspy.kHighsInf, 0.0)
         index = (self._deviations + np.arange(len(self._inside))).astype(np.int32)
         self._highs.changeColsBounds(len(index), index, np.zeros(len(index)), upper)
+
+    def deviations(self) -> Floats:
+        """Give how far each clerk with a target is from it in the last solution, in grains."""
+        found = np.asarray(self._highs.getSolution().col_value)[: self._deviations]
+        both: Floats = found.reshape(-1, 2).sum(axis=1)
+        return both
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Give the load cuts."""
+        return tuple(cut for _, cut in self._cuts)
+
+    def cut(self, cuts: Iterable[Cut]) -> None:
+        """Demand that the deviations keep to these cuts, which are valid for the alive columns.
+
+        From then on no others may be alive.
+        """
+        self._bound = self._bound & self.alive
+        place = np.full(len(self.columns), -1)
+        place[self._inside] = self._deviations + np.arange(len(self._inside))
+        for cut in cuts:
+            index = place[cut.columns]
+            inside = index >= 0
+            index = np.concatenate([[2 * cut.target, 2 * cut.target + 1], index[inside]]).astype(np.int32)
+            value = np.concatenate([[1.0, 1.0], -cut.coefficients[inside]])
+            self._highs.addRow(cut.least, inf, len(index), index, value)
+            self._cuts.append((self._rows, cut))
+            self._rows += 1
+
+    def tighten(self, value: float, left: Callable[[], float]) -> float:
+        """Add the load cuts that the last solution violates, and so on; give what the imbalance costs at least then."""
+        for _ in range(ROUNDS):
+            found = cuts(self.columns, self.alive, self.values(), self.deviations())
+            if not found:
+                break
+            self.cut(found)
+            value = self.solve(EVENLY, left())
+        return value
 
     def basis(self) -> highspy.HighsBasis:
         """Give the last solution's basis, to go on from there later."""
@@ -316,6 +369,9 @@ class Relaxation:
             - levels @ columns.cost
             - columns.work * dual[self._load_row[columns.clerk]]
         )
+        for row, cut in self._cuts:
+            if dual[row]:
+                self.reduced[cut.columns] += dual[row] * cut.coefficients
 
     def _wanted(self) -> Ints:
         """Give, for each appointment, its few cheapest columns that would improve the solution."""

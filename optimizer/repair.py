@@ -4,15 +4,15 @@ Lexicographic: fewest cancelled, fewest grains moved in time, fewest clerk chang
 
 The method: the linear relaxation gives a bound for each level in turn, rounded up and demanded of the next. Reduced
 costs then leave only the columns that a solution at exactly these bounds can use. If the last relaxation is integral,
-that is the proven optimum; otherwise branch and cut looks for a solution at the bounds among the columns left. Where there
-is none, the moved grains are settled: dives give good solutions, and then only better ones are looked for, by branching on
+that is the proven optimum; otherwise dives and branch and cut look for a solution at the bounds among the columns left, and load
+cuts (`optimizer.loads`) tell how even it can be. Where there is none, the moved grains are settled: dives give good solutions, and then only better ones are looked for, by branching on
 moves and branch and cut. Then clerk changes and imbalance are settled in the same way, both in one.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ import numpy as np
 from optimizer import check, greedy
 from optimizer.branching import Goal, Tree
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns, parity
-from optimizer.relaxation import EPSILON, OutOfTimeError, Relaxation, nearby
+from optimizer.relaxation import EPSILON, EVENLY, OutOfTimeError, Relaxation, nearby
 from optimizer.selection import Question, choose
 from optimizer.solution import InfeasibleError, Solution
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import highspy
 
     from optimizer.columns import Columns, Flags, Ints
+    from optimizer.loads import Cut
     from optimizer.office import Office
     from optimizer.relaxation import Floats
     from optimizer.solution import Objective
@@ -41,6 +42,14 @@ CLEAR = 0.7
 """Value from which on a column is fixed together with the clearest one."""
 DIVES = (8, 16, 8, 16)
 """What part of the appointments that aren't clear yet each dive fixes at once."""
+EVEN_DIVES = (16, 64, 16, 64)
+"""The same where imbalance is all that is left to settle."""
+KEPT = 0.5
+"""Chance that an appointment stays where both the relaxation and the best choice so far have it, while something better is looked for nearby."""
+LARGE = 1500
+"""Columns from which on that is worth its time."""
+TRIES = 2
+"""Times in a row that it may fail."""
 STRICT = 8
 """How many times more than all clerk changes a moved grain weighs where plans with one grain more are to be ruled out."""
 EASY = 1500
@@ -112,6 +121,10 @@ class _Root:
         """Mark the columns that a choice of this cost at most can use."""
         found: Flags = self.possible & (self.reduced <= dearest - self.value + SLACK)
         return found
+
+
+def _whole(values: Floats) -> bool:
+    return bool((np.abs(values - np.round(values)) < EPSILON).all())
 
 
 class _Task:
@@ -208,26 +221,80 @@ class _Task:
                 whole, self.root.useful(moved + len(self.columns.office.appointments))
             )
             alive = relaxation.alive & root.useful(moved + self.least[CHANGED])
-            relaxation.restrict(alive)
+            alive = self.tree.ordered(alive)
+            relaxation = relaxation.among(alive, root.basis)
             relaxation.bound(CHANGED, self.least[CHANGED], self.least[CHANGED])
-            value = relaxation.solve((0, 0, 0, 1), self.left, warm=True)
+            value = relaxation.solve(EVENLY, self.left, warm=True)
         except InfeasibleError:
             return None
+        value = relaxation.tighten(value, lambda: self.left)
         values = relaxation.values()
-        if (np.abs(values - np.round(values)) < EPSILON).all():
+        if _whole(values):
             return np.flatnonzero(values > 0.5)
-        if alive.sum() > EASY:
-            return None
-        even = ceil(value - EPSILON)
+        even, step = ceil(value - SLACK), 1
         fixed_parity = parity(self.columns, alive)
         if fixed_parity is not None:
             even += (fixed_parity - even) % 2
+            step = 2
         fixed = {level: (self.least[level], self.least[level]) for level in range(IMBALANCE)}
+        goal = Goal(CHANGED, self.least[CHANGED], self.least[CHANGED], tuple(self.least[:CHANGED]), FAR, step)
+        root = _Root.of(relaxation, value)
+        if self._dive_evenly(relaxation, root, even):
+            return self._most_even(relaxation, root, goal, even)
+        if alive.sum() > EASY:
+            return None
         near = alive & (relaxation.reduced <= even - value + SLACK)
         found = self._choose(near, fixed | {IMBALANCE: (even, even)}, None)
         if found is not None:
             return found
         return self._choose(alive, fixed | {IMBALANCE: (even, FAR)}, IMBALANCE)
+
+    def _dive_evenly(self, relaxation: Relaxation, root: _Root, even: int) -> bool:
+        """Look for even choices by some dives from this solution, whose bounds on the levels before hold; tell if one was found.
+
+        None can be more even than `even`.
+        """
+        chance = np.random.default_rng(self.seed)
+        some = False
+        for part in EVEN_DIVES:
+            found = self._dived(relaxation, root.possible, root.values, part, chance, EVENLY)
+            relaxation.return_to(root.basis)
+            if found is not None:
+                some = True
+                self._keep(found)
+                if self._objective(found).imbalance_grains <= even:
+                    break
+        return some
+
+    def _most_even(self, relaxation: Relaxation, root: _Root, goal: Goal, even: int) -> Ints:
+        """Give the most even choice, starting at the best so far, which changes as few clerks as the goal demands.
+
+        At first some of what it has in common with the relaxation is kept (a large neighbourhood), then nothing.
+        """
+        columns = self.columns
+        chance = np.random.default_rng(self.seed)
+        fixed = {level: (cost, cost) for level, cost in enumerate((*goal.settled, goal.most))}
+        failed = 0
+        while True:
+            best = self.incumbent
+            assert best is not None
+            most = self._objective(best).imbalance_grains - goal.step
+            if most < even:
+                return best
+            near = root.useful(most)
+            if failed == TRIES or near.sum() < LARGE:
+                goal = replace(goal, evenness=most)
+                found = self.tree.better(relaxation, root.basis, near, goal, tied=True)
+                return best if found is None else found
+            kept = np.zeros(len(columns.office.appointments), dtype=bool)
+            kept[columns.appointment[best]] = (root.values[best] > 1 - EPSILON) & (
+                chance.random(len(best)) < KEPT
+            )
+            alive = near & ~kept[columns.appointment]
+            alive[best] = True
+            bounds = fixed | {IMBALANCE: (even, most)}
+            found = self._choose(alive, bounds, IMBALANCE, doubtful=True, cuts=relaxation.cuts)
+            failed = failed + 1 if found is None else 0
 
     def _settle_moved(self, relaxation: Relaxation) -> Flags | None:
         """Find the least moved grains that a choice reaches; give the columns of choices with as few.
@@ -281,8 +348,9 @@ class _Task:
             self._keep(found)
         return found
 
-    def _ask(self, alive: Flags, goal: Goal) -> Ints | None:
-        return self._choose(alive, goal.bounds(), goal.level, both=goal.level != IMBALANCE, doubtful=True)
+    def _ask(self, alive: Flags, goal: Goal, cuts: tuple[Cut, ...]) -> Ints | None:
+        both = goal.level != IMBALANCE
+        return self._choose(alive, goal.bounds(), goal.level, both=both, doubtful=True, cuts=cuts)
 
     def _dive(self, relaxation: Relaxation, root: _Root, allowed: Flags) -> None:
         """Look for good choices by some dives from this solution of the relaxation, among these columns."""
@@ -297,16 +365,24 @@ class _Task:
                 if dearest < root.value - EPSILON:
                     break
                 alive = allowed & root.useful(dearest)
-            self._dive_once(relaxation, alive, root.values, part, chance)
+            found = self._dived(relaxation, alive, root.values, part, chance, self.weights)
+            if found is not None:
+                self._keep(found)
             relaxation.return_to(basis)
 
-    def _dive_once(
-        self, relaxation: Relaxation, alive: Flags, values: Floats, part: int, chance: np.random.Generator
-    ) -> None:
-        """Fix the clearest appointments of a solution of the relaxation and solve it again, until all are; keep the choice if it's the best.
+    def _dived(
+        self,
+        relaxation: Relaxation,
+        alive: Flags,
+        values: Floats,
+        part: int,
+        chance: np.random.Generator,
+        weights: tuple[int, int, int, int],
+    ) -> Ints | None:
+        """Fix the clearest appointments of a solution of the relaxation and solve it again, until all are; give the choice.
 
         At most one in `part` of those that aren't clear is fixed at once; chance decides a little too, so that dives differ.
-        Where a relaxation has no solution any more, there is nothing to keep.
+        None where a relaxation has no solution any more.
         """
         columns = self.columns
         alive = alive.copy()
@@ -326,11 +402,11 @@ class _Task:
             alive[fixed] = True
             relaxation.restrict(alive)
             try:
-                relaxation.solve(self.weights, self.left)
+                relaxation.solve(weights, self.left)
             except InfeasibleError:
-                return
+                return None
             values = relaxation.values()
-        self._keep(np.flatnonzero(values > 0.5))
+        return np.flatnonzero(values > 0.5)
 
     def _keep(self, chosen: Ints) -> None:
         if self.incumbent is None or self._objective(chosen) < self._objective(self.incumbent):
@@ -364,8 +440,9 @@ class _Task:
         *,
         both: bool = False,
         doubtful: bool = False,
+        cuts: tuple[Cut, ...] = (),
     ) -> Ints | None:
-        question = Question(alive, bounds, level, both=both, doubtful=doubtful)
+        question = Question(alive, bounds, level, both=both, doubtful=doubtful, cuts=cuts)
         choice = choose(self.columns, question, self.left, seed=self.seed)
         if choice.columns is not None:
             self._keep(choice.columns)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optimizer.columns import Columns, Flags, Ints
-
+    from optimizer.loads import Cut
 
 FAR = 10**9
 """Beyond any bound that matters."""
@@ -50,6 +50,7 @@ class Question:
     With no `level` any choice within the bounds will do. With `both`, moved grains are followed by clerk changes, and clerk changes by
     imbalance, so that the next level is minimised too: the relaxations are far less degenerate then, and refuting takes far fewer cuts.
     Where probably nothing keeps the bounds, `doubtful` saves the time of looking for a choice before refuting it.
+    `cuts` on imbalance must be valid for these columns.
     """
 
     alive: Flags
@@ -57,6 +58,7 @@ class Question:
     level: int | None
     both: bool = False
     doubtful: bool = False
+    cuts: tuple[Cut, ...] = ()
 
 
 class _Rows:
@@ -209,6 +211,14 @@ def _levels(columns: Columns, chosen: Ints, question: Question, rows: _Rows) -> 
         both = len(chosen) + 2 * place + np.arange(2)
         value = np.concatenate([work[which].astype(np.float64), [1.0, -1.0]])
         rows.add(np.concatenate([which, both]), value, float(target), float(target))
+    where = np.full(len(columns), -1)
+    where[chosen] = np.arange(len(chosen))
+    for cut in question.cuts:
+        index = where[cut.columns]
+        inside = index >= 0
+        both = len(chosen) + 2 * cut.target + np.arange(2)
+        value = np.concatenate([-cut.coefficients[inside], [1.0, 1.0]])
+        rows.add(np.concatenate([index[inside], both]), value, cut.least, highspy.kHighsInf)
     if IMBALANCE in question.bounds:
         least, most = question.bounds[IMBALANCE]
         rows.add(len(chosen) + np.arange(2 * len(targets)), None, float(least), float(most))
