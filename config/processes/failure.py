@@ -28,7 +28,8 @@ def explained() -> Iterator[None]:
     except Exception as error:
         reason = reason_of(error)
         if reason is None:
-            log.exception("the process can't go on")
+            # With its text, unlike other errors (`config.logs`): it ends a process that starts, and nobody has entered anything yet.
+            log.exception("the process can't go on", reason=str(error))
         else:
             log.error(reason)  # noqa: TRY400  a line without a traceback is what is wanted
         raise SystemExit(1) from None

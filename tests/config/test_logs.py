@@ -48,3 +48,16 @@ except OSError:
     logging.getLogger("a library").exception("it will be tried again")
 """)
     assert "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere/at/all'" in line
+
+
+def test_what_keeps_a_process_from_starting_is_told_in_full():
+    line = said("""
+from config.processes.failure import explained
+try:
+    with explained():
+        raise ValueError("no such kind of database")
+except SystemExit as end:
+    assert end.code == 1
+""")
+    assert 'reason="no such kind of database"' in line
+    assert "ValueError" in line
