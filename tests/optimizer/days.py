@@ -87,6 +87,10 @@ def crowded_day(seed, clerks=7, grains=20):
     return OfficeDay(grains, tuple(staff), tuple(entries))
 
 
+needs = st.frozensets(st.sampled_from(SKILLS))
+"""What a request may ask for."""
+small_days = st.one_of(office_days(), orderly_days(grains=6, most_booked=6))
+"""Of six grains: small enough to try out everything."""
 crowded_days = st.builds(crowded_day, st.integers(0, 2**32), st.integers(3, 5), st.just(12))
 
 

@@ -19,19 +19,19 @@ from optimizer.instance import (
     Request,
 )
 from tests.optimizer.days import (
-    SKILLS,
     bits,
     booked,
     can_be_rearranged,
     clerk,
     crowded_days,
     fewest_reassigned,
+    needs,
     office_days,
     orderly_days,
+    small_days,
 )
 
 FULL = bits("######")
-needs = st.frozensets(st.sampled_from(SKILLS))
 
 
 def wish(start, length, services="a", window=FULL):
@@ -43,7 +43,7 @@ LONG = 3000
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.one_of(office_days(), orderly_days(grains=6, most_booked=6)), st.data())
+@given(small_days, st.data())
 def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_changes(day, data):
     start = data.draw(st.integers(0, 6))
     length = data.draw(st.integers(1, 4))
@@ -64,7 +64,7 @@ def test_admission_finds_a_placement_exactly_when_there_is_one_with_the_fewest_c
 @pytest.mark.parametrize("placements", [1, PLACEMENTS])
 @settings(max_examples=300, deadline=None)
 @given(
-    st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
+    small_days,
     st.integers(0, 5),
     st.integers(1, 4),
     needs,

@@ -13,18 +13,15 @@ from optimizer.check import check_placement
 from optimizer.instance import ClerkDay, OfficeDay, Placement, Reassignment, Request
 from optimizer.matchings import Question
 from tests.optimizer.days import (
-    SKILLS,
     booked,
     can_be_rearranged,
     clerk,
     crowded_day,
     crowded_days,
     fewest_reassigned,
-    office_days,
-    orderly_days,
+    needs,
+    small_days,
 )
-
-needs = st.frozensets(st.sampled_from(SKILLS))
 
 
 def taken_in(day, start, length, services):
@@ -69,7 +66,7 @@ ways = pytest.mark.parametrize(
 @ways
 @settings(max_examples=300, deadline=None)
 @given(
-    st.one_of(office_days(), orderly_days(grains=6, most_booked=6)),
+    small_days,
     st.integers(0, 5),
     st.integers(1, 4),
     needs,

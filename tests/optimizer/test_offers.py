@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 from optimizer.admission import starts
 from optimizer.instance import ClerkDay, OfficeDay
 from optimizer.offers import OfferIndex, OfficeOffers, Window, window_for
-from tests.optimizer.days import SKILLS, bits, booked, clerk, office_days
+from tests.optimizer.days import bits, booked, clerk, needs, office_days
 
-needs = st.frozensets(st.sampled_from(SKILLS))
 windows = st.lists(st.builds(Window, st.integers(0, 63), st.one_of(st.none(), needs)), max_size=2)
 
 

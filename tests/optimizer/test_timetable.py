@@ -8,13 +8,11 @@ from optimizer.bits import each, span
 from optimizer.ejections import Ejections
 from optimizer.instance import OfficeDay
 from optimizer.matchings import Question
-from tests.optimizer.days import booked, clerk, crowded_days, office_days, orderly_days
-
-days = st.one_of(office_days(), orderly_days(grains=6, most_booked=6))
+from tests.optimizer.days import booked, clerk, crowded_days, small_days
 
 
 @settings(max_examples=200, deadline=None)
-@given(days)
+@given(small_days)
 def test_an_appointment_can_go_to_whoever_may_do_it_and_is_there_all_the_time(day):
     prepared = Day(day)
     for item, entry in enumerate(prepared.booked):
@@ -33,7 +31,7 @@ def test_an_appointment_can_go_to_whoever_may_do_it_and_is_there_all_the_time(da
 
 
 @settings(max_examples=200, deadline=None)
-@given(days, st.lists(st.integers(0, 5), max_size=2))
+@given(small_days, st.lists(st.integers(0, 5), max_size=2))
 def test_a_course_knows_who_is_going_on_when(day, more):
     prepared = Day(day)
     table, entries = prepared.timetable, prepared.booked
@@ -54,7 +52,7 @@ def test_a_course_knows_who_is_going_on_when(day, more):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.one_of(days, crowded_days), st.integers(0, 5), st.integers(1, 4), st.integers(0, 12))
+@given(st.one_of(small_days, crowded_days), st.integers(0, 5), st.integers(1, 4), st.integers(0, 12))
 def test_ejections_know_who_is_vacant_after_any_number_of_steps(day, start, most, steps):
     prepared = Day(day)
     length = min(most, day.grains - start)
