@@ -268,7 +268,7 @@ class CalendarClient:
     def decide_wish(self, wish_id: str, verb: str, start: int = 0) -> dict[str, Any]:
         """Do "accept", "decline" or "leave" and return the wish; `start` (epoch seconds) is what was offered, for the first two.
 
-        Raises RefusedError("offer-over"), NotFoundError.
+        Raises RefusedError("offer-over", "offer-too-short"), NotFoundError.
         """
         return self._json("POST", f"/.termin/waiting/{quote(wish_id, safe='@')}/{verb}", {"start": start})
 

@@ -21,7 +21,7 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 from calendar_server import bookings, dispatch, refusals, returns
 from calendar_server.fairness import mailbox_of
 from calendar_server.ical import appointment as properties
-from calendar_server.ical.appointment import NotAnAppointmentError, from_ical
+from calendar_server.ical.appointment import NotAnAppointmentError, from_ical, to_ical
 from calendar_server.refusals import MissingError, RefusedError
 from calendar_server.storage import reading
 from calendar_server.storage.rows import Kind, Role
@@ -55,6 +55,7 @@ _LONGEST_MINUTES = 1440
 _NOTICE = timedelta(hours=1)
 """Before the start, where the office has no rule."""
 _LATEST_DAYS = 400
+_NO_ROOM = frozenset({refusals.TIME_TAKEN, refusals.NO_FREE_CLERK, refusals.OUTSIDE_OPENING_HOURS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +231,32 @@ class Waiting:
         standing = from_ical(row.text, office.zone)
         return None if standing.cancelled or standing.group > 1 else row
 
+    @classmethod
+    def _as_it_is(cls, connection: Connection, office: Office, wish: Wish, now: int) -> Wish:
+        """Return a wish with the length and the services that the appointment which it replaces has by now: staff may change them."""
+        row = reading.booking(connection, office.id, wish.replaces) if wish.replaces else None
+        if row is None or row.first is None or row.last is None:
+            return wish
+        found = replace(wish, minutes=-(-(row.last - row.first) // 60), services=row.services)
+        if found == wish or cls._replaced(connection, office, wish, now) is None:
+            return wish
+        return found
+
     def accept(self, wish_id: str, start: int, actor: Actor) -> Wish:
         """Make the offered hold an appointment, or move there what it `replaces`; once it is taken, the same again is a success.
 
-        `start` is what she saw: refuses with "offer-over" if that isn't offered, or not any more. Raises MissingError.
+        `start` is what she saw: refuses with "offer-over" if that isn't offered, or not any more; with "offer-too-short" if the
+        appointment needs more by now than there is: then that offer ends, and she waits on. Raises MissingError.
         """
+        try:
+            return self._accept(wish_id, start, actor)
+        except RefusedError as error:
+            if error.rule not in _NO_ROOM:
+                raise
+            self._withdraw(wish_id, start, actor)
+            raise RefusedError(refusals.OFFER_TOO_SHORT, str(error)) from error
+
+    def _accept(self, wish_id: str, start: int, actor: Actor) -> Wish:
         with self._deciding(wish_id, actor) as (writer, office, wish, text):
             if wish.state is WishState.TAKEN:
                 return wish
@@ -253,6 +275,17 @@ class Waiting:
                 content = bookings.content_of(kept, now=writer.now)
                 writer.replace(row, writer.collections.by_id(row.collection_id), content)
             return self._change(writer, wish, WishState.TAKEN, replaces="")
+
+    def _withdraw(self, wish_id: str, start: int, actor: Actor) -> None:
+        """End an offer that she can't take. She has not turned it down: a time around it may be offered as soon as it's long enough."""
+        with self._deciding(wish_id, actor) as (writer, office, wish, _):
+            if wish.state is not WishState.OFFERED or wish.offered_start != start:
+                return
+            needed = self._as_it_is(writer.connection, office, wish, writer.now)
+            changed = (needed.minutes, needed.services) != (wish.minutes, wish.services)
+            self._change(writer, replace(wish, offered_start=None) if changed else wish, WishState.WAITING)
+            self._release(writer, office, wish)
+        self.look_around(office, actor, only=wish_id)
 
     def decline(self, wish_id: str, start: int, actor: Actor) -> Wish:
         """Say no to the offered time: the next person gets it, and she goes on waiting for another.
@@ -442,9 +475,10 @@ class Waiting:
                 break
             if wish.state is not WishState.WAITING:
                 continue
-            start = table.start_for(wish)
+            needed = self._as_it_is(writer.connection, office, wish, writer.now)
+            start = table.start_for(needed)
             board = None if start is None else table.board(dispatch.local_day(start, office))
-            if start is not None and board is not None and self._place(writer, office, wish, start, board):
+            if start is not None and board is not None and self._place(writer, office, needed, start, board):
                 table.outdate(dispatch.local_day(start, office))
                 made += 1
         return made
@@ -455,6 +489,11 @@ class Waiting:
         if until is None or known is None or reading.booking(writer.connection, office.id, wish.uid):
             return False
         wanted = from_ical(known[1], office.zone)
+        stored = None
+        if (wish.minutes, wish.services) != (known[0].minutes, known[0].services):
+            stored = self._replaced(writer.connection, office, wish, writer.now)
+        if stored is not None:
+            wanted = _as_long_as(wanted, from_ical(stored.text, office.zone))
         last = reading.last_sequence(writer.connection, writer.collections.only(Role.VIEW), f"{wish.uid}.ics")
         held = replace(
             wanted.at(datetime.fromtimestamp(start, office.zone)),
@@ -471,6 +510,14 @@ class Waiting:
         except RefusedError:
             return False
         self._change(writer, wish, WishState.OFFERED, offered_start=start, offered_until=until)
+        if stored is not None:
+            text = to_ical(wanted, now=datetime.fromtimestamp(writer.now, UTC))
+            services = ",".join(sorted(wish.services))
+            writer.connection.execute(
+                update(wishes)
+                .where(wishes.c.id == wish.id)
+                .values(minutes=wish.minutes, services=services, text=text)
+            )
         return True
 
     # Upkeep -----------------------------------------------------------------------------------------------------------
@@ -504,8 +551,9 @@ class Waiting:
             return self._offer(writer, office, self._waiting(writer.connection, office, only), found)
 
     def _waiting(self, connection: Connection, office: Office, only: str) -> list[Wish]:
+        now = self._calendars.now()
         return [
-            wish
+            self._as_it_is(connection, office, wish, now)
             for wish in open_wishes(connection, office.id)
             if wish.state is WishState.WAITING and only in {"", wish.id}
         ]
@@ -550,6 +598,18 @@ def _latest(office: Office, wish: Wish, start: int) -> int:
     """Until when an appointment for these services that begins at `start` can be booked."""
     notice = office.release.notice(wish.services) if office.release else _NOTICE
     return start - int(notice.total_seconds())
+
+
+def _as_long_as(wanted: Appointment, standing: Appointment) -> Appointment:
+    """What she wants, for what the appointment is about by now that it would replace."""
+    return replace(
+        wanted,
+        end=wanted.start + (standing.end - standing.start),
+        services=standing.services,
+        summary=standing.summary,
+        description=standing.description,
+        categories=standing.categories,
+    )
 
 
 def _begun(connection: Connection, office_id: str, now: int) -> frozenset[str]:

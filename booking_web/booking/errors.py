@@ -76,7 +76,11 @@ class ListClosedError(BookingError):
 
 
 class OfferOverError(BookingError):
-    """Nothing is offered to her (any more)."""
+    """Nothing is offered to her (any more); `too_short`: what was offered, for what the office has made of her appointment."""
+
+    def __init__(self, *, too_short: bool = False) -> None:
+        super().__init__()
+        self.too_short = too_short
 
 
 class KeyReusedError(BookingError):

@@ -248,7 +248,7 @@ class WaitingList:
         except NotFoundError as error:
             raise WishGoneError from error
         except RefusedError as error:
-            raise OfferOverError from error
+            raise OfferOverError(too_short=error.rule == "offer-too-short") from error
 
     def _identify(self, token: str) -> tuple[OfficeInfo, str]:
         offices = {office.id: office for office in self._town.offices}

@@ -398,6 +398,7 @@ def show(token: str) -> Response:
         new="new" in request.args,
         declined="declined" in request.args,
         too_late=too_late,
+        too_short=request.args.get("weg") == "kurz",
     )
 
 
@@ -405,8 +406,8 @@ def _or_her_page(token: str, decide: Callable[[], Response]) -> Response:
     """Decide; what can't be done is told by the page of her place, which can be loaded again."""
     try:
         return decide()
-    except OfferOverError:
-        return redirect(page_url("wish", token=token, weg="1"), 303)
+    except OfferOverError as error:
+        return redirect(page_url("wish", token=token, weg="kurz" if error.too_short else "1"), 303)
     except (WishGoneError, UnavailableError):
         return redirect(page_url("wish", token=token), 303)
 

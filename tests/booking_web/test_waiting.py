@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from booking_web.booking.tokens import make_token, random_uid
+from booking_web.booking.tokens import make_token, random_uid, read_token
 from booking_web.settings import Activation, Protection
 from booking_web.site import site_of
 from calendar_server.ical.appointment import to_ical
@@ -545,3 +546,28 @@ def test_the_last_day_is_chosen_among_those_that_are_possible(citizens):
     field = re.search(r"<input[^>]*type=\"date\"[^>]*>", page)[0]
     assert 'min="2026-12-01"' in field
     assert 'max="2027-05-30"' in field
+
+
+def test_what_staff_made_too_long_for_an_offer_is_told_by_her_page(citizens):
+    token = booked(citizens)
+    _, uid = read_token(SECRET, site_of(citizens.app).settings.town.host, ["buergerbuero"], token)
+    entries = {"until": "2026-12-11", "part": "any", "day-0": "1", "day-2": "1", "key": "k" * 30}
+    answer = citizens.browser().post(f"/termin/{token}/warteliste", data=entries)
+    place = answer.headers["Location"].partition("?")[0]
+    back(citizens)
+    start = re.search(r'name="start" value="([^"]+)"', citizens.browser().get(place).text)[1]
+    mine = next(
+        event
+        for name in CLERKS
+        for event in citizens.calendar.calendar(name).events()
+        if event.icalendar_component.get("UID") == uid
+    )
+    with mine.edit_icalendar_component() as component:
+        component.end = component.start + timedelta(hours=10)
+    mine.save()
+    answer = citizens.app.test_client().post(f"{place}/annehmen", data={"start": start})
+    assert (answer.status_code, answer.location) == (303, f"{place}?weg=kurz")
+    page = citizens.browser().get(answer.location)
+    assert page.status_code == 409
+    assert "Er braucht jetzt mehr Zeit, als frei war." in page.text
+    assert "Sie stehen auf der Warteliste" in page.text

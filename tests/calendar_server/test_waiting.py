@@ -11,7 +11,7 @@ import pytest
 
 from calendar_server.client import Caller, NotFoundError
 from calendar_server.client import RefusedError as ClientRefusedError
-from calendar_server.ical.appointment import to_ical
+from calendar_server.ical.appointment import from_ical, to_ical
 from calendar_server.limits import Limits
 from calendar_server.refusals import MissingError, NotDoneError, RefusedError
 from calendar_server.service import Actor
@@ -216,6 +216,56 @@ def test_an_appointment_that_staff_shortened_moves_as_it_is(service):
     accept(service, "w1")
     moved = stored(service, "a15@test")
     assert (moved.start, moved.end) == (at(7, 9), at(7, 9, 30))
+
+
+def lengthen(service: Calendars, uid: str, start: datetime, minutes: int) -> None:
+    text = to_ical(appointment(uid, start, minutes=minutes), now=NOW)
+    service.put("clerk1/calendar", f"{uid}.ics", text, CLERK)
+
+
+def test_an_offer_that_staff_made_too_short_ends_and_she_waits_for_one_that_is_long_enough(service):
+    fill(service, hours=range(8, 15))
+    book(service, appointment("mine@test", at(7, 15), minutes=30))
+    add(service, "w1", minutes=30, until=at(7, 14), replaces="mine@test")
+    add(service, "w2", minutes=30, until=at(7, 14))
+    cancel(service, "a9@test")
+    assert (offered(service, "w1"), offered(service, "w2")) == (at(7, 9), at(7, 9, 30))
+    lengthen(service, "mine@test", at(7, 15), 60)
+    with pytest.raises(RefusedError) as refused:
+        accept(service, "w1")
+    assert refused.value.rule == "offer-too-short"
+    assert standing(service, "w1").state is WishState.WAITING
+    assert stored(service, "w1-booked@test") is None
+    assert stored(service, "mine@test").start == at(7, 15)
+    # The time next to it comes free too: then she has what she wanted.
+    decline(service, "w2")
+    assert offered(service, "w1") == at(7, 9)
+    accept(service, "w1")
+    moved = stored(service, "mine@test")
+    assert (moved.start, moved.end) == (at(7, 9), at(7, 10))
+    assert list(violations(service)) == []
+
+
+def test_who_waits_with_an_appointment_is_offered_times_for_the_length_that_it_has_now(service):
+    fill(service, hours=range(8, 15))
+    book(service, appointment("mine@test", at(7, 15), minutes=30))
+    add(service, "w1", minutes=30, until=at(7, 14), replaces="mine@test")
+    lengthen(service, "mine@test", at(7, 15), 60)
+    lengthen(service, "a8@test", at(7, 8), 30)
+    assert standing(service, "w1").state is WishState.WAITING
+    cancel(service, "a9@test")
+    assert offered(service, "w1") == at(7, 8, 30)
+    held = stored(service, "w1-booked@test")
+    assert held.end == at(7, 9, 30)
+    wish, text = service.waiting.read("w1@test")
+    wanted = from_ical(text, BERLIN)
+    assert (wish.minutes, wanted.end - wanted.start) == (60, timedelta(hours=1))
+    accept(service, "w1")
+    assert (stored(service, "mine@test").start, stored(service, "mine@test").end) == (
+        at(7, 8, 30),
+        at(7, 9, 30),
+    )
+    assert list(violations(service)) == []
 
 
 def test_an_appointment_that_is_gone_is_replaced_by_one_of_its_own(service):
