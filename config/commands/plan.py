@@ -104,22 +104,23 @@ def _planner(
     )
 
 
-def _propose(calendars: Calendars, office: Office, body: dict[str, Any]) -> Plan:
+def _plan(office: Office, body: dict[str, Any]) -> Plan:
     days, absence = body.get("days"), body.get("absence")
-    return Plans(calendars).propose(
-        Plan(
-            id="",
-            office=office.id,
-            kind=PlanKind(body["kind"]),
-            steps=tuple(Step(**step) for step in body["steps"]),
-            objective=body["objective"],
-            proven_optimal=body["proven_optimal"],
-            seconds=body["seconds"],
-            absence=Absence(**absence) if absence else None,
-            days=(date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None,
-        ),
-        ACTOR,
+    return Plan(
+        id="",
+        office=office.id,
+        kind=PlanKind(body["kind"]),
+        steps=tuple(Step(**step) for step in body["steps"]),
+        objective=body["objective"],
+        proven_optimal=body["proven_optimal"],
+        seconds=body["seconds"],
+        absence=Absence(**absence) if absence else None,
+        days=(date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None,
     )
+
+
+def _propose(calendars: Calendars, office: Office, body: dict[str, Any]) -> Plan:
+    return Plans(calendars).propose(_plan(office, body), ACTOR)
 
 
 def _finish(calendars: Calendars, office: Office, body: dict[str, Any], *, now: bool, as_json: bool) -> None:
@@ -296,7 +297,10 @@ def balance(
     now: bool,
     as_json: bool,
 ) -> None:
-    """Plan to even out the clerks' work by part-time share; no citizen's time changes."""
+    """Plan to even out the clerks' work by part-time share; no citizen's time changes.
+
+    Where nothing becomes more even, no plan is stored; its JSON has an empty "id" then.
+    """
     settings = settings_of(config)
     with open_calendars(settings, data) as calendars:
         office = office_of(calendars, office_id)
@@ -313,7 +317,22 @@ def balance(
         if not as_json:
             _print_curve(points)
         body = Planner.of_point(chosen, start, end)
+        if not body["steps"]:
+            # There's nothing to decide on: a stored plan would wait for somebody in vain.
+            if as_json:
+                click.echo(json.dumps({**_plan(office, body).to_json(), "state": "", "created": None}))
+            else:
+                click.echo(_why_nothing(points))
+            return
         _finish(calendars, office, body, now=now, as_json=as_json)
+
+
+def _why_nothing(points: tuple[planning.BalancePoint, ...]) -> str:
+    if len(points) > 1:
+        return "No plan is stored: so few reassignments make it no more even."
+    if points[0].draft.proven_optimal:
+        return "No plan is stored: the work is as even as it can be."
+    return "No plan is stored: nothing more even was found in that time. --seconds gives it more."
 
 
 def _print_curve(points: tuple[planning.BalancePoint, ...]) -> None:

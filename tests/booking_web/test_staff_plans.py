@@ -115,6 +115,15 @@ def test_a_day_that_nothing_was_found_for_is_told(citizens, lead, tmp_path, monk
     assert "wie es geht" not in curve
 
 
+@pytest.mark.parametrize("changes", ["", "0", "1", "-1", "٣", "9" * 5000])
+def test_a_day_on_which_nothing_can_be_evened_out_makes_no_plan(citizens, lead, changes):
+    form = {"first": "2026-12-08", "last": "2026-12-08", "changes": changes}
+    page = send(lead, "/plans/balance", "/plans/balance", **form)
+    assert page.status_code == 200
+    assert "so gleich verteilt, wie es geht" in page.text
+    assert citizens.calendar.client("lead").plans("buergerbuero") == []
+
+
 def test_who_clicks_twice_gets_what_she_wanted(citizens, lead):
     book(citizens)
     where = send(lead, "/plans/absence", **FORM).location.split("?")[0]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from click.testing import CliRunner
 
-from calendar_server.ical.appointment import Appointment, ServiceLine, to_ical
+from calendar_server.ical.appointment import Appointment, ServiceLine, from_ical, to_ical
 from calendar_server.service import Actor
 from calendar_server.setup import prepare
 from calendar_server.storage import reading
@@ -180,6 +180,47 @@ def test_balance_is_a_plan_with_a_curve_to_choose_from(data, monday):
     assert json.loads(run(data, *words, "--changes", "0", "--json").output)["reassigned"] == []
     late = json.loads(run(data, *words, "--seconds", "0", "--json").output)
     assert (late["reassigned"], late["proven_optimal"]) == ([], False)
+
+
+def stored_plans(data) -> int:
+    return run(data, "list", "--office", "buergerbuero").output.count("balance")
+
+
+def test_what_can_not_be_evened_out_is_said_and_no_plan_is_stored(data, monday):
+    empty, day = str((monday + timedelta(days=1)).date()), str(monday.date())
+    words = ["balance", "--office", "buergerbuero", "--from", empty, "--to", empty]
+    for more in ([], ["--apply"]):
+        found = run(data, *words, *more)
+        assert (found.exit_code, "the work is as even as it can be" in found.output) == (0, True)
+    nothing = json.loads(run(data, *words, "--json").output)
+    assert (nothing["id"], nothing["reassigned"], nothing["state"]) == ("", [], "")
+    words = ["balance", "--office", "buergerbuero", "--from", day, "--to", day]
+    assert "found in that time" in run(data, *words, "--seconds", "0").output
+    assert stored_plans(data) == 0
+
+
+def test_too_few_reassignments_to_even_anything_out_are_no_plan(data, monday):
+    """Both appointments lie with one clerk, so that one reassignment would help."""
+    opened = Database.open(database.url(load(EXAMPLE), data))
+    calendars = prepare(opened, compose.directory(load(EXAMPLE)), lambda: datetime.now(UTC))
+    with opened.read() as connection:
+        row = reading.booking(connection, "buergerbuero", "a@t")
+        office = calendars.directory.office("buergerbuero")
+        home = next(
+            clerk.id
+            for clerk in office.clerks
+            if reading.collection(connection, f"{clerk.id}/calendar").id == row.collection_id
+        )
+    value = from_ical(row.text, office.zone)
+    later = replace(value.at(monday + timedelta(hours=1)), uid="c@t", services=(), summary="c")
+    calendars.put(f"{home}/calendar", "c@t.ics", to_ical(later, now=monday), Actor(home))
+    opened.close()
+    day = str(monday.date())
+    words = ["balance", "--office", "buergerbuero", "--from", day, "--to", day]
+    assert "so few reassignments" in run(data, *words, "--changes", "0").output
+    assert stored_plans(data) == 0
+    assert run(data, *words).exit_code == 0
+    assert stored_plans(data) == 1
 
 
 @pytest.mark.parametrize(
