@@ -87,8 +87,8 @@ def _entries() -> dict[str, Any]:
         "what": given["what"] or "window",
         "demand": given["demand"] or "past",
         "day": given["day"] or "3",
-        "start": request.args.get("start", "14:00")[:_LONGEST],
-        "end": request.args.get("end", "18:00")[:_LONGEST],
+        "start": request.args.get("start", "14:00")[:_LONGEST].strip(),
+        "end": request.args.get("end", "18:00")[:_LONGEST].strip(),
         "clerks": request.args.getlist("clerk"),
         "services": request.args.getlist("service"),
     }

@@ -389,6 +389,36 @@ def test_what_is_wrong_is_said_at_the_field(citizens, lead, change, message):
     assert answer.text.count(message) == 2
 
 
+FIRST = "Erster Tag: Geben Sie einen Tag an, zum Beispiel 07.12.2026."
+LAST = "Letzter Tag: Geben Sie einen Tag an, zum Beispiel 07.12.2026."
+TOO_LONG = "Letzter Tag: Der letzte Tag liegt nicht vor dem ersten und höchstens vier Monate danach."
+
+
+@pytest.mark.parametrize(
+    ("form", "messages"),
+    [
+        ({}, [FIRST, LAST]),
+        ({"last": "2026-12-07"}, [FIRST]),
+        ({"first": "2026-12-07", "last": "<b>\0" + "9" * 5000}, [LAST]),
+        ({"first": "2026-02-30", "last": "٢٠٢٦-١٢-٠٧"}, [FIRST, LAST]),
+        ({"first": "2026-12-08", "last": "2026-12-07"}, [TOO_LONG]),
+        ({"first": "2026-12-08", "last": "2099-12-07"}, [TOO_LONG]),
+        ({"first": "9999-12-31", "last": "9999-12-31"}, [FIRST]),
+        ({"first": ["x", "2026-12-07"], "last": "2026-12-07"}, [FIRST]),
+    ],
+)
+def test_which_day_to_even_out_is_wrong_is_said_above_the_form(citizens, lead, form, messages):
+    answer = send(lead, "/plans/balance", "/plans/balance", **form)
+    assert answer.status_code == 422
+    assert re.findall(r'<li><a class="kern-link" href="#[^"]*">([^<]*)</a>', answer.text) == messages
+
+
+@pytest.mark.parametrize("sent", [{}, {"csrf_token": "x"}])
+def test_balance_without_the_pages_token_computes_nothing(citizens, lead, sent):
+    answer = lead.post("/plans/balance", data={"first": "2026-12-07", "last": "2026-12-07", **sent})
+    assert (answer.status_code, "Die Seite war zu lange offen" in answer.text) == (400, True)
+
+
 def test_a_clerk_is_told_that_the_lead_decides(citizens, staff):  # noqa: F811 - the fixture that was imported
     browser, _ = log_in(staff, "clerk1")
     for path in ("/plans", "/plans/absence", "/plans/0123abcd"):

@@ -74,6 +74,36 @@ def test_what_is_wrong_is_said_at_the_field(citizens, lead, query, message):
     assert answer.text.count(message) == 2
 
 
+@pytest.mark.parametrize(
+    ("query", "messages"),
+    [
+        (
+            f"{WINDOW}&weeks=0&per_week={'9' * 3000}&seed=%3Cb%3E",
+            [
+                "Wochen: Geben Sie eine Zahl von 1 bis 12 an.",
+                "Erfundene Wünsche pro Woche: Geben Sie eine Zahl von 1 bis 1000 an.",
+                "Zufall (gleiche Zahl, gleiche Wünsche): Geben Sie eine Zahl von 1 bis 999999 an.",
+            ],
+        ),
+        (
+            "what=window&start=%FF&end=24:00",
+            [
+                "Von: Geben Sie eine Uhrzeit an, zum Beispiel 8:00.",
+                "Bis: Geben Sie eine Uhrzeit an, zum Beispiel 8:00.",
+            ],
+        ),
+    ],
+)
+def test_which_field_is_wrong_is_said_above_all_of_them(citizens, lead, query, messages):
+    answer = lead.get(f"/plans/whatif?{query}")
+    assert answer.status_code == 422
+    assert re.findall(r'<li><a class="kern-link" href="#[^"]*">([^<]*)</a>', answer.text) == messages
+
+
+def test_spaces_around_a_time_are_no_mistake(citizens, lead):
+    assert lead.get("/plans/whatif?what=window&start=+14:00+&end=18:00+").status_code == 200
+
+
 def test_the_lead_decides(citizens, staff):  # noqa: F811 - the fixture that was imported
     browser, _ = log_in(staff, "clerk1")
     assert browser.get("/plans/whatif").status_code == 403
