@@ -162,7 +162,7 @@ def _http(error: HTTPException) -> BaseResponse:
     if status < 400:
         return error.get_response()
     answer = (
-        problem(status, _code(error), _detail(status))
+        problem(status, _code(error), detail(status))
         if is_api()
         else _page("error.html", status, status=status)
     )
@@ -199,7 +199,8 @@ def _code(error: HTTPException) -> str:
     return "too-large" if isinstance(error, RequestEntityTooLarge) else error.name.lower().replace(" ", "-")
 
 
-def _detail(status: int) -> str:
+def detail(status: int) -> str:
+    """Say in words what an HTTP status means to who sent the request."""
     if status == 401:
         return gettext("Diesen Schlüssel kennen wir nicht.")
     if status == 404:

@@ -9,9 +9,11 @@ from babel.dates import get_day_names
 from flask import Flask, g, make_response, redirect, render_template, request, session, url_for
 from flask_babel import format_decimal, get_locale, gettext
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import HTTPException
 
 from booking_web import language, security
 from booking_web.assets import Assets
+from booking_web.errors import detail
 from booking_web.language import NATIVE_NAMES, current_language, local
 from booking_web.looks import emblem_name, town_assets
 from booking_web.site import clock_time, day_and_month, long_date, short_moment
@@ -23,6 +25,7 @@ from calendar_server.client import UnavailableError
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
+    from werkzeug.wrappers import Response as BaseResponse
 
     from booking_web.settings import StaffSettings
 
@@ -120,3 +123,16 @@ def _install_errors(app: Flask) -> None:
     @app.errorhandler(404)
     def unknown(_error: Exception) -> Response:
         return make_response(render_template("staff/message.html", what="unknown"), 404)
+
+    @app.errorhandler(HTTPException)
+    def other(error: HTTPException) -> BaseResponse:
+        status = error.code or 500
+        if status < 400:
+            return error.get_response()
+        answer = make_response(
+            render_template("staff/message.html", what="status", text=detail(status)), status
+        )
+        for name, value in error.get_headers():
+            if name in {"Allow", "Retry-After"}:
+                answer.headers[name] = value
+        return answer

@@ -419,6 +419,22 @@ def test_balance_without_the_pages_token_computes_nothing(citizens, lead, sent):
     assert (answer.status_code, "Die Seite war zu lange offen" in answer.text) == (400, True)
 
 
+def test_what_the_web_server_itself_refuses_is_said_as_everything_else(citizens, lead):
+    for answer, status, text in (
+        (
+            lead.application.test_client().post("/login", data={"user": "9" * 3_000_000}),
+            413,
+            "Die Anfrage ist zu groß.",
+        ),
+        (lead.post("/plans/balance", data={"first": "9" * 3_000_000}), 413, "Die Anfrage ist zu groß."),
+        (lead.get("/plans/0123abcd/apply"), 405, "Das geht unter dieser Adresse nicht."),
+        (lead.post("/plans/whatif"), 405, "Das geht unter dieser Adresse nicht."),
+    ):
+        assert (answer.status_code, text in answer.text) == (status, True)
+        assert "Zum heutigen Tag" in answer.text
+    assert lead.get("/plans/0123abcd/apply").headers["Allow"] == "OPTIONS, POST"
+
+
 def test_a_clerk_is_told_that_the_lead_decides(citizens, staff):  # noqa: F811 - the fixture that was imported
     browser, _ = log_in(staff, "clerk1")
     for path in ("/plans", "/plans/absence", "/plans/0123abcd"):
