@@ -31,14 +31,27 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_a_program_says_how_it_is_used(name, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", name, "--help"],
-        cwd=tmp_path,
+    done = run(tmp_path, "-m", name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().startswith("usage:")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_benchmarks_say_how_they_are_run_and_which_there_are(tmp_path):
+    script = str(ROOT / ".ci" / "bench.py")
+    done = run(tmp_path, script, "--help")
+    assert (done.returncode, done.stdout.startswith("usage:")) == (0, True)
+    assert "benchmarks.notifications" in done.stdout
+    wrong = run(tmp_path, script, "notifikations")
+    assert (wrong.returncode, "no benchmark's name contains 'notifikations'" in wrong.stderr) == (2, True)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.lower().startswith("usage:")
-    assert list(tmp_path.iterdir()) == []
