@@ -56,6 +56,7 @@ SITE: tuple[Route, ...] = (
     page("/termin/<token:token>/zeit", "other_time", booking.other_time, "token"),
     page("/termin/<token:token>/anliegen", "other_services", booking.other_services, "token"),
     page("/termin/<token:token>/unterlagen", "other_documents", booking.other_documents, "token"),
+    page("/termin/<token:token>/vergeben", "taken", booking.taken, "token"),
     page("/termin/<token:token>/buchen", "book", booking.book, "token", "POST"),
     page("/termin/<token:token>/buchen", "book_again", booking.book_again, "token"),
     page("/termin/<token:token>/fertig", "done", appointment.done, "token"),

@@ -36,7 +36,7 @@ TRAP = "nachricht"
 """A field that nobody sees and only robots fill in."""
 _FIELDS = ("name", "email", "phone", "remarks", "reminder", TRAP, *(f"need-{need}" for need in NEEDS))
 _KEY_LIMIT = 100
-Step = Literal["person", "check_again", "other_services", "other_documents", "other_time"]
+Step = Literal["person", "check_again", "other_services", "other_documents", "other_time", "taken"]
 """A page with a time in hand, by the name of its route."""
 
 
@@ -109,12 +109,17 @@ def other_time(token: str) -> Response:
     return _again("other_time", token)
 
 
+def taken(token: str) -> Response:
+    """Somebody else was faster; her entries, and the proof that came with them, book one of the nearest free times."""
+    return _again("taken", token, (*_FIELDS, PROOF_FIELD))
+
+
 def _start() -> datetime:
     return start_from(request.args.get("start"))
 
 
-def _again(step: Step, token: str) -> Response:
-    entered = kept.remembered(token, _FIELDS)
+def _again(step: Step, token: str, fields: tuple[str, ...] = _FIELDS) -> Response:
+    entered = kept.remembered(token, fields)
     choice, start = choice_from_query(), _start()
     if entered is None:
         address = page_url("person", token=token, start=start.isoformat(), **choice_values(choice))
@@ -392,12 +397,33 @@ def _check_page(
     return make_response(page)
 
 
+def _with_proof(entries: dict[str, str]) -> dict[str, str]:
+    proof = request.form.get(PROOF_FIELD, "")
+    return {**entries, PROOF_FIELD: proof} if proof else entries
+
+
+def _taken_page(
+    token: str, choice: Choice, entries: dict[str, str], start: datetime, _query: Mapping[str, str]
+) -> Response:
+    site = current_site()
+    page = render_template(
+        "taken.html",
+        token=token,
+        choice=choice,
+        start=start.astimezone(choice.office.zone),
+        entries=entries,
+        nearest=site.feed(choice.office).nearest(choice, site.now(), start),
+    )
+    return make_response(page, 409)
+
+
 _PAGES: dict[Step, Callable[[str, Choice, dict[str, str], datetime, Mapping[str, str]], Response]] = {
     "person": _person_page,
     "check_again": _check_page,
     "other_services": _services_page,
     "other_documents": _documents_page,
     "other_time": _time_page,
+    "taken": _taken_page,
 }
 """The pages with a time in hand: by token, choice, entries, the time that is chosen so far, and the query."""
 
@@ -431,7 +457,7 @@ def book(token: str) -> Response:
     try:
         booked = _book(token, choice, start, checked)
     except (SlotTakenError, InvalidError):
-        return _taken_page(token, choice, start, entries)
+        return _lead_to("taken", token, choice, _with_proof(entries), start)
     response = redirect(page_url("done", token=booked.token), 303)
     response.delete_cookie(HOLD_COOKIE)
     kept.forget(response)
@@ -441,17 +467,3 @@ def book(token: str) -> Response:
 def book_again(token: str) -> Response:
     """Somebody reloaded or kept the address that books: show what has become of it."""
     return redirect(page_url("appointment", token=token), 303)
-
-
-def _taken_page(token: str, choice: Choice, start: datetime, entries: dict[str, str]) -> Response:
-    site = current_site()
-    feed = site.feed(choice.office)
-    page = render_template(
-        "taken.html",
-        token=token,
-        choice=choice,
-        start=start.astimezone(choice.office.zone),
-        entries={**entries, PROOF_FIELD: request.form.get(PROOF_FIELD, "")},
-        nearest=feed.nearest(choice, site.now(), start),
-    )
-    return make_response(page, 409)

@@ -49,7 +49,7 @@ class Browser(FlaskClient):
     """A browser that goes on by itself from a form to the page that shows what came of it; other redirects are the test's own."""
 
     _SHOWN = re.compile(
-        r"/termin/[a-z2-7]{42}/(pruefen|anliegen|unterlagen|zeit|abgesagt)\b|/warteliste/pruefen\b|[?&](angaben|weg)="
+        r"/termin/[a-z2-7]{42}/(pruefen|anliegen|unterlagen|zeit|vergeben|abgesagt)\b|/warteliste/pruefen\b|[?&](angaben|weg)="
     )
 
     def post(self, *args, **values):

@@ -517,6 +517,37 @@ def test_after_the_hold_ran_out_and_the_time_went_her_entries_are_kept(citizens)
     assert "Ihr Termin ist gebucht" in done.text
 
 
+def test_that_the_time_went_is_told_by_a_page_that_can_be_opened_again(citizens):
+    browser = citizens.browser()
+    form = Page(browser.post(begin(browser), data=PERSON)).form("/buchen")
+    citizens.clock.advance(minutes=11)
+    fill(citizens, MONDAY_8)
+    led = FlaskClient.post(browser, form["action"], data={**form["fields"], "altcha": "a proof"})
+    assert (led.status_code, "/vergeben?" in led.location) == (303, True)
+    assert "ayse" not in led.location.lower()
+    for _ in range(2):
+        answer = browser.get(led.location)
+        assert (answer.status_code, "Jemand war schneller" in Page(answer).text) == (409, True)
+        offered = Page(answer).form("/buchen")
+        assert offered["fields"]["email"] == "ayse@example.org"
+        assert offered["fields"]["altcha"] == "a proof"
+    booked = browser.post(offered["action"], data=offered["fields"])
+    assert booked.status_code == 303
+    # What was taken is told to nobody any more: the way leads to what she has.
+    later = browser.get(led.location)
+    assert browser.get(later.location).location == booked.location.replace("/fertig", "")
+
+
+def test_without_cookies_the_answer_itself_tells_that_the_time_went(citizens):
+    browser = citizens.browser()
+    form = Page(browser.post(begin(browser), data=PERSON)).form("/buchen")
+    citizens.clock.advance(minutes=11)
+    fill(citizens, MONDAY_8)
+    answer = citizens.app.test_client(use_cookies=False).post(form["action"], data=form["fields"])
+    assert (answer.status_code, "Jemand war schneller" in Page(answer).text) == (409, True)
+    assert Page(answer).form("/buchen")["fields"]["email"] == "ayse@example.org"
+
+
 def test_two_citizens_choose_the_last_place_at_the_same_moment(citizens):
     fill(citizens, MONDAY_8)
     victim = citizens.calendar.calendar("lead", "buergerbuero/appointments").events()[0]

@@ -17,6 +17,7 @@ PAGES = [
     "/termin/<token:token>/zeit GET token",
     "/termin/<token:token>/anliegen GET token",
     "/termin/<token:token>/unterlagen GET token",
+    "/termin/<token:token>/vergeben GET token",
     "/termin/<token:token>/buchen POST token",
     "/termin/<token:token>/buchen GET token",
     "/termin/<token:token>/fertig GET token",
