@@ -5,8 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
-# How many tests run at once.
-WORKERS ?= 2
+# How many tests run at once: two cores are busy with three, since many of them wait for a server or a browser.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench proofs clean lock docs thunderbird conformance
