@@ -5,8 +5,8 @@ Lexicographic: fewest cancelled, fewest grains moved in time, fewest clerk chang
 The method: the linear relaxation gives a bound for each level in turn, rounded up and demanded of the next. Reduced
 costs then leave only the columns that a solution at exactly these bounds can use. If the last relaxation is integral,
 that is the proven optimum; otherwise dives and branch and cut look for a solution at the bounds among the columns left, and load
-cuts (`optimizer.loads`) tell how even it can be. Where there is none, the moved grains are settled: dives give good solutions, and then only better ones are looked for, by branching on
-moves and branch and cut. Then clerk changes and imbalance are settled in the same way, both in one.
+cuts (`optimizer.loads`) tell how even it can be. Where there is none, the moved grains are settled: dives give good solutions, large neighbourhoods better ones where those are far from the bound,
+and then only better ones are looked for, by branching on moves and branch and cut. Then clerk changes and imbalance are settled in the same way, both in one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,18 @@ LARGE = 1500
 """Columns from which on that is worth its time."""
 TRIES = 2
 """Times in a row that it may fail."""
+MANY = 4000
+"""Columns that may move less than the best so far from which on branching alone takes too long."""
+STAY = 0.6
+"""Chance that an appointment stays at first while something that moves less is looked for nearby, where the relaxation has it there too."""
+DOUBTED = 0.3
+"""Times that chance where the relaxation hasn't."""
+CHANGE = 0.1
+"""How much that chance rises or falls where nothing was found."""
+PAUSES = 6
+"""Pauses of branch and cut, after which it's too much: about a second."""
+FAILURES = 12
+"""Times in a row that nothing may be found."""
 STRICT = 8
 """How many times more than all clerk changes a moved grain weighs where plans with one grain more are to be ruled out."""
 EASY = 1500
@@ -308,6 +320,7 @@ class _Task:
         for allowed in (near, root.possible):
             if self.incumbent is None or self._objective(self.incumbent).cancelled > cancelled:
                 self._dive(relaxation, root, allowed)
+        self._look_nearby(root)
         most = int(self.columns.cost[MOVED].max()) * len(self.columns.office.appointments)
         found = self.incumbent
         if found is not None and self._objective(found).cancelled == cancelled:
@@ -336,6 +349,41 @@ class _Task:
         self.tree.forget()
         self._relax_moved(relaxation)
         return None
+
+    def _look_nearby(self, root: _Root) -> None:
+        """Look for choices that move less than the best so far, in large neighbourhoods of it, as long as it's far from the bound.
+
+        Some appointments stay as the best choice has them. Every other time it is to come halfway to the bound at once, which leaves
+        far fewer columns. Where branch and cut comes to no end more stay the next time, where there is nothing fewer do.
+        """
+        columns = self.columns
+        chance = np.random.default_rng(self.seed)
+        cancelled, moved, _ = self.least
+        stay = [STAY, STAY]
+        failed = 0
+        while self.incumbent is not None and failed < FAILURES:
+            best, cost = self.incumbent, self._objective(self.incumbent)
+            if cost.cancelled > cancelled or cost.moved_grains - moved <= STEPS[0]:
+                break
+            far = failed % 2
+            aim = cost.moved_grains - 1 if far else (moved + cost.moved_grains) // 2
+            changes = len(columns.office.appointments)
+            if root.useful(self.weights[MOVED] * (cost.moved_grains - 1) + changes).sum() < MANY:
+                break
+            near = root.useful(self.weights[MOVED] * aim + changes)
+            likely = np.where(root.values[best] > 1 - EPSILON, 1.0, DOUBTED) * stay[far]
+            staying = best[near[best] & (chance.random(len(best)) < likely)]
+            alive = near & ~np.isin(columns.appointment, columns.appointment[staying])
+            alive[staying] = True
+            bounds = {CANCELLED: (cancelled, cancelled), MOVED: (moved, aim)}
+            question = Question(alive, bounds, MOVED, pauses=PAUSES)
+            choice = choose(columns, question, self.left, seed=self.seed)
+            if choice.columns is not None:
+                self._keep(choice.columns)
+                failed = 0
+            else:
+                failed += 1
+                stay[far] = min(1.0, max(0.0, stay[far] + (-CHANGE if choice.proven else CHANGE)))
 
     def _better(self, relaxation: Relaxation, root: _Root, allowed: Flags, goal: Goal) -> Ints | None:
         """Give the best choice that reaches the goal among these columns; None if there is none.

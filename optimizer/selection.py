@@ -6,7 +6,7 @@ It is only asked about the few columns that the relaxation left over.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
@@ -50,7 +50,7 @@ class Question:
     With no `level` any choice within the bounds will do. With `both`, moved grains are followed by clerk changes, and clerk changes by
     imbalance, so that the next level is minimised too: the relaxations are far less degenerate then, and refuting takes far fewer cuts.
     Where probably nothing keeps the bounds, `doubtful` saves the time of looking for a choice before refuting it.
-    `cuts` on imbalance must be valid for these columns.
+    `cuts` on imbalance must be valid for these columns. At the last of so many `pauses` the best choice so far will do.
     """
 
     alive: Flags
@@ -59,6 +59,7 @@ class Question:
     both: bool = False
     doubtful: bool = False
     cuts: tuple[Cut, ...] = ()
+    pauses: int | None = None
 
 
 class _Rows:
@@ -97,6 +98,8 @@ def choose(columns: Columns, question: Question, seconds: float, *, seed: int = 
         for heuristic in HEURISTICS:
             highs.setOptionValue(heuristic, False)
         highs.setOptionValue("mip_heuristic_effort", 0.0)
+    if question.pauses is not None:
+        _stop_at(highs, question.pauses)
     highs.setOptionValue("time_limit", max(0.0, seconds))
     highs.setOptionValue("random_seed", seed)
     highs.run()
@@ -147,6 +150,23 @@ def _model(rows: _Rows, cost: NDArray[np.float64], binaries: int, most: int) -> 
     lp.integrality_ = [highspy.HighsVarType.kInteger] * size
     highs.passModel(lp)
     return highs
+
+
+def _stop_at(highs: highspy.Highs, pauses: int) -> None:
+    """Let branch and cut end at the last of so many pauses in which it asks whether to go on.
+
+    It asks after each round of its work, so that unlike time the same pause comes at the same place each time. A limit of nodes
+    wouldn't do: the first one alone was seen to take 20 seconds.
+    """
+    seen = 0
+
+    def ask(event: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen >= pauses:
+            event.interrupt()
+
+    highs.cbMipInterrupt += ask
 
 
 def _cost(columns: Columns, chosen: Ints, level: int | None, deviations: int) -> NDArray[np.float64]:

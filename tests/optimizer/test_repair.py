@@ -3,13 +3,16 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from optimizer import check, greedy
 from optimizer.__main__ import main
+from optimizer.columns import MOVED, all_columns
 from optimizer.office import Appointment, Clerk, Office, office_from_json
-from optimizer.repair import InfeasibleError, repair
+from optimizer.relaxation import Relaxation
+from optimizer.repair import InfeasibleError, _Task, repair
 from optimizer.solution import Assignment, Objective, Place
 from tests.optimizer.offices import best_by_trying, best_level_by_level, crowded, offices
 
@@ -55,6 +58,40 @@ def test_levels_settled_together_cost_what_each_costs_after_the_other(monkeypatc
     plan = repair(full)
     assert plan.proven_optimal
     assert plan.objective == best_level_by_level(full)
+
+
+@pytest.mark.parametrize("seed", [4, 11])
+def test_a_choice_far_from_the_bound_is_bettered_nearby(monkeypatch, seed):
+    monkeypatch.setattr("optimizer.repair.MANY", 0)
+    monkeypatch.setattr("optimizer.repair.STEPS", (0, 32))
+    columns = all_columns(crowded(seed))
+    found = []
+    for _ in range(2):
+        task = _Task(columns, math.inf, 1)
+        relaxation = Relaxation(columns, np.ones(len(columns), dtype=bool))
+        task._relax_cancelled(relaxation)
+        far = task.incumbent = greedy.best(columns)
+        task._look_nearby(task.root)
+        found.append(task.incumbent.tolist())
+        cost = greedy.objective(columns, task.incumbent)
+        # These have an optimum so near to the bound.
+        assert task.least[MOVED] <= cost.moved_grains <= task.least[MOVED] + 2
+        assert cost < greedy.objective(columns, far)
+        assert not check.faults(columns.office, greedy.assignments(columns, task.incumbent))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("seed", [4, 8])
+def test_looking_nearby_first_loses_no_better_plan(monkeypatch, seed):
+    full = crowded(seed)
+    expected = repair(full)
+    monkeypatch.setattr("optimizer.repair.MANY", 0)
+    monkeypatch.setattr("optimizer.repair.STEPS", (0, 32, 128))
+    monkeypatch.setattr("optimizer.repair.EASY", 0)
+    monkeypatch.setattr(_Task, "_dive", lambda task, *_: task._keep(greedy.best(task.columns)))
+    plan = repair(full)
+    assert plan.proven_optimal
+    assert plan.objective == expected.objective
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import numpy as np
 from optimizer.columns import CANCELLED, CHANGED, IMBALANCE, MOVED, all_columns
 from optimizer.office import Appointment, Clerk, Office, office_from_json
 from optimizer.selection import Question, choose
+from tests.optimizer.offices import crowded
 
 
 def test_a_program_on_which_presolve_looped_for_ever_is_answered():
@@ -58,3 +60,10 @@ def test_bounds_that_nothing_keeps_are_proven_to_be_so():
     kept = choose(columns, Question(alive, {}, CANCELLED), 5.0).columns
     assert kept is not None
     assert columns.cost[CANCELLED, kept].sum() == 1
+
+
+def test_branch_and_cut_ends_at_its_last_pause():
+    columns = all_columns(crowded(7, clerks=5, grains=40))
+    question = Question(np.ones(len(columns), dtype=bool), {CANCELLED: (0, 0)}, MOVED, both=True)
+    assert not choose(columns, replace(question, pauses=1), 600.0).proven
+    assert choose(columns, replace(question, pauses=10**9), 600.0).proven
