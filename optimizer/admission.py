@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from optimizer.bits import aligned, each, runs, span
@@ -106,7 +107,7 @@ class _Rows:
 class Day:
     """An office's day, prepared for many questions; answers as `admit` and `starts` do.
 
-    Clerks and appointments go by their position. Reuse it as long as the `OfficeDay` stands.
+    Clerks and appointments go by their position. Reuse it as long as the `OfficeDay` stands; threads may share it.
     """
 
     def __init__(self, day: OfficeDay) -> None:
@@ -126,6 +127,8 @@ class Day:
         self._takers: dict[int, list[int]] = {}
         self._able: dict[frozenset[str], list[tuple[int, int]]] = {}
         self._seatings: list[_Rows] = []
+        # Each question may add a moment to the timetable, by which all the others are counted anew.
+        self._searching = Lock()
 
     @cached_property
     def items(self) -> list[list[int]]:
@@ -375,6 +378,13 @@ class Day:
                 could |= 1 << clerk
         if not could:
             return None, True
+        with self._searching:
+            return self._search(start, length, could, depth, any_chain=any_chain)
+
+    def _search(
+        self, start: int, length: int, could: int, depth: int, *, any_chain: bool
+    ) -> tuple[tuple[int, dict[int, int]] | None, bool]:
+        """Do so with these clerks (bits) for the request."""
         chains = Chains(self.timetable, start, length, could)
         if not chains.possible:
             return None, True

@@ -81,8 +81,9 @@ def repair(office: Office, *, seconds: float = 60.0, seed: int = 1) -> Solution:
     """
     started = time.monotonic()
     columns = all_columns(office)
-    for alone in sorted(set(range(len(office.appointments))) - set(columns.appointment.tolist())):
-        name = office.appointments[alone].id
+    alone = set(range(len(office.appointments))) - set(columns.appointment.tolist())
+    if alone:
+        name = office.appointments[min(alone)].id
         raise InfeasibleError(f"appointment {name} keeps its time, but nobody who may take it is free then")
     task = _Task(columns, started + seconds, seed)
     try:

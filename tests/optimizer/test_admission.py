@@ -1,5 +1,7 @@
+import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from optimizer import admission, matchings
 from optimizer.admission import LENGTHS, PLACEMENTS, Day, admit, check_placement, starts
-from optimizer.bits import runs
+from optimizer.bits import runs, span
 from optimizer.instance import (
     Booked,
     ClerkDay,
@@ -23,6 +25,7 @@ from tests.optimizer.days import (
     booked,
     can_be_rearranged,
     clerk,
+    crowded_day,
     crowded_days,
     fewest_reassigned,
     needs,
@@ -487,3 +490,21 @@ def test_admission_loads_no_solver_and_no_array_library():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_threads_may_share_a_day():
+    """The site's do: whoever asks another start than the one before may add a moment to what both look things up in."""
+    chance = random.Random(7)
+    days = [crowded_day(seed, 5, 24) for seed in range(100)]
+    wishes = [(chance.randrange(1, 5), frozenset(chance.choice("abcd"))) for _ in range(4)]
+    alone = [[starts(day, *each, span(0, day.grains), step=1) for each in wishes] for day in days]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for day, expected in zip(days, alone, strict=True):
+                shared = Day(day)
+                asked = [pool.submit(shared.starts, *each, span(0, day.grains), step=1) for each in wishes]
+                assert [each.result() for each in asked] == expected
+    finally:
+        sys.setswitchinterval(switching)
